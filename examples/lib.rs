@@ -1,0 +1,1 @@
+//! The runnable examples of kvcore; README code is compiled here as doctests.

@@ -1,0 +1,170 @@
+//! The one error type, grouped by what the caller should do.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+/// Any error, for causes that come from user code: codecs, keys, closures.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, grouped by what the caller should do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    // ---- try again, or mend the machine: nothing was applied ----
+    /// The operating system refused; nothing of the operation was applied.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted, as a verb: `open`, `write`, `reserve space in`.
+        action: &'static str,
+        /// The file or directory concerned.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// Another process, or another `Store` of this one, has the directory open for writing.
+    #[error("{} is locked by another open store (waited {waited:?})", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// How long the call waited.
+        waited: Duration,
+    },
+
+    // ---- reopen ----
+    /// An earlier write or sync failed, so memory may be ahead of the disk; reopen to recover.
+    #[error("store is poisoned by an earlier failure: {cause}")]
+    Poisoned {
+        /// The first failure.
+        cause: Arc<Error>,
+    },
+    /// The store was closed by `Store::close`.
+    #[error("store is closed")]
+    Closed,
+
+    // ---- restore or salvage ----
+    /// Bytes on disk are not what was written. Nothing was changed.
+    #[error("{} is damaged at byte {offset_bytes}: {what}", file.display())]
+    Corrupt {
+        /// The damaged file.
+        file: PathBuf,
+        /// Where the damage was noticed.
+        offset_bytes: u64,
+        /// What did not fit.
+        what: String,
+    },
+    /// The directory holds something, but not a store.
+    #[error("{} is not a store: {what}", path.display())]
+    NotAStore {
+        /// The directory.
+        path: PathBuf,
+        /// What is missing or unexpected.
+        what: String,
+    },
+    /// Written by a newer version of this library, or with features this build does not know.
+    #[error("{} has format {found}, this build reads up to {supported}", path.display())]
+    NewerFormat {
+        /// The file that says so.
+        path: PathBuf,
+        /// Version or feature found.
+        found: String,
+        /// What this build knows.
+        supported: String,
+    },
+
+    // ---- fix the call ----
+    /// The encoded key is longer than the limit.
+    #[error("key is {len_bytes} bytes long, the limit is {max_bytes}")]
+    KeyTooLong {
+        /// The encoded length.
+        len_bytes: u64,
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// The encoded value is longer than the limit.
+    #[error("value is {len_bytes} bytes long, the limit is {max_bytes}")]
+    ValueTooLong {
+        /// The encoded length.
+        len_bytes: u64,
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// The batch holds more than fits.
+    #[error("batch is {len_bytes} bytes long, the limit is {max_bytes}")]
+    BatchTooLarge {
+        /// The encoded length.
+        len_bytes: u64,
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// The keyspace exists with another key type, codec, schema version or option.
+    #[error("keyspace {keyspace:?} has {what} {found:?}, asked for {wanted:?}")]
+    SchemaMismatch {
+        /// The keyspace's name.
+        keyspace: String,
+        /// Which property differs: `key type`, `codec`, `schema version`, `order`.
+        what: &'static str,
+        /// As stored.
+        found: String,
+        /// As asked for.
+        wanted: String,
+    },
+    /// The call needs key order, and the keyspace was created `unordered()`.
+    #[error("keyspace {keyspace:?} is unordered: {call} needs an ordered one")]
+    Unordered {
+        /// The keyspace's name.
+        keyspace: String,
+        /// The call.
+        call: &'static str,
+    },
+    /// The keyspace handle belongs to another store than the batch.
+    #[error("keyspace {keyspace:?} belongs to another store")]
+    ForeignKeyspace {
+        /// The keyspace's name.
+        keyspace: String,
+    },
+    /// A write was called from inside a closure that already holds the writer lock.
+    #[error("a write inside the closure of `update` or a transaction: use the value it returns")]
+    Nested,
+    /// An option has a value that cannot work.
+    #[error("option {option}: {what}")]
+    BadOption {
+        /// The option's name.
+        option: &'static str,
+        /// Why it cannot work.
+        what: String,
+    },
+    /// The user's closure gave up; see [`Error::abort`].
+    #[error("aborted: {0}")]
+    Aborted(#[source] BoxError),
+
+    // ---- fix the types ----
+    /// The codec could not encode the value; nothing was applied.
+    #[error("value cannot be encoded: {source}")]
+    Encode {
+        /// The codec's error.
+        source: BoxError,
+    },
+    /// Stored bytes are intact but do not decode as the type asked for.
+    #[error("stored bytes do not decode: {source}")]
+    Decode {
+        /// The codec's or key's error.
+        source: BoxError,
+    },
+
+    // ---- wait, or grow ----
+    /// A counter of the format is used up: sequences or file numbers.
+    #[error("{what} are used up")]
+    Exhausted {
+        /// Which counter.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// Wraps a caller's own error, to leave a closure with nothing applied.
+    pub fn abort(e: impl Into<BoxError>) -> Error {
+        Error::Aborted(e.into())
+    }
+}

@@ -1,0 +1,1 @@
+//! Values as bytes: owned, or pinned in a mapped file.

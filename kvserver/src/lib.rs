@@ -1,0 +1,1 @@
+//! A RESP server over a `kvcore` store.

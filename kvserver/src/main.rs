@@ -1,0 +1,2 @@
+//! The `kvserver` binary.
+fn main() {}
