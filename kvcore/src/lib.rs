@@ -11,8 +11,7 @@ mod keydir;
 mod log;
 mod value;
 
-
 pub use error::{BoxError, Error, Result};
 pub use ids::Sequence;
-
-
+pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
+pub use value::{Value, ValueRef};
