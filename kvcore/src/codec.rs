@@ -22,7 +22,8 @@ mod json;
 mod postcard;
 mod raw;
 
-#[cfg(all(test, any(feature = "bincode", feature = "postcard", feature = "json")))]
+#[cfg(test)]
+#[cfg(any(feature = "bincode", feature = "postcard", feature = "json"))]
 mod samples;
 
 use std::borrow::Borrow;

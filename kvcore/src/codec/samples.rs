@@ -6,9 +6,11 @@ use std::{
 };
 
 use proptest::prelude::*;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+#[cfg(any(feature = "bincode", feature = "postcard"))]
 use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, SeqAccess, Visitor},
+    Deserializer,
+    de::{SeqAccess, Visitor},
 };
 
 use super::Codec;
@@ -49,9 +51,11 @@ pub(super) struct Node {
 pub(super) struct Tree(pub(super) Vec<Tree>);
 
 /// Remembers the hint of its length that its visitor got.
+#[cfg(any(feature = "bincode", feature = "postcard"))]
 #[derive(Debug, Serialize)]
 pub(super) struct Hinted(pub(super) Option<usize>);
 
+#[cfg(any(feature = "bincode", feature = "postcard"))]
 impl<'de> Deserialize<'de> for Hinted {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         struct HintVisitor;
@@ -189,6 +193,7 @@ where
 }
 
 /// Bytes in which lengths, tags and options are likely.
+#[cfg(any(feature = "bincode", feature = "postcard"))]
 pub(super) fn likely_bytes() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![4 => 0..5u8, 2 => 0xF8..=0xFFu8, 1 => any::<u8>()];
     prop::collection::vec(byte, 0..40)
