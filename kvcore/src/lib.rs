@@ -11,8 +11,12 @@ mod keydir;
 mod log;
 mod value;
 
-
+#[cfg(feature = "json")]
+pub use codec::Json;
+#[cfg(feature = "postcard")]
+pub use codec::Postcard;
+pub use codec::{Bincode, Codec, Raw};
 pub use error::{BoxError, Error, Result};
 pub use ids::Sequence;
-
-
+pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
+pub use value::{Value, ValueRef};
