@@ -18,5 +18,11 @@
 pub(crate) mod checksum;
 pub(crate) mod file_names;
 pub(crate) mod frame;
+pub(crate) mod header;
+pub(crate) mod hint;
+pub(crate) mod manifest;
+mod preamble;
 pub(crate) mod record;
-pub(crate) mod varint;
+mod varint;
+
+pub(crate) use preamble::{FORMAT_VERSION, FormatError};
