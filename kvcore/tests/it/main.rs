@@ -1,1 +1,3 @@
 //! Integration tests of kvcore: one binary.
+
+mod disk;
