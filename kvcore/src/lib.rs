@@ -11,8 +11,5 @@ mod keydir;
 mod log;
 mod value;
 
-
 pub use error::{BoxError, Error, Result};
 pub use ids::Sequence;
-
-
