@@ -47,8 +47,8 @@ pub(crate) use append::{LogEndState, Writer};
 pub(crate) use background::{Background, Task};
 pub(crate) use blobs::BlobTable;
 pub(crate) use commit::{PreparedBatch, Scratch, When, WriteGuard};
-pub(crate) use read::{Decoded, ReadState};
-pub(crate) use sync::{LogPosition, SyncState};
+pub(crate) use read::Decoded;
+pub(crate) use sync::SyncState;
 
 /// One keyspace of an open store.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use crate::{
     clock::{Clock, SystemClock},
     disk::{Disk, OsDisk},
     error::{Error, Result},
-    log::MAX_KEY_LEN,
+    log::KEY_LEN_MAX,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -99,7 +99,7 @@ pub(crate) const DATA_FILE_BYTES_DEFAULT: u64 = 256 << 20;
 pub(crate) const DATA_FILE_BYTES_MIN: u64 = 256;
 /// Offsets inside a data file are 32 bits wide in the keydir.
 pub(crate) const DATA_FILE_BYTES_MAX: u64 = 1 << 31;
-pub(crate) const KEY_BYTES_MAX: u64 = MAX_KEY_LEN as u64;
+pub(crate) const KEY_BYTES_MAX: u64 = KEY_LEN_MAX as u64;
 pub(crate) const VALUE_BYTES_MAX: u64 = u32::MAX as u64;
 
 impl Default for Options {

@@ -7,14 +7,14 @@
 //!     failed write the log continues in a new file.
 //! A3. A generation is durable before its first append.
 
-use super::{Engine, LogPosition, Task};
+use super::{Engine, Task};
 use crate::{
     disk::Reserve,
     error::{Error, Result},
     ids::{FileId, Sequence},
     log::{
-        BatchEncoder, DataFile, FILE_HEADER_LEN, FileHeader, FileKey, FileParts, Generation, Role,
-        WATERMARK_IN_HEADER, file_names,
+        BatchEncoder, DataFile, FILE_HEADER_LEN, FileHeader, FileKey, FileParts, Generation, LogEnd,
+        LogPosition, Role, WATERMARK_IN_HEADER, file_names,
     },
     options::{DATA_FILE_BYTES_MAX, ReadMode},
 };
@@ -244,20 +244,20 @@ impl Engine {
     fn start_file(&self, writer: &mut Writer, len: u64, first: Sequence) -> Result<Active> {
         let needed = FILE_HEADER_LEN as u64 + len;
         let (file, limit, reserved) = self.take_prepared(writer, needed)?;
-        let (predecessor, predecessor_len) =
-            writer.end.last_file.map_or((FileId(0), 0), |(id, len)| (id, len));
-        let durable = self.sync.durable_position();
+        let last_sequence = writer.end.last_sequence;
         let header = FileHeader {
-            store_id: self.store_id,
+            store: self.store_id,
             file: file.id,
             role: Role::Log,
-            predecessor,
-            predecessor_len,
-            predecessor_last_sequence: writer.end.last_sequence,
-            watermark_file: durable.map_or(FileId(0), |d| d.file),
-            watermark_offset: durable.map_or(0, |d| d.offset),
+            predecessor: writer.end.last_file.map(|(file, length)| LogEnd {
+                file,
+                length,
+                last_sequence,
+            }),
+            watermark: self.sync.durable_position(),
             first_sequence: first,
-            created_clock_ms: self.clock.now_ms(),
+            created_ms: self.clock.now_ms(),
+            read_only_features: 0,
         };
         if let Err(source) = file.write_through(&header.encode()) {
             let path = file.path.clone();

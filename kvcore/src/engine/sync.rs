@@ -11,20 +11,14 @@
 use super::{Engine, append::SyncScope};
 use crate::{
     error::{Error, Result},
-    ids::{FileId, Sequence},
+    ids::Sequence,
+    log::LogPosition,
 };
 use parking_lot::{Mutex, RwLock};
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     task::Waker,
 };
-
-/// A place in the log: everything before it in this file, and every file before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct LogPosition {
-    pub(crate) file: FileId,
-    pub(crate) offset: u64,
-}
 
 /// What is durable, and who waits for it.
 #[derive(Debug)]

@@ -115,7 +115,7 @@ impl DataFile {
 
     /// Bytes that merge could give back: everything but the header and live records.
     pub(crate) fn dead_bytes(&self) -> u64 {
-        let live = self.live_bytes.load(Ordering::Relaxed) + crate::log::HEADER_LEN as u64;
+        let live = self.live_bytes.load(Ordering::Relaxed) + crate::log::FILE_HEADER_LEN as u64;
         self.written().saturating_sub(live)
     }
 
