@@ -1,5 +1,7 @@
 //! What the real disk promises, checked on a temporary directory.
 
+mod sim;
+
 use std::{io, path::Path};
 
 use kvcore::disk::{Disk, DiskFile, FileKind, OpenMode, OsDisk, Reserve};
