@@ -17,8 +17,10 @@
 //! S4. After a crash fault every call fails until an image is taken, which is a disk of its own.
 
 mod calls;
+mod copy;
 mod crash;
 mod fault;
+mod frozen;
 mod pending;
 mod plan;
 mod tree;

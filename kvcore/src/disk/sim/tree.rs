@@ -162,6 +162,13 @@ impl DirState {
 }
 
 impl DirNode {
+    /// A directory all of whose names are durable.
+    pub(super) fn settled(entries: Entries) -> Arc<DirNode> {
+        let state =
+            DirState { durable: entries.clone(), visible: entries, pending: Pending::default() };
+        Arc::new(DirNode { state: state.into() })
+    }
+
     pub(super) fn get(&self, name: &OsStr) -> io::Result<Node> {
         let found = self.state.read().visible.get(name).cloned();
         found.ok_or_else(|| io::ErrorKind::NotFound.into())

@@ -15,18 +15,18 @@ fn p(path: &str) -> &Path {
 /// A disk with a durable directory `/s`.
 fn disk() -> SimDisk {
     let disk = SimDisk::new(SEED);
-    disk.create_dir(p("/s")).unwrap();
-    disk.sync_dir(p("/")).unwrap();
+    disk.create_dir(p("/s")).expect("no fault is set");
+    disk.sync_dir(p("/")).expect("no fault is set");
     disk
 }
 
 /// The same with a durable file of these bytes.
 fn disk_with(bytes: &[u8]) -> (SimDisk, Arc<dyn DiskFile>) {
     let disk = disk();
-    let file = disk.create_new(p("/s/a")).unwrap();
-    file.write_all_at(bytes, 0).unwrap();
-    file.sync_data().unwrap();
-    disk.sync_dir(p("/s")).unwrap();
+    let file = disk.create_new(p("/s/a")).expect("no fault is set");
+    file.write_all_at(bytes, 0).expect("no fault is set");
+    file.sync_data().expect("no fault is set");
+    disk.sync_dir(p("/s")).expect("no fault is set");
     (disk, file)
 }
 
@@ -94,8 +94,8 @@ fn append_may_leave_bytes_without_length() {
 #[test]
 fn unsynced_writes_are_lost_in_any_combination() {
     let (disk, file) = disk_with(b"....");
-    for (at, byte) in [b"a", b"b", b"c", b"d"].into_iter().enumerate() {
-        file.write_all_at(byte, at as u64).unwrap();
+    for (at, byte) in (0..).zip([b"a", b"b", b"c", b"d"]) {
+        file.write_all_at(byte, at).unwrap();
     }
     assert_eq!(states(&disk, "/s/a").len(), 16);
 }
