@@ -20,11 +20,13 @@
 
 mod map;
 mod os;
+mod sim;
 
 use std::{ffi::OsString, fmt, io, path::Path, sync::Arc};
 
 pub use map::Mapping;
 pub use os::OsDisk;
+pub use sim::{CrashImages, Fault, Repeat, SimDisk};
 
 /// Directories and the names in them.
 ///

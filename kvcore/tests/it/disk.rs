@@ -1,5 +1,7 @@
 //! What the real disk promises, checked on a temporary directory.
 
+mod sim;
+
 use std::{io, path::Path};
 
 use kvcore::disk::{Disk, DiskFile, FileKind, OpenMode, OsDisk, Reserve};
@@ -144,13 +146,13 @@ fn names_move_and_files_outlive_them() {
 /// Writes at most two bytes a call and is interrupted before each.
 #[derive(Debug, Default)]
 struct Reluctant {
-    bytes: std::sync::Mutex<(Vec<u8>, bool)>,
+    bytes: parking_lot::Mutex<(Vec<u8>, bool)>,
     full: usize,
 }
 
 impl Reluctant {
     fn interrupt(&self) -> io::Result<()> {
-        let mut guard = self.bytes.lock().unwrap();
+        let mut guard = self.bytes.lock();
         guard.1 = !guard.1;
         if guard.1 { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     }
@@ -158,20 +160,20 @@ impl Reluctant {
 
 impl DiskFile for Reluctant {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.bytes.lock().unwrap().0.len() as u64)
+        u64::try_from(self.bytes.lock().0.len()).map_err(io::Error::other)
     }
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.interrupt()?;
-        let guard = self.bytes.lock().unwrap();
-        let rest = &guard.0[usize::try_from(offset).unwrap()..];
+        let guard = self.bytes.lock();
+        let rest = &guard.0[usize::try_from(offset).expect("small")..];
         let n = rest.len().min(buf.len()).min(2);
         buf[..n].copy_from_slice(&rest[..n]);
         Ok(n)
     }
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         self.interrupt()?;
-        let mut guard = self.bytes.lock().unwrap();
-        assert_eq!(offset, guard.0.len() as u64);
+        let mut guard = self.bytes.lock();
+        assert_eq!(usize::try_from(offset), Ok(guard.0.len()));
         let n = buf.len().min(2).min(self.full - guard.0.len());
         guard.0.extend_from_slice(&buf[..n]);
         Ok(n)
