@@ -21,7 +21,7 @@ fn place(offset: u32, is_member: bool, sequence: u64) -> Place {
 
 fn entry(keyspace: u32, key: &[u8], sequence: u64, kind: HintKind) -> HintEntry<'_> {
     HintEntry {
-        place: place(128, sequence % 2 == 0, sequence),
+        place: place(128, sequence.is_multiple_of(2), sequence),
         keyspace: KeyspaceId(keyspace),
         key,
         kind,
@@ -82,7 +82,7 @@ fn any_entry(parts: &Parts) -> HintEntry<'_> {
         2 => HintKind::Tombstone,
         _ => HintKind::ExpiryChange { put_sequence: Sequence(*a), expires_at_ms: *expires_at_ms },
     };
-    let place = place(number % 1000, number % 3 == 0, *sequence);
+    let place = place(number % 1000, number.is_multiple_of(3), *sequence);
     HintEntry { place, keyspace: KeyspaceId(*keyspace), key, kind }
 }
 
