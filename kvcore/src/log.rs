@@ -11,7 +11,8 @@
 //!     allocation is ever sized by a number that was read.
 //! B3. A checksum covers the bytes and their place, so zeros, stale, moved and foreign bytes do
 //!     not validate.
-//! B4. There is one way to write a value: what decodes encodes to the same bytes again.
+//! B4. There is one way to write a thing: what decodes encodes to the same bytes again, reserved
+//!     bytes and features aside.
 //! B5. Bytes with a valid checksum that this version does not know are reported as unknown, never
 //!     as damage: a newer store is not a torn one.
 

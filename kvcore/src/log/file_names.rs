@@ -7,6 +7,7 @@
 //! N1. [`parse`] is the exact inverse of [`Name`]'s `Display`: a name that differs in one byte is
 //!     not ours, and what is not ours is left alone.
 //! N2. File number 0 is no file, and numbers above `u32::MAX` are not ours: they cannot be ids.
+//!     Manifest numbers end with their twelve digits.
 
 use std::{ffi::OsStr, fmt};
 

@@ -23,6 +23,7 @@
 //! F3. A record's place is where its frame starts in a batch of one, and where its member checksum
 //!     starts in a larger one: a read needs nothing but the place and the sequence.
 //! F4. What [`parse_frame`] yields, [`read_single`] or [`read_member`] reads.
+//! F5. A watermark distance does not reach before its file's start.
 
 use super::{
     checksum::{self, FileKey, Partial},
@@ -51,8 +52,6 @@ pub(crate) const WATERMARK_IN_HEADER: u32 = u32::MAX;
 const _: () = assert!(HEADER_LEN == 24 && SINGLE_OVERHEAD == 25);
 
 const SINGLE_COUNT: u8 = 1;
-/// A count and one byte of record.
-const BODY_LEN_MIN: usize = 2;
 /// `extra` of a body's checksum.
 const BODY: u64 = 0;
 

@@ -102,7 +102,6 @@ pub(crate) struct FileHeader {
 
 /// What the first bytes of a data file say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "short-lived, one per file at open")]
 pub(crate) enum DecodedHeader {
     /// Zeros: prepared ahead, never begun.
     Unused,

@@ -77,6 +77,13 @@ pub(crate) struct HintReader<'a> {
     entries: &'a [u8],
 }
 
+/// The data length a hint claims, before anything of it is verified.
+pub(crate) fn data_len_of(bytes: &[u8]) -> Option<u64> {
+    let mut rest = Unverified::of(bytes, KIND).ok()?.body;
+    take_file_id(&mut rest).ok()?;
+    take_u64(&mut rest).ok()
+}
+
 impl<'a> HintReader<'a> {
     /// Verifies that `bytes` are the hint for the first `data_len` bytes of that file.
     pub(crate) fn open(

@@ -105,7 +105,24 @@ pub(crate) struct Manifest {
     pub(crate) read_only_features: u32,
 }
 
+/// Generations kept: positions older than these answer that they are compacted.
+const GENERATIONS_MAX: usize = 1_024;
+
 impl Manifest {
+    /// The highest sequence that must never be given out again, as far as this file knows.
+    pub(crate) fn last_sequence_known(&self) -> Sequence {
+        let listed = self.files.iter().map(|f| f.max_sequence).max().unwrap_or_default();
+        let before = self.generations.last().map_or(0, |g| g.first_sequence.0.saturating_sub(1));
+        let clean = self.clean_end.map_or(Sequence::ZERO, |end| end.last_sequence);
+        listed.max(Sequence(before)).max(self.feed_floor).max(clean)
+    }
+
+    /// Forgets the oldest generations beyond a bound.
+    pub(crate) fn trim_generations(&mut self) {
+        let excess = self.generations.len().saturating_sub(GENERATIONS_MAX);
+        self.generations.drain(..excess);
+    }
+
     /// The file's bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();

@@ -28,6 +28,8 @@ pub(crate) enum Step<'a> {
 
 /// Bytes read at a time where the file is not mapped.
 const WINDOW_BYTES: usize = 1 << 20;
+/// The window is refilled when fewer bytes than this are left in it.
+const LOOK_AHEAD_BYTES: usize = 64 << 10;
 
 impl<'f> FrameWalk<'f> {
     /// A walk over the first `end` bytes of the file.
@@ -72,27 +74,28 @@ impl<'f> FrameWalk<'f> {
 
     /// Makes the window hold the whole frame at `at`, or all that is left.
     fn fill(&mut self, at: u64, left: usize) -> Result<()> {
-        let mut wanted = WINDOW_BYTES.min(left);
-        loop {
-            let have = (self.window_at + self.window.len() as u64).saturating_sub(at);
-            let have = usize::try_from(have).unwrap_or(usize::MAX);
-            if at < self.window_at || have < wanted {
-                self.window.resize(wanted, 0);
-                self.file.read_exact_at(&mut self.window, at)?;
-                self.window_at = at;
-            }
-            let from = usize::try_from(at - self.window_at).unwrap_or(usize::MAX);
-            match parse_frame(&self.window[from..], self.file.key, at) {
-                Parsed::Damaged(FrameError::Truncated { needed, .. }) if wanted < left => {
-                    wanted = needed.max(wanted * 2).min(left);
-                }
-                Parsed::End if wanted < left && self.window.len() - from < WINDOW_BYTES / 2 => {
-                    wanted = left.min(WINDOW_BYTES);
-                    self.window.clear();
-                }
-                _ => return Ok(()),
-            }
+        if self.held(at) < LOOK_AHEAD_BYTES.min(left) {
+            self.load(at, WINDOW_BYTES.min(left))?;
         }
+        let from = usize::try_from(at - self.window_at).unwrap_or(usize::MAX);
+        match parse_frame(&self.window[from..], self.file.key, at) {
+            Parsed::Damaged(FrameError::Truncated { needed, .. }) if needed <= left => {
+                self.load(at, needed)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes from `at` on that are in the window.
+    fn held(&self, at: u64) -> usize {
+        let end = self.window_at + self.window.len() as u64;
+        if at < self.window_at { 0 } else { usize::try_from(end.saturating_sub(at)).unwrap_or(0) }
+    }
+
+    fn load(&mut self, at: u64, len: usize) -> Result<()> {
+        self.window.resize(len, 0);
+        self.window_at = at;
+        self.file.read_exact_at(&mut self.window, at)
     }
 
     /// Looks for a frame behind damage or zeros and stands before it; false if there is none.

@@ -4,7 +4,8 @@
 //! [`BatchEncoder::seal`] copies, and for a batch of one covers no more than header and place.
 
 use super::{
-    BODY, CRC_LEN, HEADER_LEN, MEMBER_OVERHEAD, SINGLE_COUNT, SINGLE_OVERHEAD, header_checksum,
+    BODY, CRC_LEN, HEADER_LEN, MEMBER_OVERHEAD, SINGLE_COUNT, SINGLE_OVERHEAD, WATERMARK_IN_HEADER,
+    header_checksum,
 };
 use crate::{
     ids::Sequence,
@@ -102,8 +103,10 @@ impl BatchEncoder {
 
     /// Appends the finished frame to `out`, bound to `offset` in the file of that key.
     ///
-    /// The batch must hold a record, `first` must not be zero, and the frame must be shorter than
-    /// 4 GiB; the caller has checked the batch's bounds long before.
+    /// `watermark_distance` is how far before `offset` the log is known durable, if that lies in
+    /// this file, else [`WATERMARK_IN_HEADER`]. The batch must hold a record, `first` must not be
+    /// zero, and the frame must be shorter than 4 GiB; the caller has checked the batch's bounds
+    /// long before.
     pub(crate) fn seal(
         &self,
         out: &mut Vec<u8>,
@@ -113,6 +116,8 @@ impl BatchEncoder {
         watermark_distance: u32,
     ) {
         assert!(first != Sequence::ZERO && !self.is_empty(), "zeros mean the end of the log");
+        let reach = u64::from(watermark_distance);
+        assert!(watermark_distance == WATERMARK_IN_HEADER || reach <= offset, "F5");
         let start = out.len();
         out.reserve(self.frame_len());
         out.extend_from_slice(&[0; HEADER_LEN]);

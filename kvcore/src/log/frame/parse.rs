@@ -1,8 +1,8 @@
 //! Reading frames in order, and finding the next one behind damage: for recovery and merge.
 
 use super::{
-    BODY, BODY_CRC_AT, BODY_LEN_AT, BODY_LEN_MIN, CRC_LEN, FrameError, HEADER_CRC_AT, HEADER_LEN,
-    SEQUENCE_AT, WATERMARK_AT, WATERMARK_IN_HEADER, body, header_checksum, length, u32_at, u64_at,
+    BODY, BODY_CRC_AT, BODY_LEN_AT, CRC_LEN, FrameError, HEADER_CRC_AT, HEADER_LEN, SEQUENCE_AT,
+    WATERMARK_AT, WATERMARK_IN_HEADER, body, header_checksum, length, u32_at, u64_at,
 };
 use crate::{
     ids::Sequence,
@@ -188,6 +188,9 @@ fn parse_checksums(bytes: &[u8], file: FileKey, offset: u64) -> Result<FrameView
         return Err(FrameError::Impossible { what: "sequence or count" });
     }
     let watermark = u32_at(header, WATERMARK_AT);
+    if !reaches(watermark, offset) {
+        return Err(FrameError::Impossible { what: "watermark distance" });
+    }
     Ok(FrameView {
         first,
         count,
@@ -200,37 +203,44 @@ fn parse_checksums(bytes: &[u8], file: FileKey, offset: u64) -> Result<FrameView
 /// Where the first frame in `bytes` starts, trying every byte; `bytes` start at `from` in the file
 /// and reach to its end. Looks past damage, so that watermarks behind it are found.
 ///
-/// One pass over the bytes where they are not frames; zeros cost next to nothing.
+/// One pass over the bytes where they are not frames: zeros cost next to nothing, and checksums are
+/// computed only where a header could be. Records are not decoded.
 pub(crate) fn find_next_frame(bytes: &[u8], file: FileKey, from: u64) -> Option<u64> {
     let mut at = 0;
-    while let Some(header) = bytes[at..].first_chunk::<HEADER_LEN>() {
-        let zeros = zeros_ahead(&bytes[at + BODY_LEN_AT..]);
-        if zeros > CRC_LEN {
-            // Any header starting before the last four of them would have an empty body (F1).
-            at += zeros - CRC_LEN + 1;
+    while let Some((header, body)) = bytes[at..].split_first_chunk::<HEADER_LEN>() {
+        let len = length(header);
+        if len == 0 {
+            at += empty_headers(&bytes[at + BODY_LEN_AT..]);
             continue;
         }
         let offset = from + u64::try_from(at).expect("addresses fit 64 bits");
-        if is_plausible(header, bytes.len() - at) {
-            let found = parse_checksums(&bytes[at..], file, offset);
-            if found.is_ok() {
-                return Some(offset);
-            }
+        if len <= body.len()
+            && is_plausible(header, body[0], offset)
+            && parse_checksums(&bytes[at..], file, offset).is_ok()
+        {
+            return Some(offset);
         }
         at += 1;
     }
     None
 }
 
-/// Whether the header could be one: cheap enough to ask at every byte.
-fn is_plausible(header: &[u8; HEADER_LEN], available: usize) -> bool {
-    let len = length(header);
-    len >= BODY_LEN_MIN && len <= available - HEADER_LEN && u64_at(header, SEQUENCE_AT) != 0
+/// Whether a header at `offset` could be one, its length aside: cheap enough to ask at every byte.
+/// Its watermark lies in its file, its sequence and its count are not zero.
+fn is_plausible(header: &[u8; HEADER_LEN], count: u8, offset: u64) -> bool {
+    reaches(u32_at(header, WATERMARK_AT), offset) && u64_at(header, SEQUENCE_AT) != 0 && count != 0
 }
 
-/// How many of the leading bytes are zero, counted in steps of [`STRIDE`]: at least that many.
-fn zeros_ahead(bytes: &[u8]) -> usize {
+/// Whether a frame at `offset` may have that watermark distance (F5).
+fn reaches(distance: u32, offset: u64) -> bool {
+    distance == WATERMARK_IN_HEADER || u64::from(distance) <= offset
+}
+
+/// How many headers in a row have a zero length, if the first one's length starts at `bytes`: at
+/// least one, and all of them in a long run of zeros.
+fn empty_headers(bytes: &[u8]) -> usize {
     const STRIDE: usize = 64;
     let (strides, _) = bytes.as_chunks::<STRIDE>();
-    strides.iter().take_while(|stride| **stride == [0; STRIDE]).count() * STRIDE
+    let zeros = strides.iter().take_while(|stride| **stride == [0; STRIDE]).count() * STRIDE;
+    zeros.saturating_sub(CRC_LEN - 1).max(1)
 }

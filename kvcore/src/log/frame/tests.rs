@@ -73,6 +73,8 @@ proptest! {
                 any_record(*kind, *numbers, *expires, key, value)
             })
             .collect();
+        let reaches = u64::from(distance) <= offset;
+        let distance = if reaches { distance } else { WATERMARK_IN_HEADER };
         let batch = batch(&records);
         let mut out = before.clone();
         batch.seal(&mut out, key(), offset, Sequence(first), distance);
@@ -252,6 +254,20 @@ fn f1_sequence_zero_no_members_and_overflowing_sequences_are_impossible() {
     let mut empty = vec![0; HEADER_LEN];
     refit(&mut empty, 7);
     assert!(matches!(parse_frame(&empty, key(), OFFSET), Parsed::Damaged(_)));
+}
+
+#[test]
+fn f5_a_watermark_before_the_files_start_is_impossible() {
+    let mut bytes = sealed(&[put(b"a", b"")], OFFSET, 7);
+    let distance = u32::try_from(OFFSET).unwrap();
+    for (distance, is_frame) in [(distance, true), (distance + 1, false)] {
+        bytes[WATERMARK_AT..BODY_CRC_AT].copy_from_slice(&distance.to_le_bytes());
+        refit(&mut bytes, 7);
+        let parsed = parse_frame(&bytes, key(), OFFSET);
+        assert_eq!(matches!(parsed, Parsed::Frame(_)), is_frame, "{distance}: {parsed:?}");
+        let found = find_next_frame(&bytes, key(), OFFSET);
+        assert_eq!(found.is_some(), is_frame, "{distance}: {found:?}");
+    }
 }
 
 #[test]
