@@ -17,6 +17,7 @@ pub(crate) use {
     arena::Full,
     entry::{Entry, EntryFlags, EntryRef},
     expiry::{Expiry, ExpiryIndex},
+    order::{KeySource, OrderBuilder, OrderIndex, OrderRef},
     table::Table,
 };
 
