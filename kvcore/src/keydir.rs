@@ -9,6 +9,8 @@
 pub(crate) mod arena;
 pub(crate) mod entry;
 pub(crate) mod expiry;
+#[cfg(test)]
+mod measured;
 pub(crate) mod order;
 pub(crate) mod table;
 
