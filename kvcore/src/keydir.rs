@@ -9,6 +9,8 @@
 pub(crate) mod arena;
 pub(crate) mod entry;
 pub(crate) mod expiry;
+#[cfg(test)]
+mod measured;
 pub(crate) mod order;
 pub(crate) mod table;
 
@@ -17,6 +19,7 @@ pub(crate) use {
     arena::Full,
     entry::{Entry, EntryFlags, EntryRef},
     expiry::{Expiry, ExpiryIndex},
+    order::{KeySource, OrderBuilder, OrderIndex, OrderRef},
     table::Table,
 };
 

@@ -18,7 +18,7 @@
 
 use super::arena::{Arena, Full};
 use super::entry::{Entry, EntryRef};
-use super::{ALLOCATION_OVERHEAD_BYTES, figure, index};
+use super::{ALLOCATION_OVERHEAD_BYTES, figure};
 
 /// A tag above the reference's 32 bits. No reference is zero, so zero is empty.
 type Bucket = u64;
