@@ -22,8 +22,7 @@ use crate::{
     options::{Durability, Options},
     view::ViewRegistry,
 };
-use crossbeam_channel::Sender;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use std::{
     collections::HashMap,
     path::PathBuf,
@@ -44,7 +43,8 @@ mod read;
 mod sync;
 
 pub(crate) use append::{LogEndState, Writer};
-pub(crate) use background::{Background, Task};
+pub(crate) use publish::{PublishError, write_manifest};
+pub(crate) use background::{Background, Task, TaskQueues, Tasks, tasks};
 pub(crate) use blobs::BlobTable;
 pub(crate) use commit::{PreparedBatch, Scratch, When, WriteGuard};
 pub(crate) use read::Decoded;
@@ -55,9 +55,15 @@ pub(crate) use sync::SyncState;
 pub(crate) struct KeyspaceCore {
     pub(crate) meta: KeyspaceMeta,
     pub(crate) index: Arc<Index>,
+    /// A value encoded by this process has been decoded again.
+    pub(crate) codec_checked: AtomicBool,
 }
 
 impl KeyspaceCore {
+    pub(crate) fn new(meta: KeyspaceMeta, index: Arc<Index>) -> KeyspaceCore {
+        KeyspaceCore { meta, index, codec_checked: AtomicBool::new(false) }
+    }
+
     pub(crate) fn id(&self) -> KeyspaceId {
         self.meta.id
     }
@@ -77,12 +83,15 @@ pub(crate) struct Engine {
     pub(crate) sync: SyncState,
     pub(crate) manifest: Mutex<Manifest>,
     pub(crate) keyspaces: RwLock<HashMap<String, Arc<KeyspaceCore>>>,
-    pub(crate) tasks: Sender<Task>,
+    pub(crate) tasks: Tasks,
     pub(crate) merge: Mutex<crate::merge::MergeState>,
     pub(crate) counters: crate::stats::Counters,
     writer: Mutex<Writer>,
     /// Which thread holds the writer lock; 0 for none.
     owner: AtomicU64,
+    /// Told when dead bytes are few again; see [`Engine::wait_for_space`].
+    pub(crate) space_free: Condvar,
+    space_turn: Mutex<()>,
     poison: OnceLock<Arc<Error>>,
     closed: AtomicBool,
     next_file: AtomicU32,
@@ -110,7 +119,7 @@ pub(crate) struct Recovered {
 }
 
 impl Engine {
-    pub(crate) fn new(r: Recovered, tasks: Sender<Task>) -> Engine {
+    pub(crate) fn new(r: Recovered, tasks: Tasks) -> Engine {
         let last = r.end.last_sequence;
         Engine {
             disk: Arc::clone(&r.options.disk),
@@ -127,6 +136,8 @@ impl Engine {
             counters: crate::stats::Counters::default(),
             writer: Mutex::new(Writer::new(r.end)),
             owner: AtomicU64::new(0),
+            space_free: Condvar::new(),
+            space_turn: Mutex::new(()),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             next_file: AtomicU32::new(r.next_file.0),
@@ -160,6 +171,19 @@ impl Engine {
         crate::trace::poisoned(&self.dir, &cause);
         self.sync.wake_all();
         Error::Poisoned { cause }
+    }
+
+    /// Slows writers down while merge is behind; at most for a second, so that it never hangs.
+    fn wait_for_space(&self) {
+        if !self.counters.is_overfull.load(Ordering::Relaxed) {
+            return;
+        }
+        let deadline = std::time::Instant::now() + SPACE_WAIT_MAX;
+        let mut turn = self.space_turn.lock();
+        while self.counters.is_overfull.load(Ordering::Acquire)
+            && self.check_open().is_ok()
+            && !self.space_free.wait_until(&mut turn, deadline).timed_out()
+        {}
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -208,6 +232,9 @@ impl Engine {
         all
     }
 }
+
+/// The longest a write waits for merge to catch up.
+const SPACE_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A number that tells threads apart; never 0.
 pub(crate) fn thread_token() -> u64 {

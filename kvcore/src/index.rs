@@ -15,6 +15,7 @@
 //! X5. No lock of this module is held while user code runs.
 
 use crate::{
+    engine::BlobTable,
     ids::{KeyspaceId, Location, Sequence},
     keydir::{Entry, EntryFlags, EntryRef, Expiry, ExpiryIndex, KeySource, OrderIndex, OrderRef, Table},
     log::{DataFile, FileTable, record_bytes},
@@ -31,12 +32,14 @@ use std::{
 };
 
 mod held;
+mod load;
 mod page;
 mod pending;
 mod undo;
 
-pub(crate) use held::{Change, Held};
-pub(crate) use page::{Item, PageRequest};
+pub(crate) use held::{Change, Held, NEVER_MS, PutChange};
+pub(crate) use load::{Dead, Loaded};
+pub(crate) use page::{Item, Page, PageRequest};
 use pending::Pending;
 use undo::{OldState, Undo};
 
@@ -116,6 +119,7 @@ pub(crate) struct Applying<'a> {
     pub(crate) views: &'a Views,
     /// The file that the records being applied are in.
     pub(crate) file: &'a DataFile,
+    pub(crate) blobs: &'a BlobTable,
 }
 
 impl Index {
@@ -200,7 +204,7 @@ impl Index {
     // ---- changes: only by the holder of the writer lock ----
 
     /// Applies one put. The common case, an overwrite, takes one shard lock and nothing else.
-    pub(crate) fn put(&self, cx: &Applying<'_>, put: &held::PutChange<'_>) {
+    pub(crate) fn put(&self, cx: &Applying<'_>, put: &PutChange<'_>) {
         {
             let mut shard = self.shard_mut(usize::from(put.hash.shard));
             match shard.table.get(put.hash.tag, put.key) {
@@ -229,10 +233,10 @@ impl Index {
         shard: &mut Shard,
         r: EntryRef,
         old: Entry,
-        put: &held::PutChange<'_>,
+        put: &PutChange<'_>,
     ) {
         self.keep_undo(cx, put.key, shard.state(r, old).into(), put.entry.sequence);
-        self.forget_record(cx.files, put.key.len(), &old);
+        self.forget_record(cx, put.key.len(), &old, put.entry.sequence);
         if old.flags.has(EntryFlags::EXPIRES) {
             self.forget_expiry(shard, r);
         }
@@ -240,16 +244,19 @@ impl Index {
         self.remember_record(cx, shard, r, put);
     }
 
-    fn insert_absent(&self, cx: &Applying<'_>, shard: &mut Shard, put: &held::PutChange<'_>) -> EntryRef {
+    fn insert_absent(&self, cx: &Applying<'_>, shard: &mut Shard, put: &PutChange<'_>) -> EntryRef {
         self.keep_undo(cx, put.key, None, put.entry.sequence);
-        let r = shard.table.insert(put.hash.tag, put.key, put.entry);
+        let r = load::insert(&mut shard.table, put.hash.tag, put.key, put.entry);
         self.remember_record(cx, shard, r, put);
         self.len.fetch_add(1, Ordering::Release);
         r
     }
 
-    fn remember_record(&self, cx: &Applying<'_>, shard: &mut Shard, r: EntryRef, put: &held::PutChange<'_>) {
+    fn remember_record(&self, cx: &Applying<'_>, shard: &mut Shard, r: EntryRef, put: &PutChange<'_>) {
         cx.file.add_live(record_bytes(self.id, put.key.len(), &put.entry));
+        if let Some((id, len)) = put.blob {
+            cx.blobs.add(put.entry.sequence, id, len);
+        }
         if let Some(at_ms) = put.expires_at_ms {
             shard.expiries.set(r, Expiry { at_ms, change: None });
             self.expiring.fetch_add(1, Ordering::Relaxed);
@@ -263,8 +270,11 @@ impl Index {
     }
 
     /// The record behind this entry is dead from now on.
-    fn forget_record(&self, files: &FileTable, key_len: usize, old: &Entry) {
-        if let Some(file) = files.get(old.location.file) {
+    fn forget_record(&self, cx: &Applying<'_>, key_len: usize, old: &Entry, until: Sequence) {
+        if old.flags.has(EntryFlags::BLOB) {
+            cx.blobs.supersede(old.sequence, until);
+        }
+        if let Some(file) = cx.files.get(old.location.file) {
             file.sub_live(record_bytes(self.id, key_len, old));
             file.note_dead(old.sequence);
         }
@@ -300,42 +310,43 @@ impl Index {
             .is_some_and(|(at, _)| at == location)
     }
 
-    /// Points the entry at the copy, if it still points at the original. False if it does not.
+    /// Points the entry at the copy, if it still means the copied record. False if it does not.
     pub(crate) fn relocate(
         &self,
         key: &[u8],
         hash: KeyHash,
-        from: Location,
-        to: (&DataFile, Entry),
+        sequence: Sequence,
+        (file, to): (&DataFile, Location),
         files: &FileTable,
     ) -> bool {
-        let (file, copied) = to;
         let mut shard = self.shard_mut(usize::from(hash.shard));
         let Some((r, old)) = shard.table.get(hash.tag, key) else { return false };
-        if old.location != from {
+        if old.sequence != sequence {
             return false;
         }
-        let mut entry = old;
-        entry.location = copied.location;
-        entry.flags = match copied.flags.has(EntryFlags::MEMBER) {
-            true => entry.flags.with(EntryFlags::MEMBER),
-            false => entry.flags.without(EntryFlags::MEMBER),
-        };
+        // Copies are batches of one.
+        let flags = old.flags.without(EntryFlags::MEMBER);
+        let entry = Entry { location: to, flags, ..old };
         shard.table.set(r, entry);
         file.add_live(record_bytes(self.id, key.len(), &entry));
-        if let Some(input) = files.get(from.file) {
+        if let Some(input) = files.get(old.location.file) {
             input.sub_live(record_bytes(self.id, key.len(), &old));
         }
         true
     }
 
     /// The same for an expiry-change record.
-    pub(crate) fn relocate_change(&self, key: &[u8], hash: KeyHash, from: Location, to: Location) {
+    pub(crate) fn relocate_change(
+        &self,
+        key: &[u8],
+        hash: KeyHash,
+        sequence: Sequence,
+        to: Location,
+    ) {
         let mut shard = self.shard_mut(usize::from(hash.shard));
         let Some((r, _)) = shard.table.get(hash.tag, key) else { return };
         if let Some(mut expiry) = shard.expiries.get(r)
-            && let Some((at, sequence)) = expiry.change
-            && at == from
+            && expiry.change.is_some_and(|(_, change)| change == sequence)
         {
             expiry.change = Some((to, sequence));
             shard.expiries.set(r, expiry);

@@ -29,8 +29,7 @@ pub(crate) mod record;
 pub(crate) mod varint;
 pub(crate) mod walk;
 
-pub(crate) use blob::{BLOB_BLOCK_BYTES, BlobHeader};
-pub(crate) use checksum::{FileKey, Partial, StoreId};
+pub(crate) use checksum::{FileKey, StoreId};
 pub(crate) use data_file::{DataFile, FileTable, Files, Parts as FileParts, corrupt};
 pub(crate) use frame::{
     BatchEncoder, FrameError, FrameView, MEMBER_OVERHEAD, Parsed, SINGLE_OVERHEAD,

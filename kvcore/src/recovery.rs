@@ -14,18 +14,16 @@
 use crate::{
     clock::ClampedClock,
     disk::{DiskLock, FileKind},
-    engine::{BlobTable, Engine, LogEndState, Recovered, Task},
+    engine::{BlobTable, Engine, LogEndState, Recovered, Tasks},
     error::{Error, Result},
     ids::{FileId, Sequence},
-    index::HashKey,
     log::{
-        DataFile, Files, LogEnd, Manifest, StoreId, corrupt,
+        DataFile, Files, Manifest, StoreId, corrupt,
         file_names::{self, Name},
     },
     options::Options,
     stats::Recovery,
 };
-use crossbeam_channel::Sender;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -51,7 +49,7 @@ struct Directory {
 const HARMLESS: [&str; 1] = ["lost+found"];
 
 /// Opens or creates the store in `dir`.
-pub(crate) fn open(dir: &Path, options: Options, tasks: Sender<Task>) -> Result<(Engine, Recovery)> {
+pub(crate) fn open(dir: &Path, options: Options, tasks: Tasks) -> Result<(Engine, Recovery)> {
     let started = Instant::now();
     options.check()?;
     create_directory(dir, &options)?;
@@ -82,7 +80,7 @@ impl Found {
         mut self,
         directory: &Directory,
         lock: Box<dyn DiskLock>,
-        tasks: Sender<Task>,
+        tasks: Tasks,
     ) -> Result<(Engine, Recovery)> {
         let mut recovery = Recovery::default();
         let mut next_file = self.next_file(directory)?;
@@ -94,14 +92,13 @@ impl Found {
         let listed = scan::open_listed(&self)?;
         let mut live = listed;
         if self.manifest.clean_end.is_some() {
-            live.extend(end.files.iter().map(|part| Arc::clone(&part.file)));
+            live.extend(scan::exact(&self, &end)?);
         } else if !log.files.is_empty() {
             live.extend(copy::settle(&mut self, &end, &mut next_file, &mut recovery)?);
         }
         let keyspaces = load::keyspaces(&self.manifest);
-        let hash_key = HashKey(self.manifest.hash_seed);
         let blobs = BlobTable::default();
-        let loaded = load::load(&self, &live, &keyspaces, hash_key, &blobs)?;
+        let loaded = load::load(&self, &live, &keyspaces, &blobs)?;
         recovery.keys = loaded.keys;
         recovery.files_from_hints = loaded.files_from_hints;
         recovery.files_scanned = live.len() as u64 - loaded.files_from_hints;
@@ -339,10 +336,11 @@ fn create(dir: &Path, options: &Options) -> Result<Manifest> {
         next_keyspace: 1,
         files: Vec::new(),
         keyspaces: Vec::new(),
-        clean_end: Some(LogEnd { file: FileId(0), length: 0, last_sequence: Sequence::ZERO }),
+        clean_end: None,
         highest_clock_ms: 0,
         read_only_features: 0,
     };
-    crate::engine::write_manifest(&*options.disk, dir, &manifest)?;
+    crate::engine::write_manifest(&*options.disk, dir, &manifest)
+        .map_err(crate::engine::PublishError::into_error)?;
     Ok(manifest)
 }

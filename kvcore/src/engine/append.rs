@@ -159,7 +159,9 @@ impl Engine {
         }
         file.note_sequence(Sequence(last));
         writer.end.last_sequence = Sequence(last);
-        self.counters.appended(len);
+        if self.counters.appended(len) > self.options.sync_after_bytes {
+            self.notify(Task::SyncSoon);
+        }
         Ok(Appended { file, offset, first: Sequence(first), last: Sequence(last) })
     }
 
@@ -220,6 +222,7 @@ impl Engine {
         file.seal();
         writer.end.last_file = Some((file.id, file.written()));
         writer.unsynced.push(file);
+        self.update_overfull();
         self.notify(Task::Rolled);
     }
 

@@ -9,7 +9,10 @@ use super::Engine;
 use crate::{
     error::{Error, Result},
     ids::{FileId, Sequence},
-    log::{BLOB_BLOCK_BYTES, BlobHeader, Partial, FileKey, file_names},
+    log::{
+        blob::{self, BLOB_HEADER_LEN, BlobWriter},
+        file_names,
+    },
 };
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -44,6 +47,15 @@ impl BlobTable {
         if let Some((id, _)) = blobs.live.remove(&put) {
             blobs.dead.push((id, until));
         }
+    }
+
+    /// The put turned out to be dead while loading; its file is an orphan.
+    pub(crate) fn forget(&self, put: Sequence) {
+        self.0.lock().live.remove(&put);
+    }
+
+    pub(crate) fn live_ids(&self) -> Vec<FileId> {
+        self.0.lock().live.values().map(|(id, _)| *id).collect()
     }
 
     /// Files and bytes of live blobs.
@@ -85,61 +97,44 @@ impl Engine {
     fn write_blob_file(&self, id: FileId, name: &str, value: &[u8]) -> Result<NewBlob> {
         let io = |action, e| self.io(action, name, e);
         let file = self.disk.create_new(&self.dir.join(name)).map_err(|e| io("create", e))?;
-        let key = FileKey::new(&self.store_id, id);
-        let header = BlobHeader { store_id: self.store_id, file: id, len_bytes: value.len() as u64 };
-        let bytes = header.encode();
-        file.reserve(header.file_len()).map_err(|e| io("reserve space in", e))?;
-        file.write_all_at(&bytes, 0).map_err(|e| io("write", e))?;
-        file.write_all_at(value, bytes.len() as u64).map_err(|e| io("write", e))?;
-        let sums = block_checksums(value, key);
-        file.write_all_at(&sums, (bytes.len() + value.len()) as u64).map_err(|e| io("write", e))?;
+        let mut sums = BlobWriter::new(&self.store_id, id);
+        sums.push(value);
+        let end = sums.finish();
+        let value_at = BLOB_HEADER_LEN as u64;
+        let end_at = value_at + end.len_bytes;
+        let file_len = end_at + end.checksums.len() as u64;
+        file.reserve(file_len).map_err(|e| io("reserve space in", e))?;
+        file.write_all_at(&blob::header(&self.store_id, id), 0).map_err(|e| io("write", e))?;
+        file.write_all_at(value, value_at).map_err(|e| io("write", e))?;
+        file.write_all_at(&end.checksums, end_at).map_err(|e| io("write", e))?;
         file.sync_data().map_err(|e| io("sync", e))?;
         self.sync_dir()?;
         // Durable from here.
-        let checksum = Partial::of(&sums).at(key, 0, value.len() as u64);
-        Ok(NewBlob { id, len_bytes: value.len() as u64, checksum })
+        Ok(NewBlob { id, len_bytes: end.len_bytes, checksum: end.checksum })
     }
 
     /// Reads a whole blob and checks every block.
     pub(crate) fn read_blob(&self, id: FileId, len_bytes: u64, checksum: u32) -> Result<Vec<u8>> {
         let name = file_names::blob(id);
+        let io = |action, e| self.io(action, &name, e);
         let path = self.dir.join(&name);
-        let damaged = |offset, what: &str| crate::log::corrupt(&path, offset, what);
-        let file = self
-            .disk
-            .open(&path, crate::disk::OpenMode::Read)
-            .map_err(|e| self.io("open", &name, e))?;
-        let header = BlobHeader { store_id: self.store_id, file: id, len_bytes };
-        let found = file.len().map_err(|e| self.io("measure", &name, e))?;
-        if found < header.file_len() {
-            return Err(damaged(found, "the blob is cut short"));
+        let file =
+            self.disk.open(&path, crate::disk::OpenMode::Read).map_err(|e| io("open", e))?;
+        let found = file.len().map_err(|e| io("measure", e))?;
+        if found < len_bytes {
+            return Err(crate::log::corrupt(&path, found, "the blob is cut short"));
         }
-        let read = |offset: u64, len: u64| -> Result<Vec<u8>> {
-            let len = usize::try_from(len).map_err(|_| Error::ValueTooLong {
-                len_bytes: len,
-                max_bytes: usize::MAX as u64,
-            })?;
-            let mut bytes = vec![0; len];
-            file.read_exact_at(&mut bytes, offset).map_err(|e| self.io("read", &name, e))?;
-            Ok(bytes)
-        };
-        let start = read(0, BlobHeader::LEN as u64)?;
-        if start != header.encode() {
-            return Err(damaged(0, "the blob's header is not the one that was written"));
-        }
-        let key = FileKey::new(&self.store_id, id);
-        let value = read(start.len() as u64, len_bytes)?;
-        let sums = read(start.len() as u64 + len_bytes, header.file_len() - start.len() as u64 - len_bytes)?;
-        if Partial::of(&sums).at(key, 0, len_bytes) != checksum {
-            return Err(damaged(start.len() as u64 + len_bytes, "the block checksums do not fit"));
-        }
-        let computed = block_checksums(&value, key);
-        let pairs = sums.chunks(4).zip(computed.chunks(4));
-        if let Some(block) = pairs.into_iter().position(|(a, b)| a != b) {
-            let offset = start.len() + block * BLOB_BLOCK_BYTES;
-            return Err(damaged(offset as u64, "a block's checksum does not fit"));
-        }
-        Ok(value)
+        let max_bytes = usize::MAX as u64;
+        let found = usize::try_from(found)
+            .map_err(|_| Error::ValueTooLong { len_bytes: found, max_bytes })?;
+        let mut bytes = vec![0; found];
+        file.read_exact_at(&mut bytes, 0).map_err(|e| io("read", e))?;
+        let value = blob::open(&bytes, &self.store_id, id, len_bytes, checksum)
+            .map_err(|e| crate::log::corrupt(&path, 0, e))?;
+        let len = value.len();
+        bytes.drain(..BLOB_HEADER_LEN);
+        bytes.truncate(len);
+        Ok(bytes)
     }
 
     /// Unlinks blobs that nothing can ask for any more (B2).
@@ -160,15 +155,4 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// One checksum per block, each bound to its place.
-fn block_checksums(value: &[u8], key: FileKey) -> Vec<u8> {
-    let blocks = value.chunks(BLOB_BLOCK_BYTES).enumerate();
-    blocks
-        .flat_map(|(i, block)| {
-            let offset = (BlobHeader::LEN + i * BLOB_BLOCK_BYTES) as u64;
-            Partial::of(block).at(key, offset, 0).to_le_bytes()
-        })
-        .collect()
 }

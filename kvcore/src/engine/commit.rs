@@ -68,6 +68,9 @@ impl Scratch {
     }
 }
 
+/// The target of a record that is about no keyspace.
+const NO_INDEX: u16 = u16::MAX;
+
 /// Records of one commit, encoded, with the index each belongs to.
 #[derive(Debug, Default)]
 pub(crate) struct PreparedBatch {
@@ -97,6 +100,12 @@ impl PreparedBatch {
         Ok(())
     }
 
+    /// Adds a record that is about no keyspace.
+    pub(crate) fn push_bare(&mut self, record: &Record<'_>) {
+        self.encoder.push(record);
+        self.targets.push(NO_INDEX);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.targets.is_empty()
     }
@@ -121,6 +130,7 @@ impl Engine {
         if self.owner.load(Ordering::Relaxed) == me {
             return Err(Error::Nested);
         }
+        self.wait_for_space();
         let writer = self.writer.lock();
         self.check_open()?;
         self.owner.store(me, Ordering::Relaxed);
@@ -167,7 +177,6 @@ impl WriteGuard<'_> {
         when: When,
     ) -> Result<Sequence> {
         let engine = self.engine;
-        engine.throttle(&mut self.writer);
         let at = engine.append(&mut self.writer, batch, when.write())?;
         let change = change_of(batch, 0, &at, hash);
         let files = engine.files.load();
@@ -184,7 +193,6 @@ impl WriteGuard<'_> {
     /// Appends and applies a batch as a whole.
     pub(crate) fn commit(&mut self, batch: &PreparedBatch, when: When) -> Result<Sequence> {
         let engine = self.engine;
-        engine.throttle(&mut self.writer);
         let hashes = batch.hashes();
         if let ([index], [Some(hash)]) = (batch.indexes.as_slice(), hashes.as_slice())
             && batch.encoder.is_single()
@@ -237,7 +245,7 @@ impl PreparedBatch {
     fn hashes(&self) -> Vec<Option<KeyHash>> {
         (0..self.targets.len())
             .map(|i| {
-                let index = &self.indexes[usize::from(self.targets[i])];
+                let index = self.indexes.get(usize::from(self.targets[i]))?;
                 self.encoder.record(i).key().map(|key| index.hash(key))
             })
             .collect()
@@ -262,7 +270,9 @@ impl PreparedBatch {
             let hash = hash.unwrap_or(KeyHash { shard: 0, tag: 0 });
             let change = change_of(&self.encoder, i, at, hash);
             let target = usize::from(self.targets[i]);
-            held.get_mut(&target).expect("every target is held").apply(cx, &change);
+            if let Some(held) = held.get_mut(&target) {
+                held.apply(cx, &change);
+            }
         }
     }
 }

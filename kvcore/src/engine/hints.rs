@@ -14,7 +14,7 @@ use std::sync::{Arc, atomic::Ordering};
 impl Engine {
     /// Writes the hints that are missing. A failure costs nothing but time at the next open.
     pub(crate) fn write_missing_hints(&self) -> Result<()> {
-        let Some(floor) = self.hintable_below() else { return Ok(()) };
+        let Some(floor) = self.durable_below() else { return Ok(()) };
         let mut todo: Vec<Arc<DataFile>> = self
             .files
             .load()
@@ -31,7 +31,7 @@ impl Engine {
     }
 
     /// Sealed files with smaller numbers are wholly below the durable watermark.
-    fn hintable_below(&self) -> Option<FileId> {
+    pub(crate) fn durable_below(&self) -> Option<FileId> {
         let writer = self.writer.lock();
         if writer.last_sequence() == self.sync.durable_sequence() {
             return Some(self.next_file());

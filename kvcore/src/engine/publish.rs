@@ -42,6 +42,14 @@ pub(crate) enum PublishError {
     Unknown(Error),
 }
 
+impl PublishError {
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            PublishError::Before(e) | PublishError::Unknown(e) => e,
+        }
+    }
+}
+
 /// Writes a manifest under its name, durably; the previous one is left alone.
 pub(crate) fn write_manifest(
     disk: &dyn Disk,

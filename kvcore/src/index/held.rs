@@ -2,7 +2,7 @@
 
 use super::{Applying, Index, KeyHash, SHARDS, Shard, State, pending::Work};
 use crate::{
-    ids::{Location, Sequence},
+    ids::{FileId, Location, Sequence},
     keydir::{Entry, EntryFlags, EntryRef, Expiry, KeySource, OrderIndex, OrderRef},
 };
 use parking_lot::RwLockWriteGuard;
@@ -15,11 +15,15 @@ pub(crate) struct PutChange<'a> {
     pub(crate) hash: KeyHash,
     pub(crate) entry: Entry,
     pub(crate) expires_at_ms: Option<u64>,
+    /// The blob the value is in, and its length.
+    pub(crate) blob: Option<(FileId, u64)>,
 }
 
 /// One record's effect on the keydir.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Change<'a> {
+    /// A record without effect on keys.
+    Nothing,
     Put(PutChange<'a>),
     Delete { key: &'a [u8], sequence: Sequence },
     DeleteRange { start: Bound<&'a [u8]>, end: Bound<&'a [u8]>, sequence: Sequence },
@@ -104,6 +108,7 @@ impl<'a> Held<'a> {
     /// Applies one change whose shards are held.
     pub(crate) fn apply(&mut self, cx: &Applying<'_>, change: &Change<'_>) {
         match *change {
+            Change::Nothing => {}
             Change::Put(put) => self.put(cx, &put),
             Change::Delete { key, sequence } => {
                 self.remove(cx, key, sequence);
@@ -168,7 +173,7 @@ impl<'a> Held<'a> {
         }
         if let Some(mut work) = swap(Work::Ordered(OrderIndex::default())) {
             if let Work::Ordered(part) = &mut work {
-                part.remove(&self.shards, key, at);
+                part.remove(key, at);
             }
             swap(work);
         }
@@ -185,7 +190,7 @@ impl<'a> Held<'a> {
         }
         if let Some(order) = &mut self.order {
             let at = OrderRef { shard: hash.shard, entry: r };
-            let was_there = order.remove(&self.shards, key, at);
+            let was_there = order.remove(key, at);
             debug_assert!(was_there, "X3: the order index holds every key");
         }
         let shard = self.shards.get_mut(hash.shard);

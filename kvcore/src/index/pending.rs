@@ -191,7 +191,7 @@ impl Index {
     ) {
         let state: State = shard.state(r, entry);
         self.keep_undo(cx, key, Some(state), until);
-        self.forget_record(cx.files, key.len(), &entry);
+        self.forget_record(cx, key.len(), &entry, until);
         if entry.flags.has(EntryFlags::EXPIRES) {
             self.forget_expiry(shard, r);
         }

@@ -42,6 +42,8 @@ pub(crate) struct DataFile {
     pub(crate) live_bytes: AtomicU64,
     min_dead: AtomicU64,
     max_sequence: AtomicU64,
+    /// Bytes of deletes and expiry changes that a merge had to keep.
+    retained: AtomicU64,
     /// No more appends; `written` is the exact length.
     sealed: AtomicBool,
     /// A valid hint file stands beside it.
@@ -85,6 +87,7 @@ impl DataFile {
             live_bytes: AtomicU64::new(0),
             min_dead: AtomicU64::new(u64::MAX),
             max_sequence: AtomicU64::new(0),
+            retained: AtomicU64::new(0),
             sealed: AtomicBool::new(false),
             has_hint: AtomicBool::new(false),
         })
@@ -117,6 +120,19 @@ impl DataFile {
     pub(crate) fn dead_bytes(&self) -> u64 {
         let live = self.live_bytes.load(Ordering::Relaxed) + crate::log::FILE_HEADER_LEN as u64;
         self.written().saturating_sub(live)
+    }
+
+    pub(crate) fn add_retained(&self, bytes: u64) {
+        self.retained.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retained_bytes(&self) -> u64 {
+        self.retained.load(Ordering::Relaxed)
+    }
+
+    /// Dead bytes that another merge of this file alone would give back.
+    pub(crate) fn reclaimable_bytes(&self) -> u64 {
+        self.dead_bytes().saturating_sub(self.retained_bytes())
     }
 
     pub(crate) fn min_dead(&self) -> Option<Sequence> {

@@ -157,6 +157,17 @@ fn length(len: usize) -> u32 {
 
 impl<'a> Record<'a> {
     /// The keyspace concerned, if any.
+    /// The one key the record is about.
+    pub(crate) fn key(&self) -> Option<&'a [u8]> {
+        match *self {
+            Record::Put { key, .. }
+            | Record::BlobRef { key, .. }
+            | Record::Tombstone { key, .. }
+            | Record::ExpiryChange { key, .. } => Some(key),
+            Record::RangeTombstone { .. } | Record::Watermark { .. } => None,
+        }
+    }
+
     pub(crate) fn keyspace(&self) -> Option<KeyspaceId> {
         match *self {
             Record::Put { keyspace, .. }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     disk::Reserve,
-    engine::write_manifest,
+    engine::{PublishError, write_manifest},
     error::{Error, Result},
     ids::{FileId, Sequence},
     log::{
@@ -80,11 +80,15 @@ fn publish(store: &mut Found, extent: &LogExtent, next_file: FileId) -> Result<(
     manifest.number += 1;
     manifest.log_floor = next_file;
     manifest.next_file = next_file;
-    let last = extent.files.last().map_or(FileId(0), |part| part.file.id);
-    manifest.clean_end = Some(LogEnd { file: last, length: 0, last_sequence });
+    manifest.clean_end = extent.files.last().map(|part| LogEnd {
+        file: part.file.id,
+        length: part.len,
+        last_sequence,
+    });
     // The manifest read at open may have been renamed without its directory being synced; the
     // sync that publishes the new one covers both.
-    write_manifest(&*store.options.disk, &store.dir, &store.manifest)?;
+    write_manifest(&*store.options.disk, &store.dir, &store.manifest)
+        .map_err(PublishError::into_error)?;
     // Durable from here.
     Ok(())
 }

@@ -349,6 +349,11 @@ pub(super) fn open_listed(store: &Found) -> Result<Vec<Arc<DataFile>>> {
     Ok(files)
 }
 
+/// The log files of a store that was closed, each up to the length that counts.
+pub(super) fn exact(store: &Found, extent: &LogExtent) -> Result<Vec<Arc<DataFile>>> {
+    extent.files.iter().map(|p| reopen(store, p.file.id, Role::Log, p.len)).collect()
+}
+
 /// The same file, counted only up to this length.
 pub(super) fn reopen(store: &Found, id: FileId, role: Role, len: u64) -> Result<Arc<DataFile>> {
     open_file(store, id, role, Some(len)).map(|(file, _)| file)

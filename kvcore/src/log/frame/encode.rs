@@ -95,6 +95,13 @@ impl BatchEncoder {
         u32::try_from(offset).expect("a batch is bounded by its data file before it is sealed")
     }
 
+    /// The record of that index.
+    pub(crate) fn record(&self, index: usize) -> Record<'_> {
+        let bytes = &self.bytes[self.members[index].at + CRC_LEN..];
+        let (record, _) = Record::decode(bytes).expect("these bytes were encoded here");
+        record
+    }
+
     /// The encoded length of the record of that index.
     pub(crate) fn record_len(&self, index: usize) -> usize {
         let end = self.members.get(index + 1).map_or(self.bytes.len(), |next| next.at);
