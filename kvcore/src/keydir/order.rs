@@ -16,6 +16,7 @@
 //! O3. All leaves have the same depth and none is empty.
 
 mod build;
+mod heads;
 mod inner;
 mod leaf;
 mod prefix;
@@ -142,7 +143,7 @@ impl OrderIndex {
         let (mut node, mut rank) = (self.root.as_ref(), 0);
         while let Some(Node::Inner(inner)) = node {
             let at = inner.separators().child_for(key);
-            rank += inner.counts()[..at].iter().sum::<u64>();
+            rank += inner.count_before(at);
             node = Some(inner.child(at));
         }
         match node {

@@ -11,13 +11,14 @@
 //! N2. `counts` are the numbers of entries below each child; none is zero between two calls.
 //! N3. All children are of the same height.
 
+use super::heads::HEADS_MAX;
 use super::leaf::{LEAF_LEN_MAX, Leaf};
 use super::separators::Separators;
 use super::{Edge, Fences, KeySource, OrderRef};
 use crate::keydir::{ALLOCATION_OVERHEAD_BYTES, figure};
 
 /// Most children of an inner node.
-pub(super) const CHILDREN_MAX: usize = 64;
+pub(super) const CHILDREN_MAX: usize = HEADS_MAX;
 /// Two siblings with at most so many entries or children together become one.
 const MERGED_LEN_MAX: usize = 48;
 /// A leaf takes from a full sibling if it has at least so many free places.
@@ -313,6 +314,12 @@ impl Inner {
             start += count;
         }
         unreachable!("ranks are below the number of entries")
+    }
+
+    /// Number of entries in the children before one.
+    pub(super) fn count_before(&self, child: usize) -> u64 {
+        // Overflow checks would keep this from being done in parallel; the sum is at most `len`.
+        self.counts[..child].iter().fold(0, |sum, &count| sum.wrapping_add(count))
     }
 
     fn widen_child(&mut self, at: usize, edge: Edge, fences: Fences<'_>) {
