@@ -8,6 +8,8 @@
 //! F1. Entries ascend by key.
 //! F2. All keys share their first `skip` bytes with both fences, and the heads are behind those.
 
+use std::hint::black_box;
+
 use super::heads::{HEADS_MAX, Heads};
 use super::prefix::{head, lowered, separator, separator_of_heads};
 use super::{Fences, KeySource, OrderRef};
@@ -208,9 +210,20 @@ impl Leaf {
     /// The entries with this head.
     #[inline]
     fn ties(&self, head: u64) -> (usize, usize) {
+        self.fetch_refs();
         let from = self.heads.below(head);
         let equal = self.heads.equal(from, self.len(), head);
         (from, from + equal)
+    }
+
+    /// Reads a byte of each cache line of the references, so that they are on their way while the
+    /// heads, on other lines, are being searched.
+    #[inline]
+    fn fetch_refs(&self) {
+        for at in [0, 16, 32, 48] {
+            black_box(self.entries[at]);
+        }
+        black_box(self.shards[0]);
     }
 
     fn insert_at(&mut self, at: usize, head: u64, r: OrderRef) {
