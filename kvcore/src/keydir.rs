@@ -19,7 +19,7 @@ pub(crate) use {
     arena::Full,
     entry::{Entry, EntryFlags, EntryRef},
     expiry::{Expiry, ExpiryIndex},
-    order::{KeySource, OrderBuilder, OrderIndex, OrderRef},
+    order::{KeySource, OrderBuilder, OrderIndex, OrderRef, Side},
     table::Table,
 };
 

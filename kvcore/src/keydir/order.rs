@@ -46,6 +46,13 @@ pub(crate) trait KeySource {
     fn with_key<R>(&self, r: OrderRef, f: impl FnOnce(&[u8]) -> R) -> R;
 }
 
+/// A place beside a key, whether or not the key is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Side {
+    Before,
+    After,
+}
+
 /// Two keys that all keys of a node lie between: none is below `low` or above `high`.
 #[derive(Clone, Copy)]
 struct Fences<'a> {
@@ -132,8 +139,8 @@ impl OrderIndex {
         leaf.locate(key, old).inspect(|&at| leaf.set(at, new)).is_some()
     }
 
-    /// The number of keys below `key`, or not above it if `after_equal`.
-    pub(crate) fn position(&self, keys: &impl KeySource, key: &[u8], after_equal: bool) -> u64 {
+    /// The rank of a place beside `key`: the number of keys below it, or not above it.
+    pub(crate) fn position(&self, keys: &impl KeySource, key: &[u8], side: Side) -> u64 {
         if key < &self.low[..] {
             return 0;
         }
@@ -147,7 +154,7 @@ impl OrderIndex {
             node = Some(inner.child(at));
         }
         match node {
-            Some(Node::Leaf(leaf)) => rank + figure(leaf.position(keys, key, after_equal)),
+            Some(Node::Leaf(leaf)) => rank + figure(leaf.position(keys, key, side)),
             _ => rank,
         }
     }
@@ -161,13 +168,13 @@ impl OrderIndex {
     ) -> (u64, u64) {
         let start = match from {
             Bound::Unbounded => 0,
-            Bound::Included(key) => self.position(keys, key, false),
-            Bound::Excluded(key) => self.position(keys, key, true),
+            Bound::Included(key) => self.position(keys, key, Side::Before),
+            Bound::Excluded(key) => self.position(keys, key, Side::After),
         };
         let end = match to {
             Bound::Unbounded => self.len,
-            Bound::Included(key) => self.position(keys, key, true),
-            Bound::Excluded(key) => self.position(keys, key, false),
+            Bound::Included(key) => self.position(keys, key, Side::After),
+            Bound::Excluded(key) => self.position(keys, key, Side::Before),
         };
         (start, end.max(start))
     }

@@ -14,7 +14,7 @@
 use super::heads::HEADS_MAX;
 use super::leaf::{LEAF_LEN_MAX, Leaf};
 use super::separators::Separators;
-use super::{Edge, Fences, KeySource, OrderRef};
+use super::{Edge, Fences, KeySource, OrderRef, Side};
 use crate::keydir::{ALLOCATION_OVERHEAD_BYTES, figure};
 
 /// Most children of an inner node.
@@ -22,7 +22,7 @@ pub(super) const CHILDREN_MAX: usize = HEADS_MAX;
 /// Two siblings with at most so many entries or children together become one.
 const MERGED_LEN_MAX: usize = 48;
 /// A leaf takes from a full sibling if it has at least so many free places.
-const SHARE_FREE_MIN: usize = 8;
+const SHARE_FREE_MIN: usize = 2;
 /// Sharing may cost a leaf so many skipped bytes.
 const SHARE_SKIP_LOSS_MAX: usize = 4;
 
@@ -333,11 +333,10 @@ impl Inner {
             Node::Inner(_) => self.split_inner(key, at, fences),
             Node::Leaf(_) => {
                 let most = figure(LEAF_LEN_MAX - SHARE_FREE_MIN);
-                let takes = |at: usize| at < self.len && self.counts[at] <= most;
-                let (left, right) = (at.wrapping_sub(1), at + 1);
-                let (to_left, to_right) = (takes(left), takes(right));
-                let shared = to_left && self.share(keys, at, left, fences)
-                    || to_right && self.share(keys, at, right, fences);
+                let takes = |at: &usize| *at < self.len && self.counts[*at] <= most;
+                let (left, right) = (at.checked_sub(1).filter(takes), Some(at + 1).filter(takes));
+                let shared = left.is_some_and(|left| self.share(keys, at, left, fences))
+                    || right.is_some_and(|right| self.share(keys, at, right, fences));
                 if !shared {
                     self.split_leaf(keys, key, at, fences);
                 }
@@ -390,7 +389,7 @@ impl Inner {
         let Some(Node::Leaf(leaf)) = &mut self.children[at] else {
             unreachable!("the caller saw a leaf")
         };
-        let place = leaf.position(keys, key, false);
+        let place = leaf.position(keys, key, Side::Before);
         let (boundary, right) = if place == leaf.len() {
             (leaf.separator_from(keys, key), Leaf::with_skip(leaf.skip()))
         } else if place == 0 {

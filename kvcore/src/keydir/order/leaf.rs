@@ -12,7 +12,7 @@ use std::hint::black_box;
 
 use super::heads::{HEADS_MAX, Heads};
 use super::prefix::{head, lowered, separator, separator_of_heads};
-use super::{Fences, KeySource, OrderRef};
+use super::{Fences, KeySource, OrderRef, Side};
 use crate::keydir::entry::EntryRef;
 use crate::keydir::index;
 
@@ -73,13 +73,14 @@ impl Leaf {
         (0..self.len()).map(|at| self.get(at))
     }
 
-    /// How many keys are below `key`, or not above it if `after_equal`.
-    pub(super) fn position<K: KeySource>(&self, keys: &K, key: &[u8], after_equal: bool) -> usize {
+    /// How many keys are below `key`, or not above it.
+    pub(super) fn position<K: KeySource>(&self, keys: &K, key: &[u8], side: Side) -> usize {
         let (mut from, mut to) = self.ties(head(key, self.skip()));
         while from < to {
             let middle = from.midpoint(to);
-            let below = keys.with_key(self.get(middle), |other| {
-                if after_equal { other <= key } else { other < key }
+            let below = keys.with_key(self.get(middle), |other| match side {
+                Side::Before => other < key,
+                Side::After => other <= key,
             });
             if below {
                 from = middle + 1;
@@ -105,7 +106,7 @@ impl Leaf {
             if to - from >= TIES_MAX {
                 self.raise_skip(keys, fences.shared_len());
             }
-            self.position(keys, key, false)
+            self.position(keys, key, Side::Before)
         };
         self.insert_at(at, head(key, self.skip()), r);
     }
