@@ -15,6 +15,7 @@
 //!     begin with what its fences have in common, so nodes may skip those bytes unseen.
 //! O3. All leaves have the same depth and none is empty.
 
+mod balance;
 mod build;
 mod heads;
 mod inner;

@@ -124,7 +124,8 @@ impl Table {
             let at = (u128::from(number) * u128::from(figure(self.buckets.len()))) >> u64::BITS;
             usize::try_from(at).expect("less than the number of buckets")
         };
-        // At least one bucket in six is taken, so this many misses do not happen by chance.
+        // Unless much was reserved, at least one bucket in six is taken, and this many misses do
+        // not happen by chance.
         let mut at = draw(random());
         for _ in 0..1_000 {
             if self.buckets[at] != EMPTY {
@@ -132,7 +133,9 @@ impl Table {
             }
             at = draw(random());
         }
-        self.buckets.iter().find(|&&bucket| bucket != EMPTY).map(|&bucket| ref_of(bucket))
+        let (before, behind) = self.buckets.split_at(at);
+        let mut others = behind.iter().chain(before);
+        others.find(|&&bucket| bucket != EMPTY).map(|&bucket| ref_of(bucket))
     }
 
     /// Length of the array of buckets, empty ones included.

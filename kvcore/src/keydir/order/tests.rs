@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
 use super::*;
@@ -275,10 +276,10 @@ fn ranges_split_off_a_tall_tree_leave_two_consistent_trees() {
         let (mut index, mut keys, mut model) = (OrderIndex::new(), Keys::default(), Model::new());
         while model.len() < 20_000 {
             let key = random_key(&mut random, shape, 1_000_000);
-            if !model.contains_key(&key) {
-                let r = keys.add(&key);
-                index.insert(&keys, &key, r);
-                model.insert(key, r);
+            if let Entry::Vacant(vacant) = model.entry(key) {
+                let r = keys.add(vacant.key());
+                index.insert(&keys, vacant.key(), r);
+                vacant.insert(r);
             }
         }
         while index.len() > 0 {
@@ -309,9 +310,9 @@ fn built_index_equals_inserted_index_and_takes_changes() {
             (Keys::default(), Model::new(), OrderBuilder::new());
         for _ in 0..count {
             let key = random_key(&mut random, shape, 1_000_000);
-            if !model.contains_key(&key) {
-                let r = keys.add(&key);
-                model.insert(key, r);
+            if let Entry::Vacant(vacant) = model.entry(key) {
+                let r = keys.add(vacant.key());
+                vacant.insert(r);
             }
         }
         for (key, &r) in &model {
@@ -384,10 +385,10 @@ fn structured_keys_are_seldom_looked_up() {
         let (mut index, mut keys, mut model) = (OrderIndex::new(), Keys::default(), Model::new());
         for _ in 0..20_000 {
             let key = random_key(&mut random, shape, 1_000_000_000);
-            if !model.contains_key(&key) {
-                let r = keys.add(&key);
-                index.insert(&keys, &key, r);
-                model.insert(key, r);
+            if let Entry::Vacant(vacant) = model.entry(key) {
+                let r = keys.add(vacant.key());
+                index.insert(&keys, vacant.key(), r);
+                vacant.insert(r);
             }
         }
         let per_insert = keys.looked_up.get() as f64 / model.len() as f64;
