@@ -14,12 +14,11 @@ mod measured;
 pub(crate) mod order;
 pub(crate) mod table;
 
-#[expect(unused_imports, reason = "the keydir's face; its users are written separately")]
 pub(crate) use {
     arena::Full,
     entry::{Entry, EntryFlags, EntryRef},
     expiry::{Expiry, ExpiryIndex},
-    order::{KeySource, OrderBuilder, OrderIndex, OrderRef},
+    order::{KeySource, OrderBuilder, OrderIndex, OrderRef, Side},
     table::Table,
 };
 

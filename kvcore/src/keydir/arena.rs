@@ -26,7 +26,7 @@ const CHUNK_UNITS_MAX: u32 = 1 << UNIT_BITS;
 const CHUNK_UNITS_MIN: u32 = 128;
 const CHUNKS_MAX: usize = 1 << (u32::BITS - UNIT_BITS);
 /// A new chunk is this fraction of what there is, so that its empty end weighs little.
-const GROWTH_DIVISOR: u64 = 16;
+const GROWTH_DIVISOR: u64 = 32;
 
 /// The shard has no address left for another entry (after about 32 GiB of keys).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

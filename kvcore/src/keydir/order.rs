@@ -15,7 +15,9 @@
 //!     begin with what its fences have in common, so nodes may skip those bytes unseen.
 //! O3. All leaves have the same depth and none is empty.
 
+mod balance;
 mod build;
+mod heads;
 mod inner;
 mod leaf;
 mod prefix;
@@ -43,6 +45,13 @@ pub(crate) struct OrderRef {
 pub(crate) trait KeySource {
     /// Calls `f` with the key that `r` refers to.
     fn with_key<R>(&self, r: OrderRef, f: impl FnOnce(&[u8]) -> R) -> R;
+}
+
+/// A place beside a key, whether or not the key is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Side {
+    Before,
+    After,
 }
 
 /// Two keys that all keys of a node lie between: none is below `low` or above `high`.
@@ -131,8 +140,8 @@ impl OrderIndex {
         leaf.locate(key, old).inspect(|&at| leaf.set(at, new)).is_some()
     }
 
-    /// The number of keys below `key`, or not above it if `after_equal`.
-    pub(crate) fn position(&self, keys: &impl KeySource, key: &[u8], after_equal: bool) -> u64 {
+    /// The rank of a place beside `key`: the number of keys below it, or not above it.
+    pub(crate) fn position(&self, keys: &impl KeySource, key: &[u8], side: Side) -> u64 {
         if key < &self.low[..] {
             return 0;
         }
@@ -142,11 +151,11 @@ impl OrderIndex {
         let (mut node, mut rank) = (self.root.as_ref(), 0);
         while let Some(Node::Inner(inner)) = node {
             let at = inner.separators().child_for(key);
-            rank += inner.counts()[..at].iter().sum::<u64>();
+            rank += inner.count_before(at);
             node = Some(inner.child(at));
         }
         match node {
-            Some(Node::Leaf(leaf)) => rank + figure(leaf.position(keys, key, after_equal)),
+            Some(Node::Leaf(leaf)) => rank + figure(leaf.position(keys, key, side)),
             _ => rank,
         }
     }
@@ -160,13 +169,13 @@ impl OrderIndex {
     ) -> (u64, u64) {
         let start = match from {
             Bound::Unbounded => 0,
-            Bound::Included(key) => self.position(keys, key, false),
-            Bound::Excluded(key) => self.position(keys, key, true),
+            Bound::Included(key) => self.position(keys, key, Side::Before),
+            Bound::Excluded(key) => self.position(keys, key, Side::After),
         };
         let end = match to {
             Bound::Unbounded => self.len,
-            Bound::Included(key) => self.position(keys, key, true),
-            Bound::Excluded(key) => self.position(keys, key, false),
+            Bound::Included(key) => self.position(keys, key, Side::After),
+            Bound::Excluded(key) => self.position(keys, key, Side::Before),
         };
         (start, end.max(start))
     }

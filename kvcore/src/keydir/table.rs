@@ -4,8 +4,8 @@
 //! the arena that holds entries and keys. A bucket's home is its tag's share of the array; the
 //! buckets are probed linearly and kept in tag order, past the end of the homes if need be. So
 //! walking the array is walking in tag order, whatever its size: a scan's cursor is a tag and
-//! survives any resize. The array may have any length, so it grows by an eighth, and growing
-//! needs only the tags.
+//! survives any resize. The array may have any length, so it grows by a sixteenth, and
+//! growing needs only the tags.
 //!
 //! Knows hashes, keys and entries. Does not know the hash function, other shards or locks.
 //!
@@ -26,7 +26,7 @@ const EMPTY: Bucket = 0;
 
 const HOMES_MIN: usize = 8;
 /// The array grows above this many sixteenths full.
-const LOAD_MAX_SIXTEENTHS: usize = 13;
+const LOAD_MAX_SIXTEENTHS: usize = 14;
 /// The array shrinks below this many sixteenths full.
 const LOAD_MIN_SIXTEENTHS: usize = 3;
 
@@ -66,7 +66,7 @@ impl Table {
         debug_assert!(self.find(tag, key).is_none(), "the key is in the table (T4)");
         let r = self.arena.insert(key, &entry)?;
         if (self.len + 1) * 16 > self.homes * LOAD_MAX_SIXTEENTHS {
-            self.resize((self.homes + self.homes / 8 + 2).max(HOMES_MIN));
+            self.resize((self.homes + self.homes / 16 + 2).max(HOMES_MIN));
         }
         self.place(tag, r);
         self.len += 1;
@@ -124,7 +124,8 @@ impl Table {
             let at = (u128::from(number) * u128::from(figure(self.buckets.len()))) >> u64::BITS;
             usize::try_from(at).expect("less than the number of buckets")
         };
-        // At least one bucket in six is taken, so this many misses do not happen by chance.
+        // Unless much was reserved, at least one bucket in six is taken, and this many misses do
+        // not happen by chance.
         let mut at = draw(random());
         for _ in 0..1_000 {
             if self.buckets[at] != EMPTY {
@@ -132,7 +133,9 @@ impl Table {
             }
             at = draw(random());
         }
-        self.buckets.iter().find(|&&bucket| bucket != EMPTY).map(|&bucket| ref_of(bucket))
+        let (before, behind) = self.buckets.split_at(at);
+        let mut others = behind.iter().chain(before);
+        others.find(|&&bucket| bucket != EMPTY).map(|&bucket| ref_of(bucket))
     }
 
     /// Length of the array of buckets, empty ones included.

@@ -8,13 +8,16 @@
 //! F1. Entries ascend by key.
 //! F2. All keys share their first `skip` bytes with both fences, and the heads are behind those.
 
+use std::hint::black_box;
+
+use super::heads::{HEADS_MAX, Heads};
 use super::prefix::{head, lowered, separator, separator_of_heads};
-use super::{Fences, KeySource, OrderRef};
+use super::{Fences, KeySource, OrderRef, Side};
 use crate::keydir::entry::EntryRef;
 use crate::keydir::index;
 
 /// Most entries of a leaf.
-pub(super) const LEAF_LEN_MAX: usize = 64;
+pub(super) const LEAF_LEN_MAX: usize = HEADS_MAX;
 /// So many equal heads in a row are worth looking up every key of the leaf, once, to skip more.
 const TIES_MAX: usize = 3;
 
@@ -22,7 +25,7 @@ const TIES_MAX: usize = 3;
 pub(super) struct Leaf {
     len: u32,
     skip: u32,
-    heads: [u64; LEAF_LEN_MAX],
+    heads: Heads,
     entries: [u32; LEAF_LEN_MAX],
     shards: [u8; LEAF_LEN_MAX],
 }
@@ -32,7 +35,7 @@ impl Leaf {
         Self {
             len: 0,
             skip: 0,
-            heads: [0; LEAF_LEN_MAX],
+            heads: Heads::new(),
             entries: [0; LEAF_LEN_MAX],
             shards: [0; LEAF_LEN_MAX],
         }
@@ -62,7 +65,7 @@ impl Leaf {
 
     #[cfg(test)]
     pub(super) fn head_at(&self, at: usize) -> u64 {
-        self.heads[at]
+        self.heads.get(at)
     }
 
     /// Entries in order.
@@ -70,13 +73,14 @@ impl Leaf {
         (0..self.len()).map(|at| self.get(at))
     }
 
-    /// How many keys are below `key`, or not above it if `after_equal`.
-    pub(super) fn position<K: KeySource>(&self, keys: &K, key: &[u8], after_equal: bool) -> usize {
+    /// How many keys are below `key`, or not above it.
+    pub(super) fn position<K: KeySource>(&self, keys: &K, key: &[u8], side: Side) -> usize {
         let (mut from, mut to) = self.ties(head(key, self.skip()));
         while from < to {
             let middle = from.midpoint(to);
-            let below = keys.with_key(self.get(middle), |other| {
-                if after_equal { other <= key } else { other < key }
+            let below = keys.with_key(self.get(middle), |other| match side {
+                Side::Before => other < key,
+                Side::After => other <= key,
             });
             if below {
                 from = middle + 1;
@@ -102,7 +106,7 @@ impl Leaf {
             if to - from >= TIES_MAX {
                 self.raise_skip(keys, fences.shared_len());
             }
-            self.position(keys, key, false)
+            self.position(keys, key, Side::Before)
         };
         self.insert_at(at, head(key, self.skip()), r);
     }
@@ -120,7 +124,7 @@ impl Leaf {
 
     pub(super) fn remove_at(&mut self, at: usize) {
         let len = self.len();
-        self.heads.copy_within(at + 1..len, at);
+        self.heads.remove(at, at + 1, len);
         self.entries.copy_within(at + 1..len, at);
         self.shards.copy_within(at + 1..len, at);
         self.len -= 1;
@@ -136,7 +140,7 @@ impl Leaf {
         let mut taken = Self::with_skip(self.skip());
         taken.append_range(self, from, to);
         let len = self.len();
-        self.heads.copy_within(to..len, from);
+        self.heads.remove(from, to, len);
         self.entries.copy_within(to..len, from);
         self.shards.copy_within(to..len, from);
         self.set_len(len - (to - from));
@@ -158,16 +162,14 @@ impl Leaf {
     pub(super) fn lower_skip(&mut self, to: usize, shared: &[u8]) {
         let (from, len) = (self.skip(), self.len());
         if to < from {
-            for head in &mut self.heads[..len] {
-                *head = lowered(*head, shared, from, to);
-            }
+            self.heads.remake(len, |_, head| lowered(head, shared, from, to));
             self.set_skip(to);
         }
     }
 
     /// The shortest key that separates the entries before `at` from the others.
     pub(super) fn separator<K: KeySource>(&self, keys: &K, at: usize, shared: &[u8]) -> Vec<u8> {
-        let (left, right) = (self.heads[at - 1], self.heads[at]);
+        let (left, right) = (self.heads.get(at - 1), self.heads.get(at));
         separator_of_heads(left, right, shared, self.skip()).unwrap_or_else(|| {
             let left = keys.with_key(self.get(at - 1), <[u8]>::to_vec);
             keys.with_key(self.get(at), |right| separator(&left, right))
@@ -177,13 +179,13 @@ impl Leaf {
     /// The shortest key that separates all entries from `key`, which lies behind them.
     pub(super) fn separator_from<K: KeySource>(&self, keys: &K, key: &[u8]) -> Vec<u8> {
         let last = self.len() - 1;
-        separator_of_heads(self.heads[last], head(key, self.skip()), key, self.skip())
+        separator_of_heads(self.heads.get(last), head(key, self.skip()), key, self.skip())
             .unwrap_or_else(|| keys.with_key(self.get(last), |left| separator(left, key)))
     }
 
     /// The shortest key above `key`, which lies before all entries, and not above them.
     pub(super) fn separator_to<K: KeySource>(&self, keys: &K, key: &[u8]) -> Vec<u8> {
-        separator_of_heads(head(key, self.skip()), self.heads[0], key, self.skip())
+        separator_of_heads(head(key, self.skip()), self.heads.get(0), key, self.skip())
             .unwrap_or_else(|| keys.with_key(self.get(0), |right| separator(key, right)))
     }
 
@@ -192,16 +194,16 @@ impl Leaf {
         let middle = self.len() / 2;
         let near = (middle..middle + self.len() / 8).zip((0..=middle).rev());
         near.flat_map(|(above, below)| [above, below])
-            .find(|&at| at > 0 && self.heads[at - 1] != self.heads[at])
+            .find(|&at| at > 0 && self.heads.get(at - 1) != self.heads.get(at))
             .unwrap_or(middle)
     }
 
     /// Skips more bytes, all that the fences share. Looks up every key.
     fn raise_skip<K: KeySource>(&mut self, keys: &K, to: usize) {
         if to > self.skip() {
-            for at in 0..self.len() {
-                self.heads[at] = keys.with_key(self.get(at), |key| head(key, to));
-            }
+            let mut heads = std::mem::replace(&mut self.heads, Heads::new());
+            heads.remake(self.len(), |at, _| keys.with_key(self.get(at), |key| head(key, to)));
+            self.heads = heads;
             self.set_skip(to);
         }
     }
@@ -209,25 +211,34 @@ impl Leaf {
     /// The entries with this head.
     #[inline]
     fn ties(&self, head: u64) -> (usize, usize) {
-        let heads = &self.heads[..self.len()];
-        let from = heads.partition_point(|&other| other < head);
-        let equal = heads[from..].iter().take_while(|&&other| other == head).count();
+        self.fetch_refs();
+        let from = self.heads.below(head);
+        let equal = self.heads.equal(from, self.len(), head);
         (from, from + equal)
+    }
+
+    /// Reads a byte of each cache line of the references, so that they are on their way while the
+    /// heads, on other lines, are being searched.
+    #[inline]
+    fn fetch_refs(&self) {
+        for at in [0, 16, 32, 48] {
+            black_box(self.entries[at]);
+        }
+        black_box(self.shards[0]);
     }
 
     fn insert_at(&mut self, at: usize, head: u64, r: OrderRef) {
         let len = self.len();
-        self.heads.copy_within(at..len, at + 1);
+        self.heads.insert(at, len, head);
         self.entries.copy_within(at..len, at + 1);
         self.shards.copy_within(at..len, at + 1);
-        self.heads[at] = head;
         self.set(at, r);
         self.len += 1;
     }
 
     fn append_range(&mut self, other: &Self, from: usize, to: usize) {
         let (len, new) = (self.len(), self.len() + (to - from));
-        self.heads[len..new].copy_from_slice(&other.heads[from..to]);
+        self.heads.append(len, &other.heads, from, to);
         self.entries[len..new].copy_from_slice(&other.entries[from..to]);
         self.shards[len..new].copy_from_slice(&other.shards[from..to]);
         self.set_len(new);

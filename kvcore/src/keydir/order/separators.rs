@@ -9,6 +9,7 @@
 //! S2. All share their first `skip` bytes with the fences of the node.
 
 use super::Fences;
+use super::heads::Heads;
 use super::inner::CHILDREN_MAX;
 use super::prefix::head;
 use crate::keydir::index;
@@ -19,7 +20,7 @@ const LEN_MAX: usize = CHILDREN_MAX - 1;
 pub(super) struct Separators {
     len: usize,
     skip: usize,
-    heads: [u64; LEN_MAX],
+    heads: Heads,
     /// Where each separator ends in `bytes`.
     ends: [u32; LEN_MAX],
     bytes: Vec<u8>,
@@ -27,7 +28,7 @@ pub(super) struct Separators {
 
 impl Separators {
     pub(super) fn new(skip: usize) -> Self {
-        Self { len: 0, skip, heads: [0; LEN_MAX], ends: [0; LEN_MAX], bytes: Vec::new() }
+        Self { len: 0, skip, heads: Heads::new(), ends: [0; LEN_MAX], bytes: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -43,7 +44,7 @@ impl Separators {
     pub(super) fn assert_consistent(&self) {
         assert_eq!(self.start(self.len), self.bytes.len());
         for at in 0..self.len {
-            assert_eq!(self.heads[at], head(self.get(at), self.skip));
+            assert_eq!(self.heads.get(at), head(self.get(at), self.skip));
         }
     }
 
@@ -61,10 +62,9 @@ impl Separators {
     #[inline]
     pub(super) fn child_for(&self, key: &[u8]) -> usize {
         let head = head(key, self.skip);
-        let heads = &self.heads[..self.len];
-        let from = heads.partition_point(|&other| other < head);
-        let mut child = from;
-        while child < self.len && heads[child] == head && self.get(child) <= key {
+        let mut child = self.heads.below(head);
+        let ties = child + self.heads.equal(child, self.len, head);
+        while child < ties && self.get(child) <= key {
             child += 1;
         }
         child
@@ -85,9 +85,8 @@ impl Separators {
             self.bytes.reserve_exact(key.len() + self.bytes.len() / 8);
         }
         self.bytes.splice(start..start, key.iter().copied());
-        self.heads.copy_within(at..self.len, at + 1);
+        self.heads.insert(at, self.len, head(key, self.skip));
         self.ends.copy_within(at..self.len, at + 1);
-        self.heads[at] = head(key, self.skip);
         self.len += 1;
         let added = u32::try_from(key.len()).expect("at most a key's length");
         self.ends[at] = u32::try_from(start).expect("63 keys of 17-bit lengths") + added;
@@ -111,7 +110,7 @@ impl Separators {
         for end in &mut self.ends[to..self.len] {
             *end -= removed;
         }
-        self.heads.copy_within(to..self.len, from);
+        self.heads.remove(from, to, self.len);
         self.ends.copy_within(to..self.len, from);
         self.len -= to - from;
     }
@@ -137,9 +136,9 @@ impl Separators {
     pub(super) fn set_skip(&mut self, skip: usize) {
         if skip != self.skip {
             self.skip = skip;
-            for at in 0..self.len {
-                self.heads[at] = head(self.get(at), skip);
-            }
+            let mut heads = std::mem::replace(&mut self.heads, Heads::new());
+            heads.remake(self.len, |at, _| head(self.get(at), skip));
+            self.heads = heads;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
 use super::*;
@@ -158,8 +159,8 @@ fn assert_reads_agree(
 ) {
     let below = figure(model.range(..probe[0].clone()).count());
     let not_above = below + u64::from(model.contains_key(&probe[0]));
-    assert_eq!(index.position(keys, &probe[0], false), below);
-    assert_eq!(index.position(keys, &probe[0], true), not_above);
+    assert_eq!(index.position(keys, &probe[0], Side::Before), below);
+    assert_eq!(index.position(keys, &probe[0], Side::After), not_above);
     assert_eq!(index.nth(below), model.range(probe[0].clone()..).next().map(|(_, &r)| r));
     assert_eq!(index.first(), model.values().next().copied());
     assert_eq!(index.last(), model.values().next_back().copied());
@@ -275,10 +276,10 @@ fn ranges_split_off_a_tall_tree_leave_two_consistent_trees() {
         let (mut index, mut keys, mut model) = (OrderIndex::new(), Keys::default(), Model::new());
         while model.len() < 20_000 {
             let key = random_key(&mut random, shape, 1_000_000);
-            if !model.contains_key(&key) {
-                let r = keys.add(&key);
-                index.insert(&keys, &key, r);
-                model.insert(key, r);
+            if let Entry::Vacant(vacant) = model.entry(key) {
+                let r = keys.add(vacant.key());
+                index.insert(&keys, vacant.key(), r);
+                vacant.insert(r);
             }
         }
         while index.len() > 0 {
@@ -309,9 +310,9 @@ fn built_index_equals_inserted_index_and_takes_changes() {
             (Keys::default(), Model::new(), OrderBuilder::new());
         for _ in 0..count {
             let key = random_key(&mut random, shape, 1_000_000);
-            if !model.contains_key(&key) {
-                let r = keys.add(&key);
-                model.insert(key, r);
+            if let Entry::Vacant(vacant) = model.entry(key) {
+                let r = keys.add(vacant.key());
+                vacant.insert(r);
             }
         }
         for (key, &r) in &model {
@@ -370,7 +371,33 @@ fn random_keys_are_not_looked_up() {
     }
     assert_eq!(keys.looked_up.get(), 0);
     for (key, r) in &all[10_000..] {
-        assert_eq!(index.nth(index.position(&keys, key, false)), Some(*r));
+        assert_eq!(index.nth(index.position(&keys, key, Side::Before)), Some(*r));
     }
     assert!(keys.looked_up.get() <= 10_000, "only the key asked for");
+}
+
+#[test]
+fn structured_keys_are_seldom_looked_up() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for shape in [1, 4, 5] {
+        let (mut index, mut keys, mut model) = (OrderIndex::new(), Keys::default(), Model::new());
+        for _ in 0..20_000 {
+            let key = random_key(&mut random, shape, 1_000_000_000);
+            if let Entry::Vacant(vacant) = model.entry(key) {
+                let r = keys.add(vacant.key());
+                index.insert(&keys, vacant.key(), r);
+                vacant.insert(r);
+            }
+        }
+        let per_insert = keys.looked_up.get() as f64 / model.len() as f64;
+        keys.looked_up.set(0);
+        for key in model.keys() {
+            index.position(&keys, key, Side::Before);
+        }
+        let per_rank = keys.looked_up.get() as f64 / model.len() as f64;
+        assert!(per_insert < 0.3, "shape {shape}: {per_insert:.2} per insert");
+        assert!(per_rank < 1.1, "shape {shape}: {per_rank:.2} per rank");
+    }
 }
