@@ -83,9 +83,8 @@ impl Batch {
     ) -> Result<()> {
         keyspace.check_store(&self.store)?;
         let put = put.into();
-        keyspace.with_put_record(key, value, &put, |index, record, _| {
-            self.prepared.push(index, record)
-        })
+        keyspace
+            .with_put_record(key, value, &put, |index, record, _| self.prepared.push(index, record))
     }
 
     /// Adds a delete.
@@ -150,9 +149,7 @@ impl Batch {
     ) -> Result<()> {
         let at_ms = Some(unix_ms(at));
         let prepared = &mut self.prepared;
-        with_key(&self.store, keyspace, key, |index, key| {
-            prepared.push_expiry(index, key, at_ms)
-        })
+        with_key(&self.store, keyspace, key, |index, key| prepared.push_expiry(index, key, at_ms))
     }
 
     /// Adds the removal of a key's expiry; without effect if the key is not there by then.

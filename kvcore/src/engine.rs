@@ -43,11 +43,10 @@ mod read;
 mod sync;
 
 pub(crate) use append::{LogEndState, Writer};
-pub(crate) use publish::{PublishError, write_manifest};
-pub(crate) use background::{Background, Task, TaskQueues, Tasks, tasks};
+pub(crate) use background::{Background, Task, Tasks, tasks};
 pub(crate) use blobs::BlobTable;
 pub(crate) use commit::{PreparedBatch, Scratch, When, WriteGuard};
-pub(crate) use read::Decoded;
+pub(crate) use publish::{PublishError, write_manifest};
 pub(crate) use sync::SyncState;
 
 /// One keyspace of an open store.

@@ -17,7 +17,9 @@
 use crate::{
     engine::BlobTable,
     ids::{KeyspaceId, Location, Sequence},
-    keydir::{Entry, EntryFlags, EntryRef, Expiry, ExpiryIndex, KeySource, OrderIndex, OrderRef, Table},
+    keydir::{
+        Entry, EntryFlags, EntryRef, Expiry, ExpiryIndex, KeySource, OrderIndex, OrderRef, Table,
+    },
     log::{DataFile, FileTable, record_bytes},
     view::Views,
 };
@@ -39,7 +41,7 @@ mod undo;
 
 pub(crate) use held::{Change, Held, NEVER_MS, PutChange};
 pub(crate) use load::{Dead, Loaded};
-pub(crate) use page::{Item, Page, PageRequest};
+pub(crate) use page::{Item, PageRequest};
 use pending::Pending;
 use undo::{OldState, Undo};
 
@@ -252,7 +254,13 @@ impl Index {
         r
     }
 
-    fn remember_record(&self, cx: &Applying<'_>, shard: &mut Shard, r: EntryRef, put: &PutChange<'_>) {
+    fn remember_record(
+        &self,
+        cx: &Applying<'_>,
+        shard: &mut Shard,
+        r: EntryRef,
+        put: &PutChange<'_>,
+    ) {
         cx.file.add_live(record_bytes(self.id, put.key.len(), &put.entry));
         if let Some((id, len)) = put.blob {
             cx.blobs.add(put.entry.sequence, id, len);

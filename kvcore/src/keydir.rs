@@ -15,7 +15,6 @@ pub(crate) mod order;
 pub(crate) mod table;
 
 pub(crate) use {
-    arena::Full,
     entry::{Entry, EntryFlags, EntryRef},
     expiry::{Expiry, ExpiryIndex},
     order::{KeySource, OrderBuilder, OrderIndex, OrderRef, Side},

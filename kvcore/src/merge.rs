@@ -70,7 +70,7 @@ impl Engine {
             let result = self.merge_files(&inputs);
             state.note(&result);
             self.update_overfull();
-            let low_yield = result? .bytes_given_back() == 0;
+            let low_yield = result?.bytes_given_back() == 0;
             if low_yield {
                 return Ok(());
             }
@@ -117,7 +117,11 @@ impl Engine {
     }
 
     /// Makes the outputs count instead of the inputs.
-    fn publish_merge(&self, plan: &Plan<'_>, outputs: Vec<Arc<DataFile>>) -> Result<Vec<Arc<DataFile>>> {
+    fn publish_merge(
+        &self,
+        plan: &Plan<'_>,
+        outputs: Vec<Arc<DataFile>>,
+    ) -> Result<Vec<Arc<DataFile>>> {
         // M4: whatever superseded a dropped record is in the log by now; make it durable.
         self.sync_all()?;
         if !outputs.is_empty() {

@@ -115,7 +115,7 @@ impl Default for Options {
             sync_after: Duration::from_secs(5),
             lock_timeout: Duration::ZERO,
             expire_per_tick_max: 1_000,
-            disk: Arc::new(OsDisk::new()),
+            disk: Arc::new(OsDisk),
             clock: Arc::new(SystemClock::new()),
             on_recovery: None,
         }

@@ -224,7 +224,9 @@ impl Directory {
         let what = match (data, &self.foreign) {
             (Some(name), _) => format!("it holds {name} but no manifest"),
             (None, Some(name)) => {
-                format!("it holds other files ({name}), and stores are created in empty directories")
+                format!(
+                    "it holds other files ({name}), and stores are created in empty directories"
+                )
             }
             (None, None) => return Ok(()),
         };

@@ -376,11 +376,8 @@ fn check_schema(found: &KeyspaceMeta, wanted: &KeyspaceMeta) -> Result<()> {
     ];
     match pairs.into_iter().find(|(_, a, b)| a != b) {
         None => Ok(()),
-        Some((what, a, b)) => Err(Error::SchemaMismatch {
-            keyspace: found.name.clone(),
-            what,
-            found: a,
-            wanted: b,
-        }),
+        Some((what, a, b)) => {
+            Err(Error::SchemaMismatch { keyspace: found.name.clone(), what, found: a, wanted: b })
+        }
     }
 }

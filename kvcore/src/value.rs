@@ -14,7 +14,7 @@ use std::{
 
 /// Values up to this length are copied even where they could be pinned:
 /// a value of a hundred bytes should not keep a whole file alive.
-const COPIED_LEN_BYTES_MAX: usize = 4096;
+pub(crate) const COPIED_LEN_BYTES_MAX: usize = 4096;
 
 /// How many bytes the `Debug` form of a value shows.
 const SHOWN_LEN_BYTES_MAX: usize = 16;

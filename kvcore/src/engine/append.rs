@@ -13,8 +13,8 @@ use crate::{
     error::{Error, Result},
     ids::{FileId, Sequence},
     log::{
-        BatchEncoder, DataFile, FILE_HEADER_LEN, FileHeader, FileKey, FileParts, Generation, LogEnd,
-        LogPosition, Role, WATERMARK_IN_HEADER, file_names,
+        BatchEncoder, DataFile, FILE_HEADER_LEN, FileHeader, FileKey, FileParts, Generation,
+        LogEnd, LogPosition, Role, WATERMARK_IN_HEADER, file_names,
     },
     options::{DATA_FILE_BYTES_MAX, ReadMode},
 };
@@ -95,6 +95,11 @@ impl Writer {
 
     pub(crate) fn last_sequence(&self) -> Sequence {
         self.end.last_sequence
+    }
+
+    /// Something was appended since the store was opened.
+    pub(super) fn has_appended(&self) -> bool {
+        self.generation_is_durable
     }
 
     pub(crate) fn end(&self) -> LogEndState {
@@ -276,7 +281,11 @@ impl Engine {
     }
 
     /// The prepared file if it is large enough, else a new one.
-    fn take_prepared(&self, writer: &mut Writer, needed: u64) -> Result<(Arc<DataFile>, u64, bool)> {
+    fn take_prepared(
+        &self,
+        writer: &mut Writer,
+        needed: u64,
+    ) -> Result<(Arc<DataFile>, u64, bool)> {
         if let Some(file) = writer.prepared.take() {
             let limit = file.handle().len().map_err(|source| Error::Io {
                 action: "measure",
@@ -319,8 +328,7 @@ impl Engine {
         })?;
         let map_bytes = if self.options.read_mode == ReadMode::Map { bytes } else { 0 };
         let key = FileKey::new(&self.store_id, id);
-        let parts =
-            FileParts { id, role: Role::Log, key, path, handle, map_bytes, written: 0 };
+        let parts = FileParts { id, role: Role::Log, key, path, handle, map_bytes, written: 0 };
         Ok((Arc::new(DataFile::new(parts)?), bytes, reserved == Reserve::Done))
     }
 

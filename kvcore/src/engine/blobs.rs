@@ -118,8 +118,7 @@ impl Engine {
         let name = file_names::blob(id);
         let io = |action, e| self.io(action, &name, e);
         let path = self.dir.join(&name);
-        let file =
-            self.disk.open(&path, crate::disk::OpenMode::Read).map_err(|e| io("open", e))?;
+        let file = self.disk.open(&path, crate::disk::OpenMode::Read).map_err(|e| io("open", e))?;
         let found = file.len().map_err(|e| io("measure", e))?;
         if found < len_bytes {
             return Err(crate::log::corrupt(&path, found, "the blob is cut short"));

@@ -6,13 +6,17 @@
 //! C2. A batch becomes visible as a whole: its tables are locked together.
 //! C3. The tip advances after the batch is applied, under the views' mutex.
 
-use super::{Engine, append::{Appended, Write}, thread_token};
+use super::{
+    Engine,
+    append::{Appended, Write},
+    thread_token,
+};
 use crate::{
     error::{Error, Result},
     ids::{Location, Sequence},
     index::{Applying, Change, Held, Index, KeyHash, PutChange},
     keydir::{Entry, EntryFlags},
-    log::{BatchEncoder, Record},
+    log::{BatchEncoder, LogEnd, Record},
     options::Durability,
 };
 use parking_lot::MutexGuard;
@@ -78,9 +82,74 @@ pub(crate) struct PreparedBatch {
     pub(crate) indexes: Vec<Arc<Index>>,
     /// For every record, the position of its index.
     pub(crate) targets: Vec<u16>,
+    /// Expiry changes, whose puts' sequences are known only when the batch is appended.
+    expiries: Vec<LateExpiry>,
+}
+
+/// An expiry change on its way into a batch.
+#[derive(Debug)]
+struct LateExpiry {
+    index: Arc<Index>,
+    key: Vec<u8>,
+    at_ms: Option<u64>,
+    /// How many of the batch's records came before it.
+    after: usize,
 }
 
 impl PreparedBatch {
+    /// Adds a change of the expiry of a key, of the put it has when the batch is committed.
+    pub(crate) fn push_expiry(
+        &mut self,
+        index: &Arc<Index>,
+        key: &[u8],
+        at_ms: Option<u64>,
+    ) -> Result<()> {
+        let (index, key, after) = (Arc::clone(index), key.to_vec(), self.targets.len());
+        self.expiries.push(LateExpiry { index, key, at_ms, after });
+        Ok(())
+    }
+
+    /// Turns the expiry changes into records, now that the first sequence is known. They come
+    /// last, which is the same: what a later record of the batch overwrites is left out.
+    fn settle_expiries(&mut self, first: Sequence) -> Result<()> {
+        for late in std::mem::take(&mut self.expiries) {
+            let Some(put_sequence) = self.put_of(&late, first) else { continue };
+            let record = Record::ExpiryChange {
+                keyspace: late.index.id,
+                key: &late.key,
+                put_sequence,
+                expires_at_ms: late.at_ms,
+            };
+            self.push(&late.index, &record)?;
+        }
+        Ok(())
+    }
+
+    /// The sequence of the put whose expiry is meant, if it is still the key's at the end.
+    fn put_of(&self, late: &LateExpiry, first: Sequence) -> Option<Sequence> {
+        let about = |i: &usize| match self.encoder.record(*i) {
+            Record::Put { keyspace, key, .. }
+            | Record::BlobRef { keyspace, key, .. }
+            | Record::Tombstone { keyspace, key } => keyspace == late.index.id && key == late.key,
+            Record::RangeTombstone { keyspace, start, end } => {
+                keyspace == late.index.id && crate::index::in_range(&late.key, start, end)
+            }
+            Record::ExpiryChange { .. } | Record::Watermark { .. } => false,
+        };
+        let last = (0..self.targets.len()).rev().find(about);
+        match last {
+            Some(i) if i >= late.after => None,
+            Some(i) => match self.encoder.record(i) {
+                Record::Put { .. } | Record::BlobRef { .. } => Some(Sequence(first.0 + i as u64)),
+                _ => None,
+            },
+            None => {
+                let index = &late.index;
+                index.state(&late.key, index.hash(&late.key)).map(|s| s.entry.sequence)
+            }
+        }
+    }
+
     /// Adds a record for this index.
     pub(crate) fn push(&mut self, index: &Arc<Index>, record: &Record<'_>) -> Result<()> {
         let known = self.indexes.iter().position(|i| Arc::ptr_eq(i, index));
@@ -88,8 +157,10 @@ impl PreparedBatch {
             self.indexes.push(Arc::clone(index));
             self.indexes.len() - 1
         });
-        let at = u16::try_from(at)
-            .map_err(|_| Error::BatchTooLarge { len_bytes: at as u64, max_bytes: u16::MAX.into() })?;
+        let at = u16::try_from(at).map_err(|_| Error::BatchTooLarge {
+            len_bytes: at as u64,
+            max_bytes: u16::MAX.into(),
+        })?;
         let len = (self.encoder.frame_len() + record.encoded_len()) as u64;
         if len > super::append::FRAME_BYTES_MAX {
             let max_bytes = super::append::FRAME_BYTES_MAX;
@@ -107,7 +178,11 @@ impl PreparedBatch {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.targets.is_empty()
+        self.targets.is_empty() && self.expiries.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.targets.len() + self.expiries.len()
     }
 }
 
@@ -149,6 +224,19 @@ impl Engine {
         }
     }
 
+    /// Seals the log at a close. `None` if nothing was appended since open.
+    pub(crate) fn end_log(&self) -> Result<Option<LogEnd>> {
+        let mut writer = self.writer.lock();
+        self.drop_prepared(&mut writer);
+        if !writer.has_appended() {
+            return Ok(None);
+        }
+        self.seal_active(&mut writer)?;
+        let end = writer.end();
+        let last_sequence = end.last_sequence;
+        Ok(end.last_file.map(|(file, length)| LogEnd { file, length, last_sequence }))
+    }
+
     /// Writes what was committed with [`When::Later`], everybody's.
     pub(crate) fn flush(&self) -> Result<()> {
         let mut guard = self.write()?;
@@ -156,7 +244,7 @@ impl Engine {
     }
 
     /// One batch: lock, append, apply, unlock, acknowledge.
-    pub(crate) fn commit(&self, batch: &PreparedBatch, when: When) -> Result<Sequence> {
+    pub(crate) fn commit(&self, batch: &mut PreparedBatch, when: When) -> Result<Sequence> {
         if batch.is_empty() {
             self.check_open()?;
             return Ok(self.tip());
@@ -191,8 +279,15 @@ impl WriteGuard<'_> {
     }
 
     /// Appends and applies a batch as a whole.
-    pub(crate) fn commit(&mut self, batch: &PreparedBatch, when: When) -> Result<Sequence> {
+    pub(crate) fn commit(&mut self, batch: &mut PreparedBatch, when: When) -> Result<Sequence> {
         let engine = self.engine;
+        if !batch.expiries.is_empty() {
+            let first = self.writer.last_sequence().0.saturating_add(1);
+            batch.settle_expiries(Sequence(first))?;
+        }
+        if batch.targets.is_empty() {
+            return Ok(self.writer.last_sequence());
+        }
         let hashes = batch.hashes();
         if let ([index], [Some(hash)]) = (batch.indexes.as_slice(), hashes.as_slice())
             && batch.encoder.is_single()
@@ -218,14 +313,6 @@ impl WriteGuard<'_> {
     /// Seals the active file.
     pub(crate) fn seal(&mut self) -> Result<()> {
         self.engine.seal_active(&mut self.writer)
-    }
-
-    pub(crate) fn drop_prepared(&mut self) {
-        self.engine.drop_prepared(&mut self.writer);
-    }
-
-    pub(crate) fn end(&self) -> super::LogEndState {
-        self.writer.end()
     }
 
     /// One bounded step of the pending range deletes of an index.
@@ -286,9 +373,9 @@ fn change_of<'a>(batch: &'a BatchEncoder, i: usize, at: &Appended, hash: KeyHash
     let record = batch.record(i);
     let member = if batch.is_single() { EntryFlags::NONE } else { EntryFlags::MEMBER };
     match record {
-        Record::Put { .. } | Record::BlobRef { .. } => Change::Put(put_change(
-            &record, hash, sequence, location, member,
-        )),
+        Record::Put { .. } | Record::BlobRef { .. } => {
+            Change::Put(put_change(&record, hash, sequence, location, member))
+        }
         Record::Tombstone { key, .. } => Change::Delete { key, sequence },
         Record::RangeTombstone { start, end, .. } => Change::DeleteRange { start, end, sequence },
         Record::ExpiryChange { key, put_sequence, expires_at_ms, .. } => Change::Expire {

@@ -3,11 +3,7 @@
 //! Removal is a commit like any delete. Until then reads do not see the entry anyway.
 
 use super::{Engine, KeyspaceCore, PreparedBatch, When};
-use crate::{
-    error::Result,
-    log::Record,
-    options::Durability,
-};
+use crate::{error::Result, log::Record, options::Durability};
 use std::sync::{Arc, atomic::Ordering};
 
 /// The clock is written down when it has moved on by this much and something may expire.
@@ -45,7 +41,7 @@ impl Engine {
         }
         let removed = batch.targets.len() as u64;
         if removed > 0 {
-            guard.commit(&batch, When::Now(Durability::Buffered))?;
+            guard.commit(&mut batch, When::Now(Durability::Buffered))?;
             self.counters.expired.fetch_add(removed, Ordering::Relaxed);
         }
         Ok(removed)
@@ -60,7 +56,7 @@ impl Engine {
         }
         let mut batch = PreparedBatch::default();
         batch.push_bare(&Record::Watermark { clock_ms: now_ms });
-        self.write()?.commit(&batch, When::Now(Durability::Buffered))?;
+        self.write()?.commit(&mut batch, When::Now(Durability::Buffered))?;
         self.counters.clock_recorded_ms.store(now_ms, Ordering::Relaxed);
         Ok(())
     }

@@ -9,13 +9,17 @@ use super::Engine;
 use crate::{
     disk::Disk,
     error::{Error, Result},
-    log::{Manifest, file_names::{self, Name}},
+    log::{
+        Manifest,
+        file_names::{self, Name},
+    },
 };
 use std::path::Path;
 
 impl Engine {
     /// Changes the manifest durably. After an error the old one stands, or the store is poisoned.
     pub(crate) fn publish(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
+        self.check_poison()?;
         let mut current = self.manifest.lock();
         let mut next = current.clone();
         change(&mut next);

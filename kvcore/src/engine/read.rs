@@ -9,7 +9,7 @@ use super::Engine;
 use crate::{
     error::{Error, Result},
     ids::KeyspaceId,
-    index::{Index, KeyHash, State},
+    index::{Index, Item, KeyHash, State},
     keydir::{Entry, EntryFlags},
     log::{DataFile, Found, FrameError, decode_put_value, read_member, read_single, record_bytes},
     value::{Bytes, Value, ValueRef},
@@ -93,10 +93,12 @@ impl Engine {
                 let value = checked_value(file, keyspace, key, entry, bytes)?;
                 // Above the durable watermark a page may still be lost and read differently.
                 let owner: Arc<dyn Bytes>;
-                if value.len() > crate::value::PIN_BYTES_MIN && self.is_durable(file, offset, len) {
+                if value.len() > crate::value::COPIED_LEN_BYTES_MAX
+                    && self.is_durable(file, offset, len)
+                {
                     owner = Arc::clone(file) as Arc<dyn Bytes>;
-                    let start = usize::try_from(offset).unwrap_or(usize::MAX)
-                        + offset_within(bytes, value);
+                    let start =
+                        usize::try_from(offset).unwrap_or(usize::MAX) + offset_within(bytes, value);
                     decode(ValueRef::pinnable(value, &owner, start))
                 } else {
                     decode(ValueRef::copied(value))
@@ -143,6 +145,12 @@ impl Engine {
             Some(at) => file.id < at.file,
             None => file.is_sealed(),
         }
+    }
+
+    /// An entry to be read later. Called under the shard's lock, so the file is listed (D2).
+    pub(crate) fn item(&self, key: &[u8], state: State) -> Option<Item> {
+        let file = self.files.load().get(state.entry.location.file).cloned()?;
+        Some(Item { key: key.to_vec(), state, file })
     }
 
     fn missing_file(&self, entry: &Entry) -> Error {

@@ -52,6 +52,11 @@ impl SyncState {
         self.wakers.lock().push(waker.clone());
     }
 
+    /// Lets everybody who waits look again: the store was poisoned or closed.
+    pub(crate) fn wake_waiting(&self) {
+        self.wake_all();
+    }
+
     pub(super) fn wake_all(&self) {
         let wakers = std::mem::take(&mut *self.wakers.lock());
         wakers.into_iter().for_each(Waker::wake);

@@ -25,9 +25,21 @@ pub(crate) enum Change<'a> {
     /// A record without effect on keys.
     Nothing,
     Put(PutChange<'a>),
-    Delete { key: &'a [u8], sequence: Sequence },
-    DeleteRange { start: Bound<&'a [u8]>, end: Bound<&'a [u8]>, sequence: Sequence },
-    Expire { key: &'a [u8], put: Sequence, at_ms: Option<u64>, record: (Location, Sequence) },
+    Delete {
+        key: &'a [u8],
+        sequence: Sequence,
+    },
+    DeleteRange {
+        start: Bound<&'a [u8]>,
+        end: Bound<&'a [u8]>,
+        sequence: Sequence,
+    },
+    Expire {
+        key: &'a [u8],
+        put: Sequence,
+        at_ms: Option<u64>,
+        record: (Location, Sequence),
+    },
 }
 
 /// The write locks of an index that a commit needs.
@@ -90,7 +102,12 @@ impl<'a> Held<'a> {
     }
 
     /// References to the first keys of a range, in order.
-    pub(super) fn page(&self, start: Bound<&[u8]>, end: Bound<&[u8]>, limit: usize) -> Vec<OrderRef> {
+    pub(super) fn page(
+        &self,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        limit: usize,
+    ) -> Vec<OrderRef> {
         let mut refs = Vec::new();
         if let Some(order) = &self.order {
             order.page(&self.shards, start, end, limit, &mut refs);

@@ -3,7 +3,7 @@
 use super::{FilePin, Index, State, undo::OldState};
 use crate::{
     ids::Sequence,
-    keydir::{KeySource, OrderRef},
+    keydir::{KeySource, OrderRef, Side},
     log::{FileTable, Files},
 };
 use std::{ops::Bound, sync::Arc};
@@ -178,17 +178,7 @@ impl Index {
     /// Keys in a range at the tip. Expired ones count until their removal. O(log n).
     pub(crate) fn count(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> u64 {
         let Some(order) = &self.order else { return 0 };
-        let order = order.read();
-        let from = match start {
-            Bound::Unbounded => 0,
-            Bound::Included(key) => order.position(self, key, false),
-            Bound::Excluded(key) => order.position(self, key, true),
-        };
-        let to = match end {
-            Bound::Unbounded => order.len(),
-            Bound::Included(key) => order.position(self, key, true),
-            Bound::Excluded(key) => order.position(self, key, false),
-        };
+        let (from, to) = order.read().ranks(self, start, end);
         to.saturating_sub(from)
     }
 
@@ -196,8 +186,8 @@ impl Index {
     pub(crate) fn rank(&self, key: &[u8]) -> (u64, bool) {
         let Some(order) = &self.order else { return (0, false) };
         let order = order.read();
-        let below = order.position(self, key, false);
-        (below, order.position(self, key, true) > below)
+        let below = order.position(self, key, Side::Before);
+        (below, order.position(self, key, Side::After) > below)
     }
 
     /// The key with this many keys below it, at the tip.

@@ -4,11 +4,7 @@
 
 use super::State;
 use crate::{ids::Sequence, log::DataFile, view::Views};
-use std::{
-    collections::BTreeMap,
-    ops::Bound,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 /// What a key mapped to, and the file it is in, which merge may take away meanwhile.
 #[derive(Clone, Debug)]

@@ -40,6 +40,12 @@ pub(crate) struct Table {
     arena: Arena,
 }
 
+impl Default for Table {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Table {
     /// An empty table; takes no memory.
     pub(crate) fn new() -> Self {

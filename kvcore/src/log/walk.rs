@@ -2,7 +2,9 @@
 //!
 //! Knows a file and where frames follow each other. Decides nothing about damage.
 
-use super::{DataFile, FILE_HEADER_LEN, FrameError, FrameView, Parsed, find_next_frame, parse_frame};
+use super::{
+    DataFile, FILE_HEADER_LEN, FrameError, FrameView, Parsed, find_next_frame, parse_frame,
+};
 use crate::error::Result;
 
 /// Goes from frame to frame, over the map where there is one and through a window otherwise.

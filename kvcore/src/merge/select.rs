@@ -25,13 +25,8 @@ impl Engine {
     /// Files that merge may take: sealed and below the watermark.
     fn mergeable(&self) -> Vec<Arc<DataFile>> {
         let Some(below) = self.durable_below() else { return Vec::new() };
-        let mut files: Vec<_> = self
-            .files
-            .load()
-            .iter()
-            .filter(|f| f.is_sealed() && f.id < below)
-            .cloned()
-            .collect();
+        let mut files: Vec<_> =
+            self.files.load().iter().filter(|f| f.is_sealed() && f.id < below).cloned().collect();
         files.sort_by_key(|f| f.id);
         files
     }

@@ -2,10 +2,7 @@
 //!
 //! Files are loaded in parallel and in any order: the highest sequence of a key wins.
 
-use super::{
-    Found,
-    scan::read_hint,
-};
+use super::{Found, scan::read_hint};
 use crate::{
     engine::{BlobTable, KeyspaceCore},
     error::{Error, Result},
@@ -301,10 +298,7 @@ pub(crate) enum Item<'a> {
 }
 
 /// Goes through a whole file; damage is an error, since everything in a live file was synced.
-pub(crate) fn for_each_entry(
-    file: &DataFile,
-    mut f: impl FnMut(Item<'_>),
-) -> Result<Sequence> {
+pub(crate) fn for_each_entry(file: &DataFile, mut f: impl FnMut(Item<'_>)) -> Result<Sequence> {
     let end = file.written();
     let mut walk = FrameWalk::new(file, end);
     let mut last = Sequence::ZERO;

@@ -120,7 +120,8 @@ fn walk(found: &mut LogFile) -> Result<()> {
                     expected = Some(Sequence(frame.last().0.saturating_add(1)));
                 } else if in_order {
                     in_order = false;
-                    found.damage = Some(format!("a frame of sequence {} is out of place", frame.first));
+                    found.damage =
+                        Some(format!("a frame of sequence {} is out of place", frame.first));
                 }
                 if let Some(distance) = frame.watermark_distance
                     && let Some(offset) = at.checked_sub(u64::from(distance))
@@ -305,14 +306,10 @@ fn open_file(
 ) -> Result<(Arc<DataFile>, Result<DecodedHeader, crate::log::FormatError>)> {
     let name = file_names::data(id);
     let path = store.path(&name);
-    let handle = store
-        .options
-        .disk
-        .open(&path, OpenMode::Read)
-        .map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => corrupt(&path, 0, "the file is missing"),
-            _ => store.io("open", &name, e),
-        })?;
+    let handle = store.options.disk.open(&path, OpenMode::Read).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => corrupt(&path, 0, "the file is missing"),
+        _ => store.io("open", &name, e),
+    })?;
     let found = handle.len().map_err(|e| store.io("measure", &name, e))?;
     if let Some(len) = len
         && found < len
@@ -325,8 +322,7 @@ fn open_file(
     let file = DataFile::new(FileParts { id, role, key, path, handle, map_bytes, written })?;
     file.seal();
     let header_len = FILE_HEADER_LEN.min(usize::try_from(written).unwrap_or(usize::MAX));
-    let header =
-        file.with_bytes(0, header_len, |b| FileHeader::decode(b, store.store_id(), id))?;
+    let header = file.with_bytes(0, header_len, |b| FileHeader::decode(b, store.store_id(), id))?;
     Ok((Arc::new(file), header))
 }
 

@@ -1,11 +1,7 @@
 //! The end of a store: everything durable, and the end of the log written down.
 
 use super::Handle;
-use crate::{
-    engine::Engine,
-    error::Result,
-    log::LogEnd,
-};
+use crate::{engine::Engine, error::Result};
 
 impl Handle {
     /// Closes the store, once; later calls do nothing.

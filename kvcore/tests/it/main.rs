@@ -1,3 +1,4 @@
 //! Integration tests of kvcore: one binary.
 
+mod api;
 mod disk;
