@@ -1,7 +1,8 @@
 //! RocksDB: a log-structured merge tree.
 //!
 //! Buffered writes its log to the page cache at every write (`sync = false`), the default;
-//! synced is `sync = true`.
+//! synced is `sync = true`. Besides the cache it gets a bloom filter, LZ4 and two background
+//! threads, which its defaults leave out and its users turn on.
 
 use std::path::Path;
 
