@@ -78,6 +78,12 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// Many writes, one commit.
     fn put_batch(&self, pairs: &[(KeyBytes, Vec<u8>)]) -> Result<()>;
 
+    /// Waits for work that writes have left to the background, before reads are measured.
+    /// Not timed.
+    fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Closes cleanly: what was written is there when the store is opened again.
     fn close(self) -> Result<()>;
 }

@@ -85,6 +85,7 @@ fn fresh_dir(plan: &Plan) -> Result<TempDir> {
 fn buffered<E: Engine>(dir: &Path, plan: &Plan, samples: &mut Vec<Sample>) -> Result<()> {
     let engine = E::open(dir, Mode::Buffered)?;
     samples.push(work::load(&engine, plan)?);
+    engine.settle()?;
     let mut keys = plan.keys;
     for &work in Work::ALL {
         if !plan.wants(work) || !E::supports(work) {

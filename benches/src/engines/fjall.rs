@@ -3,7 +3,7 @@
 //! Buffered is its default (`PersistMode::Buffer` at every write); synced is a write with
 //! `PersistMode::SyncData` (`fdatasync`, as kvcore does), which is its faster one.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
@@ -65,6 +65,13 @@ impl Engine for Fjall {
             batch.insert(&self.keyspace, key, value.as_slice());
         }
         Ok(batch.commit()?)
+    }
+
+    fn settle(&self) -> Result<()> {
+        while self.db.outstanding_flushes() > 0 || self.db.active_compactions() > 0 {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        Ok(())
     }
 
     fn close(self) -> Result<()> {

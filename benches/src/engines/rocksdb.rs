@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, Direction, IteratorMode, Options, WriteBatch,
-    WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, Direction, IteratorMode, Options,
+    WaitForCompactOptions, WriteBatch, WriteOptions,
 };
 
 use super::CACHE_BYTES;
@@ -64,6 +64,10 @@ impl Engine for Rocksdb {
             batch.put(key, value);
         }
         Ok(self.db.write_opt(batch, &self.write_options())?)
+    }
+
+    fn settle(&self) -> Result<()> {
+        Ok(self.db.wait_for_compact(&WaitForCompactOptions::default())?)
     }
 
     fn close(self) -> Result<()> {

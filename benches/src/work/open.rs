@@ -5,7 +5,7 @@ use std::{io::Write, path::Path, time::Instant};
 use super::{
     Work,
     read::read,
-    write::{load, put_each, read_back},
+    write::{load, new_keys_len, put_each, read_back},
 };
 use crate::{
     Result,
@@ -17,9 +17,12 @@ use crate::{
 /// The version of what a killed process wrote.
 const KILLED_VERSION: u32 = 99;
 
-/// Times opening a store and reading one key, then closes it.
+/// Times opening a store and reading one key, then checks that the keys added last are there.
 pub fn reopen<E: Engine>(dir: &Path, plan: &Plan) -> Result<Sample> {
     let (engine, sample) = open_and_get::<E>(dir, plan, Work::Reopen)?;
+    if plan.wants(Work::New) {
+        read_back(&engine, plan, 0, new_keys_len(plan), |place| plan.keys + place)?;
+    }
     engine.close()?;
     Ok(sample)
 }
