@@ -173,7 +173,8 @@ turn() {
 median() {
     awk -v key="$1 $2 $3 $4" -v column="$5" \
         'key == $1 " " $2 " " $3 " " $4 { print $column }' "$rows" | sort -g |
-        awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+        awk '{ v[NR] = $1 }
+            END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
 }
 
 report() {
