@@ -37,13 +37,18 @@ impl Engine {
         // The table is loaded under the shard's lock, so it lists the file (D2).
         let found = index.find(key, hash, |state| (state, self.files.load()));
         let Some((state, files)) = found else { return Ok(None) };
+        let location = state.entry.location;
+        let file = files.get(location.file);
+        if let Some(file) = file {
+            let len = record_bytes_len(index.id, key, &state.entry);
+            file.prefetch(u64::from(location.offset), len);
+        }
         if !state.is_alive(|| self.clock.now_ms()) {
             return Ok(None);
         }
         if state.entry.flags.has(EntryFlags::BLOB) {
             return self.get_blob(index, key, hash, decode);
         }
-        let file = files.get(state.entry.location.file);
         let file = file.ok_or_else(|| self.missing_file(&state.entry))?;
         self.read_value(file, index.id, key, &state.entry, decode).map(Some)
     }
