@@ -1,0 +1,6 @@
+//! The generic commands.
+
+use super::Command;
+
+/// This family's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[];
