@@ -14,19 +14,26 @@
 pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod connection;
+#[cfg(test)]
+mod differential;
 pub(crate) mod error;
+mod expiry;
 pub(crate) mod generic;
 pub(crate) mod introspection;
 pub(crate) mod keys;
+pub(crate) mod limits;
 pub(crate) mod server;
 pub(crate) mod string;
 pub(crate) mod table;
+#[cfg(test)]
+mod testing;
 
 use std::fmt;
 use std::ops::BitOr;
 
 pub(crate) use error::CommandError;
 pub(crate) use keys::{KeyFlags, KeySpec};
+pub(crate) use limits::check_key;
 
 use crate::context::Context;
 
@@ -176,6 +183,7 @@ impl BitOr for Flags {
 /// The group a command is documented under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
+    Bitmap,
     Connection,
     Generic,
     Server,
@@ -186,6 +194,7 @@ pub(crate) enum Group {
 impl Group {
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Group::Bitmap => "bitmap",
             Group::Connection => "connection",
             Group::Generic => "generic",
             Group::Server => "server",
