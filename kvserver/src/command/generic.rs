@@ -5,6 +5,8 @@ mod existence;
 mod expire;
 mod object;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use super::{Command, Flags, Group, KeyFlags, KeySpec};
@@ -81,7 +83,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         .complexity(ALL_KEYS),
     generic("move", 3, transfer::move_key)
         .flags(WRITE_FAST)
-        .keys(&[KeySpec::one(1, TAKE_KEY)])
+        .keys(&[KeySpec::one(1, UPDATE_KEY.and(KeyFlags::ACCESS))])
         .summary("Moves a key to another database, unless it exists there."),
     generic("object", -2, object::help)
         .flags(READ)

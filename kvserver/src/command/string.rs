@@ -7,6 +7,8 @@ mod counter;
 mod lcs;
 mod options;
 mod range;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use super::keys::Span;

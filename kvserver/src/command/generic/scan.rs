@@ -48,6 +48,7 @@ fn fits(pattern: Option<&[u8]>, key: &[u8]) -> bool {
 
 /// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]
 ///
+/// The cursor is digits only: the reference server also takes a sign or nothing at all.
 /// COUNT bounds the keys looked at; the filters come after it, so a step may answer none.
 pub(super) fn scan(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
