@@ -1,6 +1,6 @@
-//! The same random requests to the handlers and to a reference server; every reply must be equal.
+//! Random requests to the handlers: every reply must be whole, and be that of a reference server.
 //!
-//! Ignored unless asked for, because it needs a server to compare with:
+//! The comparison is ignored unless asked for, because it needs a server to compare with:
 //! `redis-server --port 7777 --save "" & REFERENCE_PORT=7777 cargo test -p kvserver --lib -- --ignored --test-threads 1 differential`
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -29,28 +29,32 @@ impl Reference {
         }
         self.0.get_mut().write_all(&request).unwrap();
         let mut reply = Vec::new();
-        self.read_reply(&mut reply);
+        read_reply(&mut self.0, &mut reply);
         reply
     }
+}
 
-    fn read_reply(&mut self, out: &mut Vec<u8>) {
-        let start = out.len();
-        self.0.read_until(b'\n', out).unwrap();
-        let line = String::from_utf8(out[start..].to_vec()).unwrap();
-        let count = || line[1..].trim_end().parse::<i64>().unwrap();
-        let children = match line.as_bytes()[0] {
-            b'$' if count() >= 0 => {
-                let mut body = vec![0; usize::try_from(count()).unwrap() + 2];
-                self.0.read_exact(&mut body).unwrap();
-                out.extend_from_slice(&body);
-                0
-            }
-            b'*' => count(),
-            b'%' => count() * 2,
-            _ => 0,
-        };
-        (0..children).for_each(|_| self.read_reply(out));
-    }
+/// Moves one whole reply from `input` to `out`.
+fn read_reply(input: &mut impl BufRead, out: &mut Vec<u8>) {
+    let start = out.len();
+    input.read_until(b'\n', out).unwrap();
+    let line = String::from_utf8(out[start..].to_vec()).unwrap();
+    assert!(line.ends_with("\r\n"), "not a line: {line:?}");
+    let count = || line[1..].trim_end().parse::<i64>().unwrap();
+    let children = match line.as_bytes()[0] {
+        b'$' if count() >= 0 => {
+            let mut body = vec![0; usize::try_from(count()).unwrap() + 2];
+            input.read_exact(&mut body).unwrap();
+            assert!(body.ends_with(b"\r\n"), "a bulk string of another length");
+            out.extend_from_slice(&body);
+            0
+        }
+        b'*' => count(),
+        b'%' => count() * 2,
+        b'$' | b'+' | b'-' | b':' | b'_' => 0,
+        _ => panic!("no such kind of reply: {line:?}"),
+    };
+    (0..children).for_each(|_| read_reply(input, out));
 }
 
 fn now_ms() -> u64 {
@@ -396,6 +400,26 @@ fn arity_flags_and_key_flags_are_those_of_the_reference_server() {
         let ours: Vec<&str> = key_flags.iter().flat_map(|flags| flags.names()).collect();
         for word in ["RO", "RW", "OW", "RM", "access", "update", "insert", "delete"] {
             assert_eq!(ours.contains(&word), has(word), "{name}: {word}");
+        }
+    }
+}
+
+#[test]
+fn random_requests_get_one_whole_reply_each() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    for protocol in [Protocol::Resp2, Protocol::Resp3] {
+        let mut fixture = Fixture::new();
+        fixture.client.protocol = protocol;
+        for _ in 0..20_000 {
+            let words = request(&mut rng);
+            let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+            let reply = fixture.call(&args);
+            let (mut rest, mut whole) = (&reply[..], Vec::new());
+            read_reply(&mut rest, &mut whole);
+            assert_eq!(whole, reply, "{words:?}");
+            fixture.now_ms += rng.u64(..100);
         }
     }
 }

@@ -3,7 +3,6 @@
 use crate::command::expiry::{TimeForm, ahead};
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
-use crate::number::parse_i64;
 
 /// The conditions of EXPIRE; those that are set must all hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
