@@ -21,6 +21,7 @@ pub(crate) mod keys;
 pub(crate) mod server;
 pub(crate) mod string;
 pub(crate) mod table;
+pub(crate) mod transaction;
 
 use std::fmt;
 use std::ops::BitOr;
