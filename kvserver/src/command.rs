@@ -27,6 +27,7 @@ pub(crate) mod string;
 pub(crate) mod table;
 #[cfg(test)]
 mod testing;
+pub(crate) mod transaction;
 
 use std::fmt;
 use std::ops::BitOr;

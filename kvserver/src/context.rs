@@ -6,7 +6,7 @@
 use crate::client::ClientState;
 use crate::data::{Data, Db};
 use crate::resp::Reply;
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// The inputs and outputs of one command. See the laws in [`crate::command`].
 pub(crate) struct Context<'a> {

@@ -120,6 +120,10 @@ impl Data {
             f(change.db, change.key);
         }
     }
+    /// True if the store has `key`, whatever changes are pending.
+    pub(crate) fn is_stored(&self, db: usize, key: &[u8]) -> bool {
+        self.engine.contains(db, key, self.now_ms).unwrap_or(false)
+    }
     /// Applies the pending changes as one batch. They are gone afterwards, whatever happens.
     pub(crate) fn commit(&mut self, round: &mut Round<'_>) -> Result<(), StoreError> {
         let result = round.apply(&self.pending);

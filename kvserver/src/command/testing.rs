@@ -1,13 +1,16 @@
 //! Runs commands against databases in memory, for tests: no sockets, no workers, a clock by hand.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::{Command, CommandError, table};
-use crate::client::ClientState;
-use crate::context::Context;
+use super::table::table;
+use crate::client::{Card, ClientState};
+use crate::config::Config;
 use crate::data::{Data, Engine};
-use crate::resp::{Protocol, Reply};
-use crate::server::Shared;
+use crate::executor::Executor;
+use crate::parameters::Parameters;
+use crate::shared::{BackgroundState, Clients, Shared, Stop};
+use crate::stats::{Stats, Tally};
+use crate::watch::Watches;
 
 /// One client of a server in memory.
 pub(super) struct Fixture {
@@ -16,16 +19,22 @@ pub(super) struct Fixture {
     data: Data,
     shared: Shared,
     rng: fastrand::Rng,
+    tally: Tally,
 }
 
 impl Fixture {
     pub(super) fn new() -> Self {
+        let engine = Arc::new(Engine::in_memory(16));
+        let shared = shared(Arc::clone(&engine));
+        let now_ms = 1_700_000_000_000;
+        let card = Card::new(1, shared.addr, shared.addr, 0, now_ms);
         Fixture {
-            client: ClientState { id: 1, db: 0, protocol: Protocol::Resp2 },
-            now_ms: 1_700_000_000_000,
-            data: Data::new(Arc::new(Engine::in_memory(16))),
-            shared: Shared { proto_max_bulk_len: (512 << 20).into() },
+            client: ClientState::new(Arc::new(card)),
+            now_ms,
+            data: Data::new(engine),
+            shared,
             rng: fastrand::Rng::with_seed(0x5eed),
+            tally: Tally::new(),
         }
     }
 
@@ -40,26 +49,21 @@ impl Fixture {
     pub(super) fn call(&mut self, args: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
         self.data.set_now_ms(self.now_ms);
-        let outcome = find(args).and_then(|command| {
-            (command.handler)(&mut Context {
-                args,
-                now_ms: self.now_ms,
-                rng: &mut self.rng,
-                reply: Reply::new(&mut out, self.client.protocol),
-                client: &mut self.client,
-                server: &self.shared,
-                data: &mut self.data,
-            })
-        });
+        self.tally.start();
         let engine = Arc::clone(self.data.engine());
-        match outcome {
-            Ok(()) => engine.round(|round| self.data.commit(round)).expect("memory does not fail"),
-            Err(error) => {
-                out.clear();
-                Reply::new(&mut out, self.client.protocol).error(&error);
-                self.data = Data::new(engine);
-            }
-        }
+        let mut executor = Executor {
+            shared: &self.shared,
+            data: &mut self.data,
+            rng: &mut self.rng,
+            tally: &mut self.tally,
+            now_ms: self.now_ms,
+        };
+        let entry = table().resolve(args[0], args.get(1).copied());
+        let round = engine.round(|round| {
+            executor.execute(entry, args, &mut self.client, &mut out, Some(round));
+            Ok(())
+        });
+        round.expect("memory does not fail");
         out
     }
 
@@ -72,17 +76,23 @@ impl Fixture {
     }
 }
 
-fn find(args: &[&[u8]]) -> Result<&'static Command, CommandError> {
-    let named = |commands: &[&'static Command], name: &[u8]| {
-        let found =
-            commands.iter().find(|command| name.eq_ignore_ascii_case(command.name.as_bytes()));
-        found.copied().ok_or(CommandError::text("ERR unknown command"))
-    };
-    let mut command = named(table::all(), args[0])?;
-    let mut name = command.name.to_owned();
-    if !command.subcommands.is_empty() && args.len() > 1 {
-        command = named(&command.subcommands.iter().collect::<Vec<_>>(), args[1])?;
-        name = format!("{name}|{}", command.name);
+fn shared(engine: Arc<Engine>) -> Shared {
+    let config = Config::default();
+    let (jobs, _) = crossbeam_channel::unbounded();
+    Shared {
+        parameters: Parameters::new(&config, 0),
+        engine,
+        addr: config.addr(),
+        stats: Stats::default(),
+        watches: Watches::default(),
+        clients: Clients::default(),
+        gate: parking_lot::RwLock::new(()),
+        started_ms: 0,
+        run_id: String::new(),
+        jobs,
+        background: BackgroundState::default(),
+        mailboxes: OnceLock::new(),
+        stop: Stop::default(),
+        config,
     }
-    if command.accepts(args.len()) { Ok(command) } else { Err(CommandError::Arity(name.into())) }
 }

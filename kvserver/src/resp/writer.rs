@@ -33,6 +33,10 @@ impl<'a> Reply<'a> {
     pub(crate) fn new(out: &'a mut Vec<u8>, protocol: Protocol) -> Self {
         Reply { out, protocol }
     }
+    /// The same reply, lent for a while.
+    pub(crate) fn reborrow(&mut self) -> Reply<'_> {
+        Reply { out: self.out, protocol: self.protocol }
+    }
     pub(crate) fn protocol(&self) -> Protocol {
         self.protocol
     }

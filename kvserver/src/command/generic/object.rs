@@ -3,7 +3,7 @@
 //! Nothing here is kept that way; tools and test suites ask, so a value gets the answer its
 //! bytes would get there had they been SET.
 
-use crate::command::{CommandError, Outcome};
+use crate::command::{CommandError, Outcome, introspection};
 use crate::context::Context;
 use crate::data::Stored;
 use crate::number::parse_i64;
@@ -15,24 +15,9 @@ const SHARED_INTEGER_MAX: i64 = 9_999;
 /// The reference count of shared objects.
 const SHARED_REFERENCES: i64 = 2_147_483_647;
 
-const HELP: &[&str] = &[
-    "OBJECT <subcommand> [<key>]. Subcommands are:",
-    "ENCODING <key>",
-    "    The encoding the value would have: int, embstr or raw.",
-    "FREQ <key>",
-    "    An error: how often keys are used is not tracked.",
-    "IDLETIME <key>",
-    "    0: when keys were last used is not tracked.",
-    "REFCOUNT <key>",
-    "    The references the value would have: many for a small integer, else 1.",
-    "HELP",
-    "    These lines.",
-];
-
 /// OBJECT HELP
 pub(super) fn help(ctx: &mut Context<'_>) -> Outcome {
-    ctx.reply.array(HELP.len());
-    HELP.iter().for_each(|line| ctx.reply.simple(line));
+    introspection::help(ctx, "object");
     Ok(())
 }
 
