@@ -1,9 +1,13 @@
 //! Random requests to the handlers: every reply must be whole, and be that of a reference server.
 //!
 //! The comparison is ignored unless asked for, because it needs a server to compare with:
-//! `redis-server --port 7777 --save "" & REFERENCE_PORT=7777 cargo test -p kvserver --lib -- --ignored --test-threads 1 differential`
+//!
+//! ```sh
+//! redis-server --port 7777 --save "" &
+//! REFERENCE_PORT=7777 cargo test -p kvserver --lib -- --ignored --test-threads 1 differential
+//! ```
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 

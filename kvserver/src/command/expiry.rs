@@ -48,7 +48,7 @@ impl TimeForm {
             .find_map(|(name, form)| word.eq_ignore_ascii_case(name).then_some(form))
     }
 
-    /// The time `text` means, in milliseconds since the epoch; it may have passed, even be negative.
+    /// The time `text` means, in milliseconds since the epoch; it may have passed, or be negative.
     ///
     /// Errors, the key untouched: [`CommandError::NotInteger`], or
     /// [`CommandError::InvalidExpire`] where the time leaves the range of `i64`.

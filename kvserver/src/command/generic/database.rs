@@ -25,14 +25,14 @@ fn existing(ctx: &Context<'_>, number: i32) -> Result<usize, CommandError> {
     index.ok_or(CommandError::DbIndex)
 }
 
-/// DBSIZE; keys past their time count until they are removed.
+/// `DBSIZE`; keys past their time count until they are removed.
 pub(super) fn dbsize(ctx: &mut Context<'_>) -> Outcome {
     let len = ctx.db().len()?;
     ctx.reply.count(len);
     Ok(())
 }
 
-/// FLUSHDB [ASYNC | SYNC]; memory is always freed in the background.
+/// `FLUSHDB [ASYNC | SYNC]`; memory is always freed in the background.
 pub(super) fn flushdb(ctx: &mut Context<'_>) -> Outcome {
     check_flush_option(ctx)?;
     let index = ctx.client.db;
@@ -41,7 +41,7 @@ pub(super) fn flushdb(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// FLUSHALL [ASYNC | SYNC]
+/// `FLUSHALL [ASYNC | SYNC]`
 pub(super) fn flushall(ctx: &mut Context<'_>) -> Outcome {
     check_flush_option(ctx)?;
     for index in 0..ctx.data.count() {
@@ -69,7 +69,7 @@ fn clear(ctx: &mut Context<'_>, index: usize) -> Outcome {
     Ok(())
 }
 
-/// SWAPDB index1 index2
+/// `SWAPDB index1 index2`
 pub(super) fn swapdb(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let number = |text: &[u8], error: &'static str| {

@@ -3,7 +3,7 @@
 use crate::command::Outcome;
 use crate::context::Context;
 
-/// DEL key [key …], and UNLINK: a key named twice counts once.
+/// `DEL key [key …]`, and UNLINK: a key named twice counts once.
 pub(super) fn del(ctx: &mut Context<'_>) -> Outcome {
     let mut deleted = 0;
     for key in &ctx.args[1..] {
@@ -13,7 +13,7 @@ pub(super) fn del(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// EXISTS key [key …], and TOUCH: a key named twice counts twice.
+/// `EXISTS key [key …]`, and TOUCH: a key named twice counts twice.
 pub(super) fn exists(ctx: &mut Context<'_>) -> Outcome {
     let mut found = 0;
     for key in &ctx.args[1..] {
@@ -23,7 +23,7 @@ pub(super) fn exists(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// TYPE key
+/// `TYPE key`
 pub(super) fn type_of(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let kind = ctx.db().kind(args[1])?;

@@ -55,22 +55,22 @@ impl Conditions {
     }
 }
 
-/// EXPIRE key seconds [NX | XX | GT | LT]
+/// `EXPIRE key seconds [NX | XX | GT | LT]`
 pub(super) fn expire(ctx: &mut Context<'_>) -> Outcome {
     set_expiry(ctx, TimeForm::EX, "expire")
 }
 
-/// PEXPIRE key milliseconds [NX | XX | GT | LT]
+/// `PEXPIRE key milliseconds [NX | XX | GT | LT]`
 pub(super) fn pexpire(ctx: &mut Context<'_>) -> Outcome {
     set_expiry(ctx, TimeForm::PX, "pexpire")
 }
 
-/// EXPIREAT key unix-time-seconds [NX | XX | GT | LT]
+/// `EXPIREAT key unix-time-seconds [NX | XX | GT | LT]`
 pub(super) fn expireat(ctx: &mut Context<'_>) -> Outcome {
     set_expiry(ctx, TimeForm::EXAT, "expireat")
 }
 
-/// PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]
+/// `PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]`
 pub(super) fn pexpireat(ctx: &mut Context<'_>) -> Outcome {
     set_expiry(ctx, TimeForm::PXAT, "pexpireat")
 }
@@ -92,7 +92,7 @@ fn set_expiry(ctx: &mut Context<'_>, form: TimeForm, command: &'static str) -> O
     Ok(())
 }
 
-/// PERSIST key
+/// `PERSIST key`
 pub(super) fn persist(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let had_one = ctx.db().persist(args[1])?;
@@ -100,24 +100,24 @@ pub(super) fn persist(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// TTL key: −2 for no key, −1 for no expiry, and so for the three below.
+/// `TTL key`: −2 for no key, −1 for no expiry, and so for the three below.
 pub(super) fn ttl(ctx: &mut Context<'_>) -> Outcome {
     let now_ms = ctx.now_ms;
     reply_expiry(ctx, |at_ms| to_seconds(at_ms.saturating_sub(now_ms)))
 }
 
-/// PTTL key
+/// `PTTL key`
 pub(super) fn pttl(ctx: &mut Context<'_>) -> Outcome {
     let now_ms = ctx.now_ms;
     reply_expiry(ctx, |at_ms| at_ms.saturating_sub(now_ms))
 }
 
-/// EXPIRETIME key
+/// `EXPIRETIME key`
 pub(super) fn expiretime(ctx: &mut Context<'_>) -> Outcome {
     reply_expiry(ctx, to_seconds)
 }
 
-/// PEXPIRETIME key
+/// `PEXPIRETIME key`
 pub(super) fn pexpiretime(ctx: &mut Context<'_>) -> Outcome {
     reply_expiry(ctx, |at_ms| at_ms)
 }

@@ -15,13 +15,13 @@ const SHARED_INTEGER_MAX: i64 = 9_999;
 /// The reference count of shared objects.
 const SHARED_REFERENCES: i64 = 2_147_483_647;
 
-/// OBJECT HELP
+/// `OBJECT HELP`
 pub(super) fn help(ctx: &mut Context<'_>) -> Outcome {
     introspection::help(ctx, "object");
     Ok(())
 }
 
-/// OBJECT ENCODING key
+/// `OBJECT ENCODING key`
 pub(super) fn encoding(ctx: &mut Context<'_>) -> Outcome {
     let found = found(ctx)?;
     let name = found.as_ref().map(|stored| encoding_name(stored.payload()));
@@ -29,7 +29,7 @@ pub(super) fn encoding(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// OBJECT REFCOUNT key
+/// `OBJECT REFCOUNT key`
 pub(super) fn refcount(ctx: &mut Context<'_>) -> Outcome {
     match found(ctx)? {
         None => ctx.reply.null(),
@@ -38,7 +38,7 @@ pub(super) fn refcount(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// OBJECT IDLETIME key
+/// `OBJECT IDLETIME key`
 pub(super) fn idletime(ctx: &mut Context<'_>) -> Outcome {
     match found(ctx)? {
         None => ctx.reply.null(),
@@ -47,7 +47,7 @@ pub(super) fn idletime(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// OBJECT FREQ key
+/// `OBJECT FREQ key`
 pub(super) fn freq(ctx: &mut Context<'_>) -> Outcome {
     if found(ctx)?.is_none() {
         ctx.reply.null();

@@ -46,7 +46,7 @@ fn fits(pattern: Option<&[u8]>, key: &[u8]) -> bool {
     pattern.is_none_or(|pattern| glob::matches(pattern, key, Case::Sensitive))
 }
 
-/// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]
+/// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
 ///
 /// The cursor is digits only: the reference server also takes a sign or nothing at all.
 /// COUNT bounds the keys looked at; the filters come after it, so a step may answer none.
@@ -80,7 +80,7 @@ fn of_kind(
     Ok(kept)
 }
 
-/// KEYS pattern
+/// `KEYS pattern`
 pub(super) fn keys(ctx: &mut Context<'_>) -> Outcome {
     let pattern = pattern(ctx.args[1]);
     let mut found = Vec::new();
@@ -93,7 +93,7 @@ pub(super) fn keys(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// RANDOMKEY
+/// `RANDOMKEY`
 pub(super) fn randomkey(ctx: &mut Context<'_>) -> Outcome {
     let seed = ctx.rng.u64(..);
     let key = ctx.db().random(seed)?;

@@ -8,14 +8,14 @@ use crate::data::{Expiry, Stored};
 const SAME_OBJECT: CommandError =
     CommandError::text("ERR source and destination objects are the same");
 
-/// RENAME key newkey
+/// `RENAME key newkey`
 pub(super) fn rename(ctx: &mut Context<'_>) -> Outcome {
     rename_to(ctx, Existing::Replaced)?;
     ctx.reply.ok();
     Ok(())
 }
 
-/// RENAMENX key newkey
+/// `RENAMENX key newkey`
 pub(super) fn renamenx(ctx: &mut Context<'_>) -> Outcome {
     let renamed = rename_to(ctx, Existing::Kept)?;
     ctx.reply.flag(renamed);
@@ -43,7 +43,7 @@ fn rename_to(ctx: &mut Context<'_>, existing: Existing) -> Result<bool, CommandE
     Ok(true)
 }
 
-/// COPY source destination [DB index] [REPLACE]
+/// `COPY source destination [DB index] [REPLACE]`
 pub(super) fn copy(ctx: &mut Context<'_>) -> Outcome {
     let (args, from_db) = (ctx.args, ctx.client.db);
     let (from, to) = (args[1], args[2]);
@@ -70,7 +70,7 @@ pub(super) fn copy(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// MOVE key db
+/// `MOVE key db`
 pub(super) fn move_key(ctx: &mut Context<'_>) -> Outcome {
     let (args, from_db) = (ctx.args, ctx.client.db);
     let key = args[1];

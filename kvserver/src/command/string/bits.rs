@@ -17,7 +17,7 @@ struct Place {
     mask: u8,
 }
 
-/// GETBIT key offset
+/// `GETBIT key offset`
 pub(super) fn getbit(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let place = place(ctx, args[2])?;
@@ -27,7 +27,7 @@ pub(super) fn getbit(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// SETBIT key offset value
+/// `SETBIT key offset value`
 pub(super) fn setbit(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let key = args[1];

@@ -7,23 +7,23 @@ use crate::data::{Expiry, Type};
 use crate::long_double::LongDouble;
 use crate::number::parse_i64;
 
-/// INCR key
+/// `INCR key`
 pub(super) fn incr(ctx: &mut Context<'_>) -> Outcome {
     add(ctx, 1)
 }
 
-/// DECR key
+/// `DECR key`
 pub(super) fn decr(ctx: &mut Context<'_>) -> Outcome {
     add(ctx, -1)
 }
 
-/// INCRBY key increment
+/// `INCRBY key increment`
 pub(super) fn incrby(ctx: &mut Context<'_>) -> Outcome {
     let increment = parse_i64(ctx.args[2]).ok_or(CommandError::NotInteger)?;
     add(ctx, increment)
 }
 
-/// DECRBY key decrement
+/// `DECRBY key decrement`
 pub(super) fn decrby(ctx: &mut Context<'_>) -> Outcome {
     let decrement = parse_i64(ctx.args[2]).ok_or(CommandError::NotInteger)?;
     let increment =
@@ -45,7 +45,7 @@ fn add(ctx: &mut Context<'_>, increment: i64) -> Outcome {
     Ok(())
 }
 
-/// INCRBYFLOAT key increment
+/// `INCRBYFLOAT key increment`
 pub(super) fn incrbyfloat(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let key = args[1];

@@ -45,7 +45,7 @@ impl Options {
     }
 }
 
-/// LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]
+/// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]`
 pub(super) fn lcs(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let (a, b) = (ctx.db().get(args[1])?, ctx.db().get(args[2])?);

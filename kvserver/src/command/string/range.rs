@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::data::{Expiry, Stored, Type};
 use crate::number::parse_i64;
 
-/// STRLEN key
+/// `STRLEN key`
 pub(super) fn strlen(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let found = read(ctx, args[1])?;
@@ -16,7 +16,7 @@ pub(super) fn strlen(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// APPEND key value
+/// `APPEND key value`
 pub(super) fn append(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let (key, more) = (args[1], args[2]);
@@ -34,7 +34,7 @@ pub(super) fn append(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// GETRANGE key start end, and SUBSTR
+/// `GETRANGE key start end`, and SUBSTR
 pub(super) fn getrange(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let start = parse_i64(args[2]).ok_or(CommandError::NotInteger)?;
@@ -59,7 +59,7 @@ fn bounds(start: i64, end: i64, len: usize) -> Range<usize> {
     if start < end { start..end } else { 0..0 }
 }
 
-/// SETRANGE key offset value
+/// `SETRANGE key offset value`
 pub(super) fn setrange(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let (key, patch) = (args[1], args[3]);

@@ -7,7 +7,7 @@ use crate::command::{CommandError, KeyFlags, Outcome, check_key};
 use crate::context::Context;
 use crate::data::{Expiry, Stored, Type};
 
-/// GET key
+/// `GET key`
 pub(super) fn get(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let found = read(ctx, args[1])?;
@@ -15,7 +15,7 @@ pub(super) fn get(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// MGET key [key …]; a key of another type counts as missing.
+/// `MGET key [key …]`; a key of another type counts as missing.
 pub(super) fn mget(ctx: &mut Context<'_>) -> Outcome {
     let keys = &ctx.args[1..];
     ctx.reply.array(keys.len());
@@ -26,7 +26,7 @@ pub(super) fn mget(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]
+/// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
 pub(super) fn set(ctx: &mut Context<'_>) -> Outcome {
     let (args, now_ms) = (ctx.args, ctx.now_ms);
     let (key, value) = (args[1], args[2]);
@@ -62,12 +62,12 @@ pub(super) fn set_keys(args: &[&[u8]]) -> Option<Vec<(usize, KeyFlags)>> {
     Some(vec![(1, if returns_old { CHANGE_KEY } else { SET_KEY })])
 }
 
-/// SETEX key seconds value
+/// `SETEX key seconds value`
 pub(super) fn setex(ctx: &mut Context<'_>) -> Outcome {
     set_for(ctx, TimeForm::EX, "setex")
 }
 
-/// PSETEX key milliseconds value
+/// `PSETEX key milliseconds value`
 pub(super) fn psetex(ctx: &mut Context<'_>) -> Outcome {
     set_for(ctx, TimeForm::PX, "psetex")
 }
@@ -80,7 +80,7 @@ fn set_for(ctx: &mut Context<'_>, form: TimeForm, command: &'static str) -> Outc
     Ok(())
 }
 
-/// SETNX key value
+/// `SETNX key value`
 pub(super) fn setnx(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let absent = !ctx.db().contains(args[1])?;
@@ -91,7 +91,7 @@ pub(super) fn setnx(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// GETSET key value
+/// `GETSET key value`
 pub(super) fn getset(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let old = read(ctx, args[1])?;
@@ -100,7 +100,7 @@ pub(super) fn getset(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// GETDEL key
+/// `GETDEL key`
 pub(super) fn getdel(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let old = read(ctx, args[1])?;
@@ -111,7 +111,7 @@ pub(super) fn getdel(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]
+/// `GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]`
 pub(super) fn getex(ctx: &mut Context<'_>) -> Outcome {
     let (args, now_ms) = (ctx.args, ctx.now_ms);
     let key = args[1];
@@ -137,14 +137,14 @@ pub(super) fn getex(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// MSET key value [key value …]
+/// `MSET key value [key value …]`
 pub(super) fn mset(ctx: &mut Context<'_>) -> Outcome {
     set_pairs(ctx, "mset")?;
     ctx.reply.ok();
     Ok(())
 }
 
-/// MSETNX key value [key value …]
+/// `MSETNX key value [key value …]`
 pub(super) fn msetnx(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     for key in args[1..].iter().step_by(2) {
