@@ -21,6 +21,8 @@ pub(crate) mod keys;
 pub(crate) mod server;
 pub(crate) mod string;
 pub(crate) mod table;
+#[cfg(test)]
+mod testing;
 pub(crate) mod transaction;
 
 use std::fmt;
