@@ -14,10 +14,7 @@ use crate::client::Card;
 use crate::config::Config;
 use crate::data::Engine;
 use crate::error::Error;
-use crate::parameters::Parameters;
-use crate::shared::{BackgroundState, Clients, Shared, Stop, now_ms};
-use crate::stats::Stats;
-use crate::watch::Watches;
+use crate::shared::{Shared, now_ms};
 use crate::worker::{Mail, Mailbox, Worker, reactor};
 
 const LISTENER: Token = Token(0);
@@ -76,23 +73,7 @@ impl Server {
             .register(&mut listener, LISTENER, Interest::READABLE)
             .map_err(Error::io("cannot watch the listener"))?;
         let (jobs, asked) = crossbeam_channel::unbounded();
-        let shared = Arc::new(Shared {
-            parameters: Parameters::new(&config, addr.port()),
-            engine,
-            addr,
-            stats: Stats::default(),
-            watches: Watches::default(),
-            clients: Clients::default(),
-            gate: parking_lot::RwLock::new(()),
-            started_ms: now_ms(),
-            run_id: run_id(),
-            jobs,
-            background: BackgroundState::default(),
-            mailboxes: std::sync::OnceLock::new(),
-            stop: Stop::default(),
-            config,
-        });
-        shared.background.last_save_s.store(now_ms() / 1000, Relaxed);
+        let shared = Arc::new(Shared::new(config, addr, engine, jobs));
         shared
             .stop
             .set_waker(Waker::new(registry, WAKER).map_err(Error::io("cannot make a waker"))?);
@@ -240,9 +221,4 @@ fn join(threads: &mut Vec<JoinHandle<()>>) {
             tracing::error!("a thread of the server panicked");
         }
     }
-}
-
-fn run_id() -> String {
-    let mut rng = fastrand::Rng::new();
-    (0..40).filter_map(|_| char::from_digit(rng.u32(..16), 16)).collect()
 }

@@ -89,6 +89,31 @@ impl Stop {
 }
 
 impl Shared {
+    pub(crate) fn new(
+        config: Config,
+        addr: SocketAddr,
+        engine: Arc<Engine>,
+        jobs: Sender<Job>,
+    ) -> Self {
+        let background = BackgroundState::default();
+        background.last_save_s.store(now_ms() / 1000, Ordering::Relaxed);
+        Shared {
+            parameters: Parameters::new(&config, addr.port()),
+            engine,
+            config,
+            addr,
+            stats: Stats::default(),
+            watches: Watches::default(),
+            clients: Clients::default(),
+            gate: RwLock::new(()),
+            started_ms: now_ms(),
+            run_id: run_id(),
+            jobs,
+            background,
+            mailboxes: OnceLock::new(),
+            stop: Stop::default(),
+        }
+    }
     /// The longest string a command may make, in bytes (`proto-max-bulk-len`).
     pub(crate) fn string_len_max(&self) -> u64 {
         self.parameters.bulk_len_max()
@@ -138,6 +163,11 @@ impl Clients {
     pub(crate) fn cards(&self) -> Vec<Arc<Card>> {
         self.cards.lock().values().cloned().collect()
     }
+}
+
+fn run_id() -> String {
+    let mut rng = fastrand::Rng::new();
+    (0..40).filter_map(|_| char::from_digit(rng.u32(..16), 16)).collect()
 }
 
 /// Milliseconds since the Unix epoch.

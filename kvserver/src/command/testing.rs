@@ -1,16 +1,15 @@
-//! Runs commands against databases in memory, for tests: no sockets, no workers, a clock by hand.
+//! Runs requests against databases in memory, for tests: no sockets, no workers, a clock by hand.
 
-use std::sync::{Arc, OnceLock};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use super::table::table;
 use crate::client::{Card, ClientState};
 use crate::config::Config;
 use crate::data::{Data, Engine};
 use crate::executor::Executor;
-use crate::parameters::Parameters;
-use crate::shared::{BackgroundState, Clients, Shared, Stop};
-use crate::stats::{Stats, Tally};
-use crate::watch::Watches;
+use crate::shared::Shared;
+use crate::stats::Tally;
 
 /// One client of a server in memory.
 pub(super) struct Fixture {
@@ -19,22 +18,20 @@ pub(super) struct Fixture {
     data: Data,
     shared: Shared,
     rng: fastrand::Rng,
-    tally: Tally,
 }
 
 impl Fixture {
     pub(super) fn new() -> Self {
-        let engine = Arc::new(Engine::in_memory(16));
-        let shared = shared(Arc::clone(&engine));
-        let now_ms = 1_700_000_000_000;
-        let card = Card::new(1, shared.addr, shared.addr, 0, now_ms);
+        let config = Config::default();
+        let engine = Arc::new(Engine::in_memory(config.databases));
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let (jobs, _) = crossbeam_channel::unbounded();
         Fixture {
-            client: ClientState::new(Arc::new(card)),
-            now_ms,
-            data: Data::new(engine),
-            shared,
+            client: ClientState::new(Arc::new(Card::new(1, addr, addr, 0, 0))),
+            now_ms: 1_700_000_000_000,
+            data: Data::new(Arc::clone(&engine)),
+            shared: Shared::new(config, addr, engine, jobs),
             rng: fastrand::Rng::with_seed(0x5eed),
-            tally: Tally::new(),
         }
     }
 
@@ -49,21 +46,19 @@ impl Fixture {
     pub(super) fn call(&mut self, args: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
         self.data.set_now_ms(self.now_ms);
-        self.tally.start();
-        let engine = Arc::clone(self.data.engine());
+        let entry = table().resolve(args[0], args.get(1).copied());
         let mut executor = Executor {
             shared: &self.shared,
             data: &mut self.data,
             rng: &mut self.rng,
-            tally: &mut self.tally,
+            tally: &mut Tally::new(),
             now_ms: self.now_ms,
         };
-        let entry = table().resolve(args[0], args.get(1).copied());
-        let round = engine.round(|round| {
+        let run = self.shared.engine.round(|round| {
             executor.execute(entry, args, &mut self.client, &mut out, Some(round));
             Ok(())
         });
-        round.expect("memory does not fail");
+        run.expect("memory does not fail");
         out
     }
 
@@ -73,26 +68,5 @@ impl Fixture {
             let reply = self.run(request);
             assert_eq!(reply.replace("\r\n", " ").trim_end(), *expected, "{request}");
         }
-    }
-}
-
-fn shared(engine: Arc<Engine>) -> Shared {
-    let config = Config::default();
-    let (jobs, _) = crossbeam_channel::unbounded();
-    Shared {
-        parameters: Parameters::new(&config, 0),
-        engine,
-        addr: config.addr(),
-        stats: Stats::default(),
-        watches: Watches::default(),
-        clients: Clients::default(),
-        gate: parking_lot::RwLock::new(()),
-        started_ms: 0,
-        run_id: String::new(),
-        jobs,
-        background: BackgroundState::default(),
-        mailboxes: OnceLock::new(),
-        stop: Stop::default(),
-        config,
     }
 }
