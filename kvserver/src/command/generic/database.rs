@@ -5,6 +5,9 @@ use crate::context::Context;
 use crate::data::{Expiry, Stored};
 use crate::number::parse_i64;
 
+/// Most bytes of keys and values SWAPDB moves: its batch is built in memory.
+const SWAP_BYTES_MAX: usize = 1 << 30;
+
 /// A database index as an argument.
 ///
 /// Errors: not an integer, not an integer of 32 bits, or no such database.
@@ -70,6 +73,8 @@ fn clear(ctx: &mut Context<'_>, index: usize) -> Outcome {
 }
 
 /// `SWAPDB index1 index2`
+///
+/// Moves every key in one batch, so that a crash leaves both databases as before or as after.
 pub(super) fn swapdb(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let number = |text: &[u8], error: &'static str| {
@@ -80,7 +85,9 @@ pub(super) fn swapdb(ctx: &mut Context<'_>) -> Outcome {
     let b = number(args[2], "ERR invalid second DB index")?;
     let (a, b) = (existing(ctx, a)?, existing(ctx, b)?);
     if a != b {
-        let (of_a, of_b) = (contents(ctx, a)?, contents(ctx, b)?);
+        let mut bytes_left = SWAP_BYTES_MAX;
+        let of_a = contents(ctx, a, &mut bytes_left)?;
+        let of_b = contents(ctx, b, &mut bytes_left)?;
         clear(ctx, a)?;
         clear(ctx, b)?;
         fill(ctx, a, &of_b)?;
@@ -96,7 +103,12 @@ struct Held {
     expiry: Expiry,
 }
 
-fn contents(ctx: &mut Context<'_>, index: usize) -> Result<Vec<Held>, CommandError> {
+/// Everything in a database; an error if that is more than `bytes_left`, which it lessens.
+fn contents(
+    ctx: &mut Context<'_>,
+    index: usize,
+    bytes_left: &mut usize,
+) -> Result<Vec<Held>, CommandError> {
     let mut keys = Vec::new();
     ctx.db_at(index).for_each_key(|key| keys.push(key.to_vec()))?;
     let mut all = Vec::with_capacity(keys.len());
@@ -104,6 +116,9 @@ fn contents(ctx: &mut Context<'_>, index: usize) -> Result<Vec<Held>, CommandErr
         let mut db = ctx.db_at(index);
         if let Some(stored) = db.get(&key)? {
             let at_ms = db.expires_at_ms(&key)?.flatten();
+            *bytes_left = bytes_left.checked_sub(key.len() + stored.payload().len()).ok_or(
+                CommandError::text("ERR the databases hold more than 1 GiB, which SWAPDB refuses"),
+            )?;
             all.push(Held { key, stored, expiry: at_ms.map_or(Expiry::None, Expiry::At) });
         }
     }

@@ -139,34 +139,37 @@ pub(super) fn getex(ctx: &mut Context<'_>) -> Outcome {
 
 /// `MSET key value [key value …]`
 pub(super) fn mset(ctx: &mut Context<'_>) -> Outcome {
-    set_pairs(ctx, "mset")?;
+    for [key, value] in pairs(ctx.args, "mset")? {
+        write(ctx, key, value, After::Lives(Expiry::None))?;
+    }
     ctx.reply.ok();
     Ok(())
 }
 
 /// `MSETNX key value [key value …]`
 pub(super) fn msetnx(ctx: &mut Context<'_>) -> Outcome {
-    let args = ctx.args;
-    for key in args[1..].iter().step_by(2) {
-        if args.len() % 2 == 1 && ctx.db().contains(key)? {
+    let pairs = pairs(ctx.args, "msetnx")?;
+    for [key, _] in pairs {
+        if ctx.db().contains(key)? {
             ctx.reply.flag(false);
             return Ok(());
         }
     }
-    set_pairs(ctx, "msetnx")?;
+    for [key, value] in pairs {
+        write(ctx, key, value, After::Lives(Expiry::None))?;
+    }
     ctx.reply.flag(true);
     Ok(())
 }
 
-fn set_pairs(ctx: &mut Context<'_>, command: &'static str) -> Outcome {
-    let (pairs, rest) = ctx.args[1..].as_chunks::<2>();
-    if !rest.is_empty() {
-        return Err(CommandError::Arity(command.into()));
+type Pair<'a> = [&'a [u8]; 2];
+
+/// The arguments after the name, two by two.
+fn pairs<'a>(args: &'a [&'a [u8]], command: &'static str) -> Result<&'a [Pair<'a>], CommandError> {
+    match args[1..].as_chunks::<2>() {
+        (pairs, []) => Ok(pairs),
+        _ => Err(CommandError::Arity(command.into())),
     }
-    for [key, value] in pairs {
-        write(ctx, key, value, After::Lives(Expiry::None))?;
-    }
-    Ok(())
 }
 
 fn write(ctx: &mut Context<'_>, key: &[u8], value: &[u8], after: After) -> Outcome {
