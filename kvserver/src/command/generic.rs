@@ -15,7 +15,8 @@ const WRITE: Flags = Flags::WRITE;
 const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
 const READ: Flags = Flags::READONLY;
 const READ_FAST: Flags = READ.and(Flags::FAST);
-const READ_ALL: Flags = READ.and(Flags::ARBITRARY_KEYS);
+/// Walks and draws whose keys no argument names.
+const READ_ANY: Flags = READ.and(Flags::ARBITRARY_KEYS);
 
 const READ_KEY: KeyFlags = KeyFlags::RO.and(KeyFlags::ACCESS);
 const REMOVE_KEY: KeyFlags = KeyFlags::RM.and(KeyFlags::DELETE);
@@ -71,14 +72,14 @@ pub(crate) const COMMANDS: &[Command] = &[
         .since("7.0.0")
         .summary("Returns when a key expires, as a Unix time in seconds."),
     server("flushall", -1, database::flushall)
-        .flags(WRITE.and(Flags::DANGEROUS).and(Flags::ARBITRARY_KEYS))
+        .flags(WRITE.and(Flags::DANGEROUS))
         .summary("Removes every key of every database.")
         .complexity("O(N) with N the number of databases"),
     server("flushdb", -1, database::flushdb)
-        .flags(WRITE.and(Flags::DANGEROUS).and(Flags::ARBITRARY_KEYS))
+        .flags(WRITE.and(Flags::DANGEROUS))
         .summary("Removes every key of the selected database."),
     generic("keys", 2, scan::keys)
-        .flags(READ_ALL.and(Flags::DANGEROUS))
+        .flags(READ.and(Flags::DANGEROUS))
         .summary("Returns all keys that match a pattern.")
         .complexity(ALL_KEYS),
     generic("move", 3, transfer::move_key)
@@ -86,7 +87,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         .keys(&[KeySpec::one(1, UPDATE_KEY.and(KeyFlags::ACCESS))])
         .summary("Moves a key to another database, unless it exists there."),
     generic("object", -2, object::help)
-        .flags(READ)
         .since("2.2.3")
         .summary("Answers questions about how a key's value is kept.")
         .subcommands(OBJECT),
@@ -116,7 +116,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         .since("2.6.0")
         .summary("Returns how many milliseconds a key has left."),
     generic("randomkey", 1, scan::randomkey)
-        .flags(READ_ALL)
+        .flags(READ_ANY)
         .summary("Returns a key chosen at random."),
     generic("rename", 3, transfer::rename)
         .flags(WRITE)
@@ -129,12 +129,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         .summary("Gives a key another name, unless that is taken.")
         .complexity("O(N) with N the size of a string, O(1) for other types"),
     generic("scan", -2, scan::scan)
-        .flags(READ_ALL)
+        .flags(READ_ANY)
         .since("2.8.0")
         .summary("Walks over the keys of the database in steps.")
         .complexity("O(1) for a step, O(N) for a walk over N keys"),
     server("swapdb", 3, database::swapdb)
-        .flags(WRITE_FAST.and(Flags::DANGEROUS).and(Flags::ARBITRARY_KEYS))
+        .flags(WRITE_FAST.and(Flags::DANGEROUS))
         .since("4.0.0")
         .summary("Exchanges the contents of two databases.")
         .complexity("O(N) with N the number of keys in both databases"),
