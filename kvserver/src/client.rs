@@ -29,6 +29,7 @@ pub(crate) struct ClientState {
     pub(crate) transaction: Option<Box<Transaction>>,
     /// The keys of WATCH.
     pub(crate) watched: Watched,
+    pub(crate) traffic: Traffic,
     /// What CLIENT LIST shows.
     pub(crate) card: Arc<Card>,
 }
@@ -46,6 +47,7 @@ impl ClientState {
             no_touch: false,
             transaction: None,
             watched: Watched::default(),
+            traffic: Traffic::default(),
             card,
         }
     }
@@ -61,6 +63,7 @@ impl ClientState {
         seen.queued = self.transaction.as_ref().map(|transaction| transaction.requests.len());
         seen.active_ms = now_ms;
         seen.buffers = buffers;
+        seen.traffic = self.traffic;
         if command.is_some() {
             seen.command = command;
         }
@@ -100,6 +103,14 @@ pub(crate) struct Buffers {
     pub(crate) output: usize,
 }
 
+/// What has passed over a connection since it was opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) input_bytes: u64,
+    pub(crate) output_bytes: u64,
+    pub(crate) commands: u64,
+}
+
 /// What other connections may know and do about a client.
 #[derive(Debug)]
 pub(crate) struct Card {
@@ -128,6 +139,7 @@ pub(crate) struct Seen {
     pub(crate) active_ms: u64,
     pub(crate) command: Option<&'static Entry>,
     pub(crate) buffers: Buffers,
+    pub(crate) traffic: Traffic,
 }
 
 impl Card {
@@ -168,7 +180,7 @@ impl Card {
             "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub=0 psub=0 \
              ssub=0 multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs={} rbp=0 \
              obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={} user=default redir=-1 resp={} \
-             lib-name={} lib-ver={}",
+             lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
             self.id,
             self.peer,
             self.local,
@@ -185,6 +197,9 @@ impl Card {
             seen.protocol.number(),
             String::from_utf8_lossy(&seen.lib_name),
             String::from_utf8_lossy(&seen.lib_ver),
+            seen.traffic.input_bytes,
+            seen.traffic.output_bytes,
+            seen.traffic.commands,
         )
     }
 }

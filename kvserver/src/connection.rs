@@ -97,7 +97,9 @@ impl Connection {
                 return;
             }
         };
-        stats.input_bytes.fetch_add(u64::try_from(received).unwrap_or(0), Relaxed);
+        let received = u64::try_from(received).unwrap_or(0);
+        self.client.traffic.input_bytes += received;
+        stats.input_bytes.fetch_add(received, Relaxed);
         inbox.parse(limits);
         if inbox.waiting() == 0 && inbox.len() > input_bytes_max {
             let (id, len_bytes) = (self.client.id, inbox.len());
@@ -142,6 +144,7 @@ impl Connection {
         let (client, out, sent) = (&mut self.client, &mut self.out, self.sent);
         let mut last: Option<&'static Entry> = None;
         inbox.take(|entry, args| {
+            client.traffic.commands += 1;
             executor.execute(entry, args, client, out, round.as_deref_mut());
             last = entry.or(last);
             let stop = client.close || out.len() - sent > OUTPUT_BYTES_PAUSE;
@@ -209,6 +212,7 @@ impl Connection {
             }
         }
         let count = u64::try_from(self.sent - before).unwrap_or(0);
+        self.client.traffic.output_bytes += count;
         stats.output_bytes.fetch_add(count, Relaxed);
         self.tidy_output();
     }

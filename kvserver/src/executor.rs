@@ -39,6 +39,14 @@ impl Executor<'_> {
         round: Option<&mut Round<'_>>,
     ) {
         let start = out.len();
+        if entry.is_none() && is_http(args[0]) {
+            tracing::warn!(
+                client.id,
+                "closing a client that speaks HTTP: a browser was lured here?"
+            );
+            client.close = true;
+            return;
+        }
         if let Err(error) = self.admit(entry, args, client, out, round) {
             out.truncate(start);
             self.shared.stats.error(&error.to_string());
@@ -128,6 +136,11 @@ impl Executor<'_> {
             self.shared.watches.touch(db, key, exists);
         });
     }
+}
+
+/// True for a word that begins lines of an HTTP request, which a web page may make a browser send.
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
 /// The entry, if the request may run.

@@ -61,12 +61,21 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 fn multi(ctx: &mut Context<'_>) -> Outcome {
-    if ctx.client.transaction.is_some() {
-        return Err(CommandError::text("ERR MULTI calls can not be nested"));
-    }
+    refuse_inside_multi(ctx, "ERR MULTI calls can not be nested")?;
     ctx.client.transaction = Some(Box::default());
     ctx.reply.ok();
     Ok(())
+}
+
+/// Such a mistake makes EXEC fail, as any command that is refused while queueing.
+fn refuse_inside_multi(ctx: &mut Context<'_>, text: &'static str) -> Outcome {
+    match &mut ctx.client.transaction {
+        None => Ok(()),
+        Some(transaction) => {
+            transaction.refused = true;
+            Err(CommandError::text(text))
+        }
+    }
 }
 
 fn discard(ctx: &mut Context<'_>) -> Outcome {
@@ -114,9 +123,7 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
 }
 
 fn watch(ctx: &mut Context<'_>) -> Outcome {
-    if ctx.client.transaction.is_some() {
-        return Err(CommandError::text("ERR WATCH inside MULTI is not allowed"));
-    }
+    refuse_inside_multi(ctx, "ERR WATCH inside MULTI is not allowed")?;
     let args = ctx.args;
     for key in &args[1..] {
         let expires_at_ms = ctx.db().expires_at_ms(key)?.flatten();
