@@ -1,1 +1,292 @@
-//! Module clock.
+//! The seam to time: what the wall says, and how much time has passed.
+//!
+//! Knows clocks. Does not know what expires, and puts nothing in order: order is a sequence's.
+//!
+//! # Invariants
+//!
+//! C1. The store's time never goes back, whatever the wall clock does, across restarts too as far
+//!     as the highest time seen was recorded.
+//! C2. It never stands still for good: with the wall clock behind, it goes on at the pace of the
+//!     monotonic clock, so what lives for a minute lives for a minute.
+//! C3. After a large jump forward nothing is removed for a while, so a wall clock that is mended
+//!     at once, or an operator, can still save what a wrong date would have expired.
+
+use std::{
+    fmt::Debug,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Where a store gets the time from.
+pub trait Clock: Send + Sync + Debug + 'static {
+    /// Milliseconds since 1970 (UTC, no leap seconds). May jump, either way.
+    fn wall_ms(&self) -> u64;
+
+    /// Time since some fixed moment. Never goes back, does not jump.
+    fn monotonic(&self) -> Duration;
+}
+
+/// The operating system's clocks.
+///
+/// The monotonic one may stop while the machine sleeps; the wall clock then seems to have jumped.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    start: Instant,
+}
+
+impl SystemClock {
+    /// Starts counting now.
+    #[must_use]
+    pub fn new() -> SystemClock {
+        SystemClock { start: Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        SystemClock::new()
+    }
+}
+
+impl Clock for SystemClock {
+    /// 0 before 1970.
+    fn wall_ms(&self) -> u64 {
+        millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
+
+/// A clock that tests set. Clones are the same clock. It moves only when told.
+#[derive(Clone, Debug, Default)]
+pub struct SimClock {
+    times: Arc<SimTimes>,
+}
+
+#[derive(Debug, Default)]
+struct SimTimes {
+    wall_ms: AtomicU64,
+    monotonic_ns: AtomicU64,
+}
+
+impl SimClock {
+    /// A clock whose wall shows this, and whose monotonic time is zero.
+    #[must_use]
+    pub fn new(wall_ms: u64) -> SimClock {
+        let clock = SimClock::default();
+        clock.set_wall_ms(wall_ms);
+        clock
+    }
+
+    /// Sets the wall clock; no time passes.
+    pub fn set_wall_ms(&self, wall_ms: u64) {
+        self.times.wall_ms.store(wall_ms, Ordering::SeqCst);
+    }
+
+    /// Lets time pass: both clocks move. The wall clock moves by whole milliseconds of the sum.
+    pub fn advance(&self, by: Duration) {
+        let by_ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        let before_ns = self.times.monotonic_ns.fetch_add(by_ns, Ordering::SeqCst);
+        let after_ns = before_ns.wrapping_add(by_ns);
+        let by_ms = (after_ns / 1_000_000).saturating_sub(before_ns / 1_000_000);
+        self.times.wall_ms.fetch_add(by_ms, Ordering::SeqCst);
+    }
+
+    /// Lets the wall clock jump, back or forth; no time passes. It stops at 1970.
+    pub fn jump_wall_ms(&self, by_ms: i64) {
+        let jump = |ms: u64| ms.saturating_add_signed(by_ms);
+        self.times.wall_ms.update(Ordering::SeqCst, Ordering::SeqCst, jump);
+    }
+}
+
+impl Clock for SimClock {
+    fn wall_ms(&self) -> u64 {
+        self.times.wall_ms.load(Ordering::SeqCst)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_nanos(self.times.monotonic_ns.load(Ordering::SeqCst))
+    }
+}
+
+/// The store's time: a clock that never goes back (C1) nor stops (C2).
+///
+/// Shared between threads without a lock: a reading is one atomic maximum, and usually finds it
+/// unchanged. Threads may see readings of each other a little late, never their own going back.
+#[derive(Debug)]
+pub(crate) struct ClampedClock {
+    clock: Arc<dyn Clock>,
+    /// The store's time is never below this plus the monotonic time.
+    ///
+    /// Only grows. Keeping the distance instead of a time and the moment it was read makes it a
+    /// single word: whatever the wall clock does, `base + monotonic` goes on at the right pace,
+    /// and a wall clock ahead of it just raises it.
+    base_ms: AtomicU64,
+    /// Monotonic milliseconds until which nothing is removed.
+    grace_until_ms: AtomicU64,
+}
+
+/// A forward jump larger than this is taken for a possible mistake.
+const JUMP_MAX_MS: u64 = 60 * 60 * 1000;
+/// How long nothing is removed after one, in time that really passes.
+const GRACE_MS: u64 = 60 * 1000;
+
+impl ClampedClock {
+    /// `highest_ms` is the highest time the store has ever shown, as far as it is recorded; 0 for
+    /// a new one. A wall clock far ahead of it is no jump: a store may have been closed for years.
+    pub(crate) fn new(clock: Arc<dyn Clock>, highest_ms: u64) -> ClampedClock {
+        let start_ms = clock.wall_ms().max(highest_ms);
+        let base_ms = start_ms.saturating_sub(millis(clock.monotonic()));
+        ClampedClock { clock, base_ms: base_ms.into(), grace_until_ms: 0.into() }
+    }
+
+    /// The store's time in milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        // In this order: a thread that is stopped between the two then takes the wall clock for
+        // late, which does nothing, instead of early, which would stay.
+        let wall_ms = self.clock.wall_ms();
+        let passed_ms = millis(self.clock.monotonic());
+        let wall_base_ms = wall_ms.saturating_sub(passed_ms);
+        let mut base_ms = self.base_ms.load(Ordering::Acquire);
+        if wall_base_ms > base_ms {
+            if wall_base_ms - base_ms > JUMP_MAX_MS {
+                // Before the new time can be seen, so that whoever sees it finds the grace, too.
+                let until_ms = passed_ms.saturating_add(GRACE_MS);
+                self.grace_until_ms.fetch_max(until_ms, Ordering::Release);
+            }
+            base_ms = self.base_ms.fetch_max(wall_base_ms, Ordering::AcqRel).max(wall_base_ms);
+        }
+        base_ms.saturating_add(passed_ms)
+    }
+
+    /// Whether what has expired may be removed for good (C3). Reads hide it all the same.
+    ///
+    /// Ask after [`now_ms`](ClampedClock::now_ms), which is what notices a jump.
+    pub(crate) fn removal_allowed(&self) -> bool {
+        let until_ms = self.grace_until_ms.load(Ordering::Acquire);
+        until_ms == 0 || millis(self.clock.monotonic()) >= until_ms
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START_MS: u64 = 1_750_000_000_000;
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+    fn clocks(highest_ms: u64) -> (SimClock, ClampedClock) {
+        let clock = SimClock::new(START_MS);
+        clock.advance(Duration::from_secs(5));
+        clock.set_wall_ms(START_MS);
+        (clock.clone(), ClampedClock::new(Arc::new(clock), highest_ms))
+    }
+
+    #[test]
+    fn time_follows_the_wall_clock_while_it_behaves() {
+        let (clock, clamped) = clocks(0);
+        assert_eq!(clamped.now_ms(), START_MS);
+        clock.advance(Duration::from_millis(1234));
+        assert_eq!(clamped.now_ms(), START_MS + 1234);
+        assert!(clamped.removal_allowed());
+    }
+
+    #[test]
+    fn c1_c2_wall_clock_set_back_changes_nothing() {
+        let (clock, clamped) = clocks(0);
+        clock.jump_wall_ms(-DAY_MS);
+        assert_eq!(clamped.now_ms(), START_MS);
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(clamped.now_ms(), START_MS + 60_000);
+        clock.jump_wall_ms(DAY_MS);
+        assert_eq!(clamped.now_ms(), START_MS + 60_000, "mended, it is where it would be");
+        assert!(clamped.removal_allowed());
+    }
+
+    #[test]
+    fn c1_recorded_time_ahead_of_the_wall_clock_counts() {
+        let (clock, clamped) = clocks(START_MS + 7_200_000);
+        assert_eq!(clamped.now_ms(), START_MS + 7_200_000);
+        clock.advance(Duration::from_millis(10));
+        assert_eq!(clamped.now_ms(), START_MS + 7_200_010);
+    }
+
+    #[test]
+    fn c3_large_jump_forward_is_adopted_and_stops_removal_for_a_minute() {
+        let (clock, clamped) = clocks(0);
+        clock.jump_wall_ms(DAY_MS);
+        let jumped_ms = START_MS + DAY_MS.unsigned_abs();
+        assert_eq!(clamped.now_ms(), jumped_ms);
+        assert!(!clamped.removal_allowed());
+        clock.advance(Duration::from_millis(GRACE_MS - 1));
+        assert!(!clamped.removal_allowed());
+        clock.advance(Duration::from_millis(1));
+        assert!(clamped.removal_allowed());
+        clock.jump_wall_ms(-DAY_MS);
+        assert_eq!(clamped.now_ms(), jumped_ms + GRACE_MS, "and it stays adopted");
+    }
+
+    #[test]
+    fn c3_small_jump_forward_and_a_long_sleep_between_readings_stop_nothing() {
+        let (clock, clamped) = clocks(0);
+        clock.jump_wall_ms(3_600_000);
+        assert_eq!(clamped.now_ms(), START_MS + 3_600_000);
+        assert!(clamped.removal_allowed());
+        clock.advance(Duration::from_secs(1_000_000));
+        assert_eq!(clamped.now_ms(), START_MS + 1_003_600_000);
+        assert!(clamped.removal_allowed());
+    }
+
+    #[test]
+    fn wall_clock_before_the_start_of_the_monotonic_one_is_survived() {
+        let clock = SimClock::new(0);
+        clock.advance(Duration::from_secs(5));
+        clock.jump_wall_ms(i64::MIN);
+        let clamped = ClampedClock::new(Arc::new(clock.clone()), 0);
+        let first_ms = clamped.now_ms();
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(clamped.now_ms(), first_ms + 1000);
+        clock.set_wall_ms(u64::MAX);
+        assert_eq!(clamped.now_ms(), u64::MAX);
+    }
+
+    #[test]
+    fn c1_no_thread_sees_time_go_back_while_the_wall_clock_jumps() {
+        let (clock, clamped) = clocks(0);
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..3)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let times: Vec<_> = (0..20_000).map(|_| clamped.now_ms()).collect();
+                        times.is_sorted()
+                    })
+                })
+                .collect();
+            let mut random = fastrand::Rng::with_seed(3);
+            for _ in 0..2_000 {
+                clock.jump_wall_ms(random.i64(-DAY_MS..DAY_MS));
+                clock.advance(Duration::from_micros(random.u64(..3000)));
+            }
+            for reader in readers {
+                assert!(reader.join().expect("a reader"), "seed 3");
+            }
+        });
+    }
+
+    #[test]
+    fn system_clock_moves_forward() {
+        let clock = SystemClock::new();
+        let before = (clock.wall_ms(), clock.monotonic());
+        assert!(before.0 > 1_700_000_000_000, "after 2023");
+        assert!(clock.monotonic() >= before.1);
+    }
+}

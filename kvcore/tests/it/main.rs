@@ -1,1 +1,4 @@
 //! Integration tests of kvcore: one binary.
+
+mod api;
+mod disk;

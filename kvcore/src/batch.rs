@@ -1,0 +1,217 @@
+//! Several writes that become one commit.
+
+use crate::{
+    codec::Codec,
+    engine::{PreparedBatch, When},
+    error::Result,
+    ids::Sequence,
+    index::Index,
+    key::{AsKey, Key, KeyRange, Position},
+    keyspace::Keyspace,
+    log::Record,
+    options::{Durability, Put, unix_ms},
+    store::Store,
+};
+use std::{fmt, ops::Bound, sync::Arc, time::SystemTime};
+
+/// Writes in any keyspaces of one store that are applied together or not at all.
+///
+/// Takes effect at [`Batch::commit`], as one record of the log: readers and a crash see all of it
+/// or nothing. Writes to the same key apply in the order in which they were added.
+#[must_use = "a batch does nothing until `commit`"]
+pub struct Batch {
+    store: Store,
+    prepared: PreparedBatch,
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl Batch {
+    pub(crate) fn new(store: Store) -> Batch {
+        Batch { store, prepared: PreparedBatch::default() }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How many writes it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.prepared.len()
+    }
+
+    /// It holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.prepared.is_empty()
+    }
+
+    /// Adds a put. It clears the key's expiry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyTooLong`](crate::Error::KeyTooLong),
+    /// [`Error::ValueTooLong`](crate::Error::ValueTooLong),
+    /// [`Error::Encode`](crate::Error::Encode),
+    /// [`Error::ForeignKeyspace`](crate::Error::ForeignKeyspace),
+    /// [`Error::BatchTooLarge`](crate::Error::BatchTooLarge); the batch is as before.
+    pub fn put<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &mut self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+        value: &V,
+    ) -> Result<()> {
+        self.put_with(keyspace, key, value, Put::default())
+    }
+
+    /// Adds a put with an expiry. A durability in `put` counts for nothing here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batch::put`].
+    pub fn put_with<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &mut self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+        value: &V,
+        put: impl Into<Put>,
+    ) -> Result<()> {
+        keyspace.check_store(&self.store)?;
+        let put = put.into();
+        keyspace
+            .with_put_record(key, value, &put, |index, record, _| self.prepared.push(index, record))
+    }
+
+    /// Adds a delete.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batch::put`].
+    pub fn delete<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &mut self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+    ) -> Result<()> {
+        let prepared = &mut self.prepared;
+        with_key(&self.store, keyspace, key, |index, key| {
+            prepared.push(index, &Record::Tombstone { keyspace: index.id, key })
+        })
+    }
+
+    /// Adds a delete of all keys in a range.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batch::put`], and [`Error::Unordered`](crate::Error::Unordered).
+    pub fn delete_range<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &mut self,
+        keyspace: &Keyspace<K, V, C>,
+        range: impl KeyRange<K>,
+    ) -> Result<()> {
+        keyspace.check_store(&self.store)?;
+        let range = range.encode_range();
+        keyspace.check_range(&range, "delete_range")?;
+        if range.is_empty() {
+            return Ok(());
+        }
+        let index = keyspace.index();
+        let (start, end) = (borrow(&range.start), borrow(&range.end));
+        self.prepared.push(index, &Record::RangeTombstone { keyspace: index.id, start, end })
+    }
+
+    /// Adds a delete of all keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batch::put`].
+    pub fn clear<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &mut self,
+        keyspace: &Keyspace<K, V, C>,
+    ) -> Result<()> {
+        self.delete_range(keyspace, ..)
+    }
+
+    /// Adds a change of a key's expiry; without effect if the key is not there by then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batch::put`].
+    pub fn expire<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &mut self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+        at: SystemTime,
+    ) -> Result<()> {
+        let at_ms = Some(unix_ms(at));
+        let prepared = &mut self.prepared;
+        with_key(&self.store, keyspace, key, |index, key| prepared.push_expiry(index, key, at_ms))
+    }
+
+    /// Adds the removal of a key's expiry; without effect if the key is not there by then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batch::put`].
+    pub fn persist<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &mut self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+    ) -> Result<()> {
+        let prepared = &mut self.prepared;
+        with_key(&self.store, keyspace, key, |index, key| prepared.push_expiry(index, key, None))
+    }
+
+    /// Commits with the store's durability; returns the sequence of the last write.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io), [`Error::Poisoned`](crate::Error::Poisoned),
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::Nested`](crate::Error::Nested),
+    /// [`Error::BatchTooLarge`](crate::Error::BatchTooLarge); nothing is applied, except that
+    /// after a failed sync (`Poisoned`) it is unknown whether the batch survives.
+    pub fn commit(self) -> Result<Sequence> {
+        let durability = self.store.engine().options.durability;
+        self.commit_with(durability)
+    }
+
+    /// Commits with this durability.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batch::commit`].
+    pub fn commit_with(self, durability: Durability) -> Result<Sequence> {
+        self.commit_when(When::Now(durability))
+    }
+
+    pub(crate) fn commit_when(mut self, when: When) -> Result<Sequence> {
+        self.store.0.engine.commit(&mut self.prepared, when)
+    }
+}
+
+/// Encodes a key of this store and hands it on.
+fn with_key<K: Key, V: ?Sized + 'static, C: Codec<V>, R>(
+    store: &Store,
+    keyspace: &Keyspace<K, V, C>,
+    key: impl AsKey<K>,
+    f: impl FnOnce(&Arc<Index>, &[u8]) -> Result<R>,
+) -> Result<R> {
+    keyspace.check_store(store)?;
+    let mut bytes = Vec::new();
+    key.encode_key(&mut bytes, Position::Last);
+    crate::keyspace::check_key(&bytes)?;
+    f(keyspace.index(), &bytes)
+}
+
+/// A bound's bytes, borrowed.
+pub(crate) fn borrow(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    match bound {
+        Bound::Included(b) => Bound::Included(b),
+        Bound::Excluded(b) => Bound::Excluded(b),
+        Bound::Unbounded => Bound::Unbounded,
+    }
+}

@@ -1,0 +1,432 @@
+//! A disk in memory that forgets, fails and crashes on demand.
+//!
+//! Knows what is durable and what is pending, per file and per directory. Does not know what the
+//! store is; it never helps it more than a real file system would.
+//!
+//! Deterministic: the same calls on the same seed give the same answers, crash images included.
+//!
+//! # Invariants
+//!
+//! S1. Every change of the disk and every sync has a number, counted from 0 and given even if the
+//!     call then fails; reads have numbers of their own.
+//! S2. `sync_data` makes that file's bytes and length durable and nothing else; `sync_dir` that
+//!     directory's names and nothing else, neither the files behind them nor its own name.
+//! S3. A failed sync leaves what was pending for ever undurable: reads still show it, no later
+//!     sync writes it, a power cut keeps or loses it (as Linux does; Rebello et al., USENIX
+//!     ATC 2020). Only writing it again helps.
+//! S4. After a crash fault every call fails until an image is taken, which is a disk of its own.
+
+mod calls;
+mod copy;
+mod crash;
+mod fault;
+mod frozen;
+mod pending;
+mod plan;
+mod tree;
+
+use std::{
+    collections::HashSet,
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+use self::{
+    fault::{Detail, Entry, Faults, Log, crashed},
+    tree::{DirNode, DirOp, FileNode, FileState, Node},
+};
+use super::{FileKind, not_a_file};
+
+pub use crash::CrashImages;
+pub use fault::{Fault, Repeat};
+
+/// A simulated machine with one disk. Clones are the same machine.
+///
+/// All paths live under one root, which exists; absolute and relative ones are the same. Renames
+/// stay within one directory. There are no mappings. Unsynced data is held twice, so a store that
+/// lives here syncs now and then, as it does on a real disk.
+#[derive(Clone)]
+pub struct SimDisk {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    seed: u64,
+    /// How this disk came to be: the description of the crash image, or nothing.
+    origin: String,
+    root: Arc<DirNode>,
+    /// Held by every change from beginning to end, so that an image is of one instant.
+    machine: Mutex<Machine>,
+    crashed: AtomicBool,
+    reads: AtomicU64,
+    read_faults_armed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Machine {
+    operations: u64,
+    faults: Faults,
+    read_faults: Faults,
+    /// Addresses of the locked files, which their locks keep alive.
+    locks: HashSet<usize>,
+    capacity_bytes: Option<u64>,
+    log: Log,
+}
+
+/// The right to carry out one numbered operation.
+struct Turn<'m> {
+    machine: &'m mut Machine,
+    index: u64,
+}
+
+impl SimDisk {
+    /// An empty disk.
+    #[must_use]
+    pub fn new(seed: u64) -> SimDisk {
+        SimDisk::with_root(seed, String::new(), Arc::default())
+    }
+
+    fn with_root(seed: u64, origin: String, root: Arc<DirNode>) -> SimDisk {
+        let shared = Shared {
+            seed,
+            origin,
+            root,
+            machine: Mutex::default(),
+            crashed: AtomicBool::new(false),
+            reads: AtomicU64::new(0),
+            read_faults_armed: AtomicBool::new(false),
+        };
+        SimDisk { shared: Arc::new(shared) }
+    }
+
+    /// How many changes and syncs there were: the number the next one gets.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.shared.machine.lock().operations
+    }
+
+    /// How many reads there were (`open`, `list`, `metadata`, `len`, `read_at`).
+    #[must_use]
+    pub fn read_operations(&self) -> u64 {
+        self.shared.reads.load(Ordering::Relaxed)
+    }
+
+    /// Lets the change or sync of this number (S1) go wrong.
+    pub fn fail(&self, op_index: u64, fault: Fault, repeat: Repeat) {
+        self.shared.machine.lock().faults.arm(op_index, fault, repeat);
+    }
+
+    /// Lets the read of this number go wrong.
+    pub fn fail_read(&self, read_index: u64, fault: Fault, repeat: Repeat) {
+        self.shared.machine.lock().read_faults.arm(read_index, fault, repeat);
+        self.shared.read_faults_armed.store(true, Ordering::Release);
+    }
+
+    /// Takes back all faults that have not struck yet, and those that strike for ever.
+    pub fn clear_faults(&self) {
+        let mut machine = self.shared.machine.lock();
+        machine.faults.clear();
+        machine.read_faults.clear();
+        self.shared.read_faults_armed.store(false, Ordering::Release);
+    }
+
+    /// How many operations a fault has struck. A test that injects faults asserts it is not 0.
+    #[must_use]
+    pub fn faults_fired(&self) -> u64 {
+        let machine = self.shared.machine.lock();
+        machine.faults.fired() + machine.read_faults.fired()
+    }
+
+    /// Cuts the power now: every later call on this disk fails.
+    pub fn crash(&self) {
+        self.shared.crashed.store(true, Ordering::Release);
+    }
+
+    /// Whether the power is gone.
+    #[must_use]
+    pub fn crashed(&self) -> bool {
+        self.shared.crashed.load(Ordering::Acquire)
+    }
+
+    /// Limits the space for file contents; `None` lifts the limit.
+    ///
+    /// Space reserved before is never refused. A write that fits in part is cut short, one that
+    /// does not fit at all fails with `StorageFull`. Unlinking frees at once.
+    pub fn set_capacity_bytes(&self, capacity_bytes: Option<u64>) {
+        self.shared.machine.lock().capacity_bytes = capacity_bytes;
+    }
+
+    /// Space taken by the contents of all files that have a name.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        let _machine = self.shared.machine.lock();
+        self.shared.used_bytes()
+    }
+
+    /// The last few thousand changes and syncs, one line each, for failure messages.
+    #[must_use]
+    pub fn op_log(&self) -> Vec<String> {
+        self.shared.machine.lock().log.lines()
+    }
+
+    /// Where this disk comes from and what is on it, for failure messages.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let _machine = self.shared.machine.lock();
+        let mut text = format!("seed {}; {}\n", self.shared.seed, self.shared.origin);
+        self.shared.each_entry(|path, node| {
+            let line = match node {
+                Node::File(file) => {
+                    let state = file.state.read();
+                    format!(
+                        "{}: {} bytes, {} durable, {} changes pending\n",
+                        path.display(),
+                        state.visible.len(),
+                        state.durable.len(),
+                        state.pending.ops.len()
+                    )
+                }
+                other => format!("{}: {}\n", path.display(), other.kind()),
+            };
+            text.push_str(&line);
+        });
+        text
+    }
+
+    /// The paths of all regular files, sorted.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let _machine = self.shared.machine.lock();
+        let mut paths = Vec::new();
+        self.shared.each_entry(|path, node| {
+            if let Node::File(_) = node {
+                paths.push(path.to_owned());
+            }
+        });
+        paths
+    }
+
+    /// A file's bytes as reads see them; not counted, no faults.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, or `InvalidInput` if it is no regular file.
+    pub fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Ok(self.shared.file(path)?.state.read().visible.to_vec())
+    }
+
+    /// Puts a durable file with a durable name there, replacing one; not counted, no faults.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no such directory.
+    pub fn write_file(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let content = Arc::new(bytes.to_vec());
+        self.plant(path, Node::File(FileNode::new(path.into(), FileState::settled(content))))
+    }
+
+    /// Puts a link or special file there, which can be listed and not opened.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no such directory, `InvalidInput` for other kinds.
+    pub fn plant_special(&self, path: &Path, kind: FileKind) -> io::Result<()> {
+        match kind {
+            FileKind::Symlink | FileKind::Other => self.plant(path, Node::Special(kind)),
+            FileKind::File | FileKind::Directory => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    fn plant(&self, path: &Path, node: Node) -> io::Result<()> {
+        let _machine = self.shared.machine.lock();
+        let (dir, name) = self.shared.root.parent(path)?;
+        let mut state = dir.state.write();
+        state.visible.insert(name.to_owned(), node.clone());
+        state.durable.insert(name.to_owned(), node);
+        Ok(())
+    }
+
+    /// Flips one bit of a file on the medium; what was pending in the file becomes durable.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_file`](SimDisk::read_file), and `InvalidInput` past the file's end.
+    pub fn flip_bit(&self, path: &Path, byte: usize, bit: u8) -> io::Result<()> {
+        self.damage(path, |content| {
+            let byte = content.get_mut(byte).ok_or(io::ErrorKind::InvalidInput)?;
+            *byte ^= 1_u8.checked_shl(bit.into()).ok_or(io::ErrorKind::InvalidInput)?;
+            Ok(())
+        })
+    }
+
+    /// Cuts a file on the medium, or extends it with zeros; pending changes become durable first.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_file`](SimDisk::read_file).
+    pub fn truncate(&self, path: &Path, len: usize) -> io::Result<()> {
+        self.damage(path, |content| {
+            content.resize(len, 0);
+            Ok(())
+        })
+    }
+
+    fn damage(
+        &self,
+        path: &Path,
+        change: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let _machine = self.shared.machine.lock();
+        let file = self.shared.file(path)?;
+        let mut state = file.state.write();
+        let mut content = state.visible.to_vec();
+        change(&mut content)?;
+        *state = FileState::settled(Arc::new(content));
+        Ok(())
+    }
+}
+
+impl Machine {
+    fn continue_from(&mut self, other: &Machine) {
+        self.operations = other.operations;
+        self.capacity_bytes = other.capacity_bytes;
+        self.log = other.log.clone();
+    }
+}
+
+impl fmt::Debug for SimDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimDisk")
+            .field("seed", &self.shared.seed)
+            .field("origin", &self.shared.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn alive(&self) -> io::Result<()> {
+        if self.crashed.load(Ordering::Acquire) { Err(crashed()) } else { Ok(()) }
+    }
+
+    fn file(&self, path: &Path) -> io::Result<Arc<FileNode>> {
+        match self.root.node(path)? {
+            Node::File(file) => Ok(file),
+            other => Err(not_a_file(path, other.kind())),
+        }
+    }
+
+    /// Visits every visible name below the root, directories before what is in them.
+    fn each_entry(&self, mut visit: impl FnMut(&Path, &Node)) {
+        let mut left = vec![(PathBuf::from("/"), Arc::clone(&self.root))];
+        while let Some((at, dir)) = left.pop() {
+            for (name, node) in &dir.state.read().visible {
+                let path = at.join(name);
+                visit(&path, node);
+                if let Node::Dir(dir) = node {
+                    left.push((path, Arc::clone(dir)));
+                }
+            }
+        }
+    }
+
+    fn used_bytes(&self) -> u64 {
+        let mut seen = HashSet::new();
+        let mut used = 0;
+        self.each_entry(|_, node| {
+            if let Node::File(file) = node
+                && seen.insert(address(file))
+            {
+                used += to_u64(file.state.read().allocated);
+            }
+        });
+        used
+    }
+
+    /// Counts a read; `Some(n)` limits it to `n` bytes.
+    fn reading(&self) -> io::Result<Option<usize>> {
+        self.alive()?;
+        let index = self.reads.fetch_add(1, Ordering::Relaxed);
+        if !self.read_faults_armed.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        match self.machine.lock().read_faults.strike(index) {
+            None => Ok(None),
+            Some(Fault::ShortWrite(n)) => Ok(Some(n)),
+            Some(fault) => {
+                if fault == Fault::Crash {
+                    self.crashed.store(true, Ordering::Release);
+                }
+                Err(fault.error())
+            }
+        }
+    }
+
+    /// Counts and logs a change, and carries it out or lets it fail.
+    ///
+    /// `change` gets the fault only if it has to do with it: it writes less, or nothing.
+    fn changing<T>(
+        &self,
+        verb: &'static str,
+        path: &Arc<Path>,
+        detail: Detail,
+        change: impl FnOnce(Turn<'_>, Option<Fault>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut machine = self.machine.lock();
+        self.alive()?;
+        let index = machine.operations;
+        machine.operations += 1;
+        let fault = machine.faults.strike(index);
+        let path = Arc::clone(path);
+        machine.log.push(Entry { index, verb, path, detail, fault, error: None });
+        let result = change(Turn { machine: &mut machine, index }, fault);
+        if fault == Some(Fault::Crash) {
+            self.crashed.store(true, Ordering::Release);
+        }
+        if let Err(e) = &result {
+            machine.log.ended(e);
+        }
+        // A lock in the result takes this mutex when it is dropped.
+        drop(machine);
+        if fault == Some(Fault::Crash) { Err(crashed()) } else { result }
+    }
+
+    /// A change of names: done or not done, nothing in between.
+    fn naming<T>(
+        &self,
+        verb: &'static str,
+        path: &Path,
+        detail: Detail,
+        change: impl FnOnce(Turn<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.changing(verb, &path.into(), detail, |turn, fault| match fault {
+            // At a crash it is done here, and then is pending like everything else.
+            None | Some(Fault::Crash | Fault::ShortWrite(_)) => change(turn),
+            Some(fault) => Err(fault.error()),
+        })
+    }
+
+    /// Adds a name to a directory that does not have it.
+    fn add(&self, turn: &Turn<'_>, path: &Path, node: Node) -> io::Result<()> {
+        let (dir, name) = self.root.parent(path)?;
+        let mut state = dir.state.write();
+        if state.visible.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.apply(turn.index, DirOp::Add { name: name.to_owned(), node });
+        Ok(())
+    }
+}
+
+fn address<T>(node: &Arc<T>) -> usize {
+    Arc::as_ptr(node).addr()
+}
+
+fn to_u64(len: usize) -> u64 {
+    u64::try_from(len).expect("no supported platform has pointers wider than 64 bits")
+}

@@ -1,0 +1,367 @@
+//! Appending to the log: sequences, space, the roll.
+//!
+//! # Invariants
+//!
+//! A1. Space for a frame is reserved before the frame is written, where the file system can.
+//! A2. A frame goes behind the last whole frame of the active file, never over old bytes: after a
+//!     failed write the log continues in a new file.
+//! A3. A generation is durable before its first append.
+
+use super::{Engine, Task};
+use crate::{
+    disk::Reserve,
+    error::{Error, Result},
+    ids::{FileId, Sequence},
+    log::{
+        BatchEncoder, DataFile, FILE_HEADER_LEN, FileHeader, FileKey, FileParts, Generation,
+        LogEnd, LogPosition, Role, WATERMARK_IN_HEADER, file_names,
+    },
+    options::{DATA_FILE_BYTES_MAX, ReadMode},
+};
+use std::sync::Arc;
+
+/// Where the log ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogEndState {
+    /// The last log file, its exact length; `None` in a new store.
+    pub(crate) last_file: Option<(FileId, u64)>,
+    pub(crate) last_sequence: Sequence,
+}
+
+/// What the writer lock protects.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    active: Option<Active>,
+    /// Made ahead by the background: reserved, without a header.
+    prepared: Option<Arc<DataFile>>,
+    end: LogEndState,
+    generation_is_durable: bool,
+    /// Log files with bytes that no sync has covered, oldest first; the active one is not listed.
+    unsynced: Vec<Arc<DataFile>>,
+    /// A log file was created since the directory was synced.
+    directory_changed: bool,
+    frame: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Active {
+    file: Arc<DataFile>,
+    /// Bytes that writes may go into; a frame beyond makes the log roll.
+    limit: u64,
+    reserved: bool,
+}
+
+/// Where a batch came to lie.
+pub(crate) struct Appended {
+    pub(crate) file: Arc<DataFile>,
+    pub(crate) offset: u64,
+    pub(crate) first: Sequence,
+    pub(crate) last: Sequence,
+}
+
+/// What a sync has to cover, captured before the call.
+pub(crate) struct SyncScope {
+    pub(crate) files: Vec<Arc<DataFile>>,
+    pub(crate) directory: bool,
+    pub(crate) end: Option<LogPosition>,
+    pub(crate) last: Sequence,
+}
+
+/// Whether a batch must be with the operating system when the commit returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    Through,
+    Deferred,
+}
+
+/// The largest frame: offsets in a file are 32 bits wide, and its header comes first.
+pub(crate) const FRAME_BYTES_MAX: u64 = DATA_FILE_BYTES_MAX;
+
+/// Reservations of less than this are not worth a preparation ahead.
+const PREPARE_BYTES_MIN: u64 = 64 << 10;
+
+impl Writer {
+    pub(crate) fn new(end: LogEndState) -> Writer {
+        Writer {
+            active: None,
+            prepared: None,
+            end,
+            generation_is_durable: false,
+            unsynced: Vec::new(),
+            directory_changed: false,
+            frame: Vec::new(),
+        }
+    }
+
+    pub(crate) fn last_sequence(&self) -> Sequence {
+        self.end.last_sequence
+    }
+
+    /// Something was appended since the store was opened.
+    pub(super) fn has_appended(&self) -> bool {
+        self.generation_is_durable
+    }
+
+    pub(crate) fn end(&self) -> LogEndState {
+        let active = self.active.as_ref().map(|a| (a.file.id, a.file.len()));
+        LogEndState { last_file: active.or(self.end.last_file), ..self.end }
+    }
+
+    pub(crate) fn active_id(&self) -> Option<FileId> {
+        self.active.as_ref().map(|a| a.file.id)
+    }
+
+    /// Bytes appended since the last sync are spread over these files.
+    pub(crate) fn take_sync_scope(&mut self) -> SyncScope {
+        let mut files = std::mem::take(&mut self.unsynced);
+        let end = self.active.as_ref().map(|a| {
+            files.push(Arc::clone(&a.file));
+            LogPosition { file: a.file.id, offset: a.file.written() }
+        });
+        SyncScope {
+            files,
+            directory: std::mem::take(&mut self.directory_changed),
+            end,
+            last: self.end.last_sequence,
+        }
+    }
+}
+
+impl Engine {
+    /// Appends a batch: its sequences, its place, its bytes. Applies nothing.
+    pub(super) fn append(
+        &self,
+        writer: &mut Writer,
+        batch: &BatchEncoder,
+        write: Write,
+    ) -> Result<Appended> {
+        let len = batch.frame_len() as u64;
+        if len > FRAME_BYTES_MAX {
+            return Err(Error::BatchTooLarge { len_bytes: len, max_bytes: FRAME_BYTES_MAX });
+        }
+        let first = writer.end.last_sequence.0.checked_add(1);
+        let last = writer.end.last_sequence.0.checked_add(batch.count() as u64);
+        let (Some(first), Some(last)) = (first, last) else {
+            return Err(Error::Exhausted { what: "sequences" });
+        };
+        self.make_room(writer, len, Sequence(first))?;
+        let active = writer.active.as_ref().expect("make_room leaves an active file");
+        let file = Arc::clone(&active.file);
+        let offset = file.len();
+        let distance = self.watermark_distance(file.id, offset);
+        writer.frame.clear();
+        batch.seal(&mut writer.frame, file.key, offset, Sequence(first), distance);
+        // Without a reservation a write may fail for want of space: it must come first (A1).
+        let deferred = write == Write::Deferred && active.reserved;
+        let written = if deferred {
+            file.buffer(&writer.frame);
+            Ok(())
+        } else {
+            file.flush().and_then(|()| file.write_through(&writer.frame))
+        };
+        if let Err(source) = written {
+            return Err(self.write_failed(writer, source));
+        }
+        file.note_sequence(Sequence(last));
+        writer.end.last_sequence = Sequence(last);
+        if self.counters.appended(len) > self.options.sync_after_bytes {
+            self.notify(Task::SyncSoon);
+        }
+        Ok(Appended { file, offset, first: Sequence(first), last: Sequence(last) })
+    }
+
+    /// Writes what was deferred, everybody's.
+    pub(super) fn flush_tail(&self, writer: &mut Writer) -> Result<()> {
+        let Some(active) = &writer.active else { return Ok(()) };
+        active.file.flush().map_err(|source| self.write_failed(writer, source))
+    }
+
+    fn write_failed(&self, writer: &mut Writer, source: std::io::Error) -> Error {
+        let Some(active) = writer.active.take() else {
+            return self.io("write", "", source);
+        };
+        let path = active.file.path.clone();
+        if active.reserved || active.file.has_tail() {
+            // Applied or not, the bytes should have been there: memory may be ahead (E2).
+            writer.active = Some(active);
+            return self.poison(Error::Io { action: "write", path, source });
+        }
+        // Nothing was applied; what the file holds behind its last whole frame stays outside
+        // the length that its successor records (A2).
+        self.retire(writer, active.file);
+        Error::Io { action: "write", path, source }
+    }
+
+    fn watermark_distance(&self, file: FileId, offset: u64) -> u32 {
+        match self.sync.durable_position() {
+            Some(durable) if durable.file == file => u32::try_from(offset - durable.offset)
+                .ok()
+                .filter(|d| *d != WATERMARK_IN_HEADER)
+                .unwrap_or(WATERMARK_IN_HEADER),
+            _ => WATERMARK_IN_HEADER,
+        }
+    }
+
+    /// Leaves an active file with room for a frame of this length.
+    fn make_room(&self, writer: &mut Writer, len: u64, first: Sequence) -> Result<()> {
+        if let Some(active) = &writer.active {
+            if active.file.len() + len <= active.limit {
+                return Ok(());
+            }
+            self.flush_tail(writer)?;
+            if let Some(active) = writer.active.take() {
+                self.retire(writer, active.file);
+            }
+        }
+        if !writer.generation_is_durable {
+            self.start_generation(first)?;
+            writer.generation_is_durable = true;
+        }
+        let active = self.start_file(writer, len, first)?;
+        writer.active = Some(active);
+        Ok(())
+    }
+
+    /// The active file takes no more frames.
+    fn retire(&self, writer: &mut Writer, file: Arc<DataFile>) {
+        file.seal();
+        writer.end.last_file = Some((file.id, file.written()));
+        writer.unsynced.push(file);
+        self.update_overfull();
+        self.notify(Task::Rolled);
+    }
+
+    /// Seals the active file, so that it can be hinted or merged. No-op without one.
+    pub(super) fn seal_active(&self, writer: &mut Writer) -> Result<()> {
+        self.flush_tail(writer)?;
+        if let Some(active) = writer.active.take() {
+            self.retire(writer, active.file);
+        }
+        Ok(())
+    }
+
+    fn start_generation(&self, first: Sequence) -> Result<()> {
+        let id = getrandom::u64()
+            .map_err(|e| self.io("draw a generation for", "", std::io::Error::other(e)))?;
+        self.publish(|manifest| {
+            manifest.clean_end = None;
+            manifest.generations.push(Generation { id, first_sequence: first });
+        })
+    }
+
+    fn start_file(&self, writer: &mut Writer, len: u64, first: Sequence) -> Result<Active> {
+        let needed = FILE_HEADER_LEN as u64 + len;
+        let (file, limit, reserved) = self.take_prepared(writer, needed)?;
+        let last_sequence = writer.end.last_sequence;
+        let header = FileHeader {
+            store: self.store_id,
+            file: file.id,
+            role: Role::Log,
+            predecessor: writer.end.last_file.map(|(file, length)| LogEnd {
+                file,
+                length,
+                last_sequence,
+            }),
+            watermark: self.sync.durable_position(),
+            first_sequence: first,
+            created_ms: self.clock.now_ms(),
+            read_only_features: 0,
+        };
+        if let Err(source) = file.write_through(&header.encode()) {
+            let path = file.path.clone();
+            // Never listed, never applied to: a leftover without a valid header is no log file.
+            let _ = self.disk.unlink(&path);
+            return Err(Error::Io { action: "write the header of", path, source });
+        }
+        self.files.change(&[Arc::clone(&file)], &[]);
+        writer.directory_changed = true;
+        self.counters.rolled();
+        crate::trace::rolled(&file.path);
+        Ok(Active { file, limit, reserved })
+    }
+
+    /// The prepared file if it is large enough, else a new one.
+    fn take_prepared(
+        &self,
+        writer: &mut Writer,
+        needed: u64,
+    ) -> Result<(Arc<DataFile>, u64, bool)> {
+        if let Some(file) = writer.prepared.take() {
+            let limit = file.handle().len().map_err(|source| Error::Io {
+                action: "measure",
+                path: file.path.clone(),
+                source,
+            })?;
+            if limit >= needed {
+                return Ok((file, limit, true));
+            }
+            let _ = self.disk.unlink(&file.path);
+        }
+        let wanted = self.file_bytes_target().max(needed);
+        match self.create_file(wanted) {
+            Err(Error::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::StorageFull && needed < wanted =>
+            {
+                // Little space is left: take just what this commit needs.
+                self.create_file(needed)
+            }
+            other => other,
+        }
+    }
+
+    /// How large data files are now: small stores merge in small steps.
+    pub(crate) fn file_bytes_target(&self) -> u64 {
+        let live: u64 = self.files.load().iter().map(|f| live_bytes(f)).sum();
+        let max = self.options.data_file_bytes_max;
+        (live / 8).clamp(max.min(FILE_BYTES_SMALL), max)
+    }
+
+    /// A new log file without a header: its bytes reserved and mapped, its number used up.
+    fn create_file(&self, bytes: u64) -> Result<(Arc<DataFile>, u64, bool)> {
+        let id = self.allocate_file()?;
+        let name = file_names::data(id);
+        let path = self.dir.join(&name);
+        let handle = self.disk.create_new(&path).map_err(|e| self.io("create", &name, e))?;
+        let reserved = handle.reserve(bytes).map_err(|e| {
+            let _ = self.disk.unlink(&path);
+            self.io("reserve space in", &name, e)
+        })?;
+        let map_bytes = if self.options.read_mode == ReadMode::Map { bytes } else { 0 };
+        let key = FileKey::new(&self.store_id, id);
+        let parts = FileParts { id, role: Role::Log, key, path, handle, map_bytes, written: 0 };
+        Ok((Arc::new(DataFile::new(parts)?), bytes, reserved == Reserve::Done))
+    }
+
+    /// Makes the next file ahead, so that a roll is one header write. Background only.
+    pub(crate) fn prepare_next_file(&self) -> Result<()> {
+        let wanted = {
+            let guard = self.writer.lock();
+            let near_end = guard.active.as_ref().is_some_and(|a| a.file.len() * 2 > a.limit);
+            (near_end && guard.prepared.is_none()).then(|| self.file_bytes_target())
+        };
+        let Some(bytes) = wanted.filter(|b| *b >= PREPARE_BYTES_MIN) else { return Ok(()) };
+        let (file, _, reserved) = self.create_file(bytes)?;
+        let mut guard = self.writer.lock();
+        let newer = guard.active.as_ref().is_none_or(|a| a.file.id < file.id);
+        if reserved && newer && guard.prepared.is_none() {
+            guard.prepared = Some(file);
+            return Ok(());
+        }
+        drop(guard);
+        self.disk.unlink(&file.path).map_err(|e| self.io("remove", &file_names::data(file.id), e))
+    }
+
+    /// Gives back what was made ahead. At close.
+    pub(super) fn drop_prepared(&self, writer: &mut Writer) {
+        if let Some(file) = writer.prepared.take() {
+            let _ = self.disk.unlink(&file.path);
+        }
+    }
+}
+
+/// Data files of a small store are at least this large, in bytes.
+const FILE_BYTES_SMALL: u64 = 4 << 20;
+
+fn live_bytes(file: &Arc<DataFile>) -> u64 {
+    file.live_bytes.load(std::sync::atomic::Ordering::Relaxed)
+}

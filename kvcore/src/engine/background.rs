@@ -1,0 +1,173 @@
+//! What the store does by itself: syncing in time, and everything that can wait.
+//!
+//! Two threads, so that a long merge never delays a sync. Both end when told, and neither keeps
+//! the store open.
+
+use super::Engine;
+use crate::{error::Result, options::Durability};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use parking_lot::Mutex;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+/// What happened that a background thread should know of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// A data file was sealed.
+    Rolled,
+    /// A range delete waits to be worked off.
+    WorkOff,
+    /// Many bytes wait to be synced, or somebody waits for them.
+    SyncSoon,
+    /// End the thread.
+    Stop,
+}
+
+/// Where tasks go. Both ends look around by themselves too, so a lost task is only late.
+#[derive(Clone, Debug)]
+pub(crate) struct Tasks {
+    sync: Sender<Task>,
+    work: Sender<Task>,
+}
+
+/// The receiving ends, until the threads start.
+#[derive(Debug)]
+pub(crate) struct TaskQueues {
+    sync: Receiver<Task>,
+    work: Receiver<Task>,
+}
+
+const QUEUE_TASKS_MAX: usize = 64;
+/// How often the worker looks around.
+const TICK: Duration = Duration::from_millis(100);
+/// Range deletes are worked off in steps of this many entries, each under the writer lock.
+const WORK_OFF_STEP: usize = 1_024;
+
+pub(crate) fn tasks() -> (Tasks, TaskQueues) {
+    let (sync, sync_queue) = bounded(QUEUE_TASKS_MAX);
+    let (work, work_queue) = bounded(QUEUE_TASKS_MAX);
+    (Tasks { sync, work }, TaskQueues { sync: sync_queue, work: work_queue })
+}
+
+/// The running threads of a store.
+#[derive(Debug, Default)]
+pub(crate) struct Background(Mutex<Vec<JoinHandle<()>>>);
+
+impl Background {
+    /// Starts the threads of an engine.
+    pub(crate) fn start(engine: &Arc<Engine>, queues: TaskQueues) -> std::io::Result<Background> {
+        let TaskQueues { sync, work } = queues;
+        let syncer = Arc::clone(engine);
+        let worker = Arc::clone(engine);
+        let threads = vec![
+            std::thread::Builder::new()
+                .name("kvcore-sync".to_owned())
+                .spawn(move || syncer.sync_loop(&sync))?,
+            std::thread::Builder::new()
+                .name("kvcore-work".to_owned())
+                .spawn(move || worker.work_loop(&work))?,
+        ];
+        Ok(Background(Mutex::new(threads)))
+    }
+
+    /// Ends the threads and waits for them.
+    pub(crate) fn stop(&self, engine: &Engine) {
+        let threads = std::mem::take(&mut *self.0.lock());
+        if threads.is_empty() {
+            return;
+        }
+        // The store is closed by now, so a full queue is soon empty.
+        let _ = engine.tasks.sync.send(Task::Stop);
+        let _ = engine.tasks.work.send(Task::Stop);
+        for thread in threads {
+            // Dropping the last handle inside one of the threads must not wait for itself.
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Engine {
+    pub(crate) fn notify(&self, task: Task) {
+        if matches!(task, Task::Rolled | Task::SyncSoon) {
+            let _ = self.tasks.sync.try_send(task);
+        }
+        if matches!(task, Task::Rolled | Task::WorkOff) {
+            let _ = self.tasks.work.try_send(task);
+        }
+    }
+
+    /// A commit asked to be synced within this time.
+    pub(super) fn sync_within(&self, every: Duration) {
+        let ms = u64::try_from(every.as_millis()).unwrap_or(u64::MAX).max(1);
+        if self.counters.sync_every_ms.fetch_min(ms, Ordering::Relaxed) > ms {
+            self.notify(Task::SyncSoon);
+        }
+    }
+
+    /// The longest time an applied commit waits for its sync.
+    fn sync_period(&self) -> Duration {
+        let asked = Duration::from_millis(self.counters.sync_every_ms.load(Ordering::Relaxed));
+        let default = match self.options.durability {
+            Durability::Interval(every) => every.min(self.options.sync_after),
+            _ => self.options.sync_after,
+        };
+        asked.min(default)
+    }
+
+    fn sync_loop(&self, queue: &Receiver<Task>) {
+        loop {
+            match queue.recv_timeout(self.sync_period()) {
+                Ok(Task::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.check_open().is_ok() && self.has_unsynced() {
+                // A failure poisons the store, and every later call reports it.
+                let _ = self.sync_all();
+            }
+        }
+    }
+
+    fn has_unsynced(&self) -> bool {
+        self.tip() > self.sync.durable_sequence()
+    }
+
+    fn work_loop(&self, queue: &Receiver<Task>) {
+        loop {
+            match queue.recv_timeout(TICK) {
+                Ok(Task::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.check_open().is_err() {
+                continue;
+            }
+            if let Err(e) = self.maintain() {
+                crate::trace::background_failed(&self.dir, &e);
+            }
+        }
+    }
+
+    /// One round of everything that can wait.
+    pub(crate) fn maintain(&self) -> Result<()> {
+        self.work_off_pending()?;
+        self.remove_expired()?;
+        self.prepare_next_file()?;
+        self.unlink_dead_blobs()?;
+        self.write_missing_hints()?;
+        self.merge_if_due()
+    }
+
+    /// Works all pending range deletes off, in steps that let writers in between.
+    pub(crate) fn work_off_pending(&self) -> Result<()> {
+        for keyspace in self.all_keyspaces() {
+            while keyspace.index.has_pending() {
+                self.write()?.work_off(&keyspace.index, WORK_OFF_STEP);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! From a keydir entry to the bytes of its value, checked.
+//!
+//! # Invariants
+//!
+//! D1. No byte is returned whose checksum, keyspace and key were not compared with what was asked.
+//! D2. A file that a location names is listed for as long as a keydir entry points into it.
+
+use super::Engine;
+use crate::{
+    error::{Error, Result},
+    ids::KeyspaceId,
+    index::{Index, Item, KeyHash, State},
+    keydir::{Entry, EntryFlags},
+    log::{DataFile, Found, FrameError, decode_put_value, read_member, read_single, record_bytes},
+    value::{Bytes, Value, ValueRef},
+};
+use std::sync::Arc;
+
+/// What a read makes of the value's bytes.
+pub(crate) type Decoded<T> = Result<T, crate::error::BoxError>;
+
+/// A file disappeared between look-up and read only if the entry moved; then it is looked up again.
+const TRIES: usize = 100;
+
+impl Engine {
+    /// Looks a key up at the tip and hands its value's bytes to `decode`, without copying them
+    /// where they are mapped. Runs user code under no lock.
+    #[inline]
+    pub(crate) fn get<T>(
+        &self,
+        index: &Index,
+        key: &[u8],
+        decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+    ) -> Result<Option<T>> {
+        self.check_open()?;
+        let hash = index.hash(key);
+        // The table is loaded under the shard's lock, so it lists the file (D2).
+        let found = index.find(key, hash, |state| (state, self.files.load()));
+        let Some((state, files)) = found else { return Ok(None) };
+        if !state.is_alive(|| self.clock.now_ms()) {
+            return Ok(None);
+        }
+        if state.entry.flags.has(EntryFlags::BLOB) {
+            return self.get_blob(index, key, hash, decode);
+        }
+        let file = files.get(state.entry.location.file);
+        let file = file.ok_or_else(|| self.missing_file(&state.entry))?;
+        self.read_value(file, index.id, key, &state.entry, decode).map(Some)
+    }
+
+    /// The same for a value in a blob, which may be superseded and unlinked meanwhile.
+    fn get_blob<T>(
+        &self,
+        index: &Index,
+        key: &[u8],
+        hash: KeyHash,
+        decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+    ) -> Result<Option<T>> {
+        let mut tries = 0;
+        loop {
+            let found = index.find(key, hash, |state| (state, self.files.load()));
+            let Some((state, files)) = found else { return Ok(None) };
+            let file = files.get(state.entry.location.file);
+            let file = file.ok_or_else(|| self.missing_file(&state.entry))?;
+            match self.value_bytes(file, index.id, key, &state.entry) {
+                Err(Error::Io { source, .. })
+                    if source.kind() == std::io::ErrorKind::NotFound && tries < TRIES =>
+                {
+                    tries += 1;
+                }
+                Err(e) => return Err(e),
+                Ok(value) => return decode_with(&value, decode).map(Some),
+            }
+        }
+    }
+
+    /// Reads a put's value and hands it to `decode`.
+    pub(crate) fn read_value<T>(
+        &self,
+        file: &Arc<DataFile>,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        entry: &Entry,
+        decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+    ) -> Result<T> {
+        if entry.flags.has(EntryFlags::BLOB) {
+            return decode_with(&self.value_bytes(file, keyspace, key, entry)?, decode);
+        }
+        let offset = u64::from(entry.location.offset);
+        let len = record_bytes_len(keyspace, key, entry);
+        let decoded = match file.mapped(offset, len) {
+            Some(bytes) => {
+                let value = checked_value(file, keyspace, key, entry, bytes)?;
+                // Above the durable watermark a page may still be lost and read differently.
+                let owner: Arc<dyn Bytes>;
+                if value.len() > crate::value::COPIED_LEN_BYTES_MAX
+                    && self.is_durable(file, offset, len)
+                {
+                    owner = Arc::clone(file) as Arc<dyn Bytes>;
+                    let start =
+                        usize::try_from(offset).unwrap_or(usize::MAX) + offset_within(bytes, value);
+                    decode(ValueRef::pinnable(value, &owner, start))
+                } else {
+                    decode(ValueRef::copied(value))
+                }
+            }
+            None => {
+                let bytes = file.with_bytes(offset, len, <[u8]>::to_vec)?;
+                let value = checked_value(file, keyspace, key, entry, &bytes)?;
+                decode(ValueRef::copied(value))
+            }
+        };
+        decoded.map_err(|source| Error::Decode { source })
+    }
+
+    /// The value itself, pinned or copied.
+    pub(crate) fn value_bytes(
+        &self,
+        file: &Arc<DataFile>,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        entry: &Entry,
+    ) -> Result<Value> {
+        if !entry.flags.has(EntryFlags::BLOB) {
+            return self.read_value(file, keyspace, key, entry, |v| Ok(v.to_value()));
+        }
+        let offset = u64::from(entry.location.offset);
+        let len = record_bytes_len(keyspace, key, entry);
+        let bytes = file.with_bytes(offset, len, <[u8]>::to_vec)?;
+        let record = checked_record(file, entry, &bytes)?;
+        match decode_put_value(record, keyspace, key) {
+            Ok(Found::Blob { blob, len_bytes, checksum }) => {
+                self.read_blob(blob, len_bytes, checksum).map(Value::from)
+            }
+            Ok(Found::Value(_)) => Err(file.corrupt(offset, "a blob reference was expected")),
+            Err(e) => Err(file.corrupt(offset, e)),
+        }
+    }
+
+    fn is_durable(&self, file: &DataFile, offset: u64, len: usize) -> bool {
+        // Files of earlier openings, copies and sealed files below the active one were synced
+        // before they were listed or are below the watermark's file.
+        match self.sync.durable_position() {
+            Some(at) if at.file == file.id => offset + len as u64 <= at.offset,
+            Some(at) => file.id < at.file,
+            None => file.is_sealed(),
+        }
+    }
+
+    /// An entry to be read later. Called under the shard's lock, so the file is listed (D2).
+    pub(crate) fn item(&self, key: &[u8], state: State) -> Option<Item> {
+        let file = self.files.load().get(state.entry.location.file).cloned()?;
+        Some(Item { key: key.to_vec(), state, file })
+    }
+
+    fn missing_file(&self, entry: &Entry) -> Error {
+        let name = crate::log::file_names::data(entry.location.file);
+        let offset = u64::from(entry.location.offset);
+        crate::log::corrupt(&self.dir.join(name), offset, "the file is not part of the store")
+    }
+}
+
+fn decode_with<T>(value: &Value, decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>) -> Result<T> {
+    decode(ValueRef::copied(value)).map_err(|source| Error::Decode { source })
+}
+
+/// Length of what a location points at: the frame of a single put, or the member of a batch.
+pub(crate) fn record_bytes_len(keyspace: KeyspaceId, key: &[u8], entry: &Entry) -> usize {
+    usize::try_from(record_bytes(keyspace, key.len(), entry)).unwrap_or(usize::MAX)
+}
+
+fn checked_record<'b>(file: &DataFile, entry: &Entry, bytes: &'b [u8]) -> Result<&'b [u8]> {
+    let offset = u64::from(entry.location.offset);
+    let record: Result<&[u8], FrameError> = if entry.flags.has(EntryFlags::MEMBER) {
+        read_member(bytes, file.key, offset, entry.sequence)
+    } else {
+        read_single(bytes, file.key, offset)
+    };
+    record.map_err(|e| file.corrupt(offset, e))
+}
+
+#[inline]
+fn checked_value<'b>(
+    file: &DataFile,
+    keyspace: KeyspaceId,
+    key: &[u8],
+    entry: &Entry,
+    bytes: &'b [u8],
+) -> Result<&'b [u8]> {
+    let record = checked_record(file, entry, bytes)?;
+    match decode_put_value(record, keyspace, key) {
+        Ok(Found::Value(value)) => Ok(value),
+        Ok(Found::Blob { .. }) => {
+            Err(file.corrupt(u64::from(entry.location.offset), "a value was expected"))
+        }
+        Err(e) => Err(file.corrupt(u64::from(entry.location.offset), e)),
+    }
+}
+
+/// Where `part` starts inside `whole`, of which it is a part.
+fn offset_within(whole: &[u8], part: &[u8]) -> usize {
+    part.as_ptr().addr() - whole.as_ptr().addr()
+}

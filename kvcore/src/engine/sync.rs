@@ -1,0 +1,135 @@
+//! The one path on which the log becomes durable.
+//!
+//! # Invariants
+//!
+//! S1. The position is captured, and everything up to it written, before the sync call; poison is
+//!     checked after it, since the system reports a failed write-back once.
+//! S2. The durable watermark moves to a position only after every file up to it and the directory
+//!     are synced.
+//! S3. A failed sync poisons the store; it is never repeated.
+
+use super::{Engine, append::SyncScope};
+use crate::{
+    error::{Error, Result},
+    ids::Sequence,
+    log::LogPosition,
+};
+use parking_lot::{Mutex, RwLock};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    task::Waker,
+};
+
+/// What is durable, and who waits for it.
+#[derive(Debug)]
+pub(crate) struct SyncState {
+    turn: Mutex<()>,
+    position: RwLock<Option<LogPosition>>,
+    sequence: AtomicU64,
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl SyncState {
+    pub(super) fn new(durable: Sequence) -> SyncState {
+        SyncState {
+            turn: Mutex::new(()),
+            position: RwLock::new(None),
+            sequence: AtomicU64::new(durable.0),
+            wakers: Mutex::default(),
+        }
+    }
+
+    /// The durable watermark inside the log files of this opening.
+    pub(crate) fn durable_position(&self) -> Option<LogPosition> {
+        *self.position.read()
+    }
+
+    pub(crate) fn durable_sequence(&self) -> Sequence {
+        Sequence(self.sequence.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.wakers.lock().push(waker.clone());
+    }
+
+    /// Lets everybody who waits look again: the store was poisoned or closed.
+    pub(crate) fn wake_waiting(&self) {
+        self.wake_all();
+    }
+
+    pub(super) fn wake_all(&self) {
+        let wakers = std::mem::take(&mut *self.wakers.lock());
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn advance(&self, end: Option<LogPosition>, last: Sequence) {
+        if let Some(end) = end {
+            let mut position = self.position.write();
+            *position = (*position).max(Some(end));
+        }
+        self.sequence.fetch_max(last.0, Ordering::AcqRel);
+        self.wake_all();
+    }
+}
+
+impl Engine {
+    /// Returns when this sequence is durable. Threads that wait meanwhile share the sync.
+    pub(crate) fn sync_through(&self, target: Sequence) -> Result<()> {
+        if self.sync.durable_sequence() >= target {
+            return Ok(());
+        }
+        let _turn = self.sync.turn.lock();
+        self.check_poison()?;
+        if self.sync.durable_sequence() >= target {
+            // Somebody else's sync covered this commit while it waited for its turn.
+            return Ok(());
+        }
+        self.sync_now()
+    }
+
+    /// Makes everything applied so far durable.
+    pub(crate) fn sync_all(&self) -> Result<()> {
+        let _turn = self.sync.turn.lock();
+        self.check_poison()?;
+        self.sync_now()
+    }
+
+    fn sync_now(&self) -> Result<()> {
+        let scope = {
+            let mut writer = self.writer.lock();
+            self.flush_tail(&mut writer)?;
+            writer.take_sync_scope()
+        };
+        if scope.last == self.sync.durable_sequence() && !scope.directory {
+            return Ok(());
+        }
+        let started = std::time::Instant::now();
+        self.sync_scope(&scope)?;
+        // S1: another thread may have been told of a failure that this call was not told of.
+        self.check_poison()?;
+        // Durable from here.
+        self.sync.advance(scope.end, scope.last);
+        self.counters.synced(started.elapsed());
+        Ok(())
+    }
+
+    fn sync_scope(&self, scope: &SyncScope) -> Result<()> {
+        for file in &scope.files {
+            file.handle().sync_data().map_err(|source| {
+                self.poison(Error::Io { action: "sync", path: file.path.clone(), source })
+            })?;
+        }
+        if scope.directory {
+            self.sync_dir().map_err(|e| self.poison(e))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sync_dir(&self) -> Result<()> {
+        self.disk.sync_dir(&self.dir).map_err(|source| Error::Io {
+            action: "sync the directory",
+            path: self.dir.clone(),
+            source,
+        })
+    }
+}

@@ -1,0 +1,207 @@
+//! Range deletes that are decided and not yet worked off.
+//!
+//! The order index has let go of the range at once; the tables' entries go in bounded steps, and
+//! until then every read asks whether what it found is covered.
+
+use super::{Applying, Held, Index, SHARDS, Shard, State, in_range, split_cursor};
+use crate::{
+    ids::Sequence,
+    keydir::{Entry, EntryFlags, EntryRef, OrderIndex, OrderRef},
+    view::Views,
+};
+use std::{ops::Bound, sync::atomic::Ordering};
+
+/// One range delete in progress.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) sequence: Sequence,
+    start: Bound<Vec<u8>>,
+    end: Bound<Vec<u8>>,
+    pub(super) work: Work,
+}
+
+/// Where the entries to be removed are found.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// The split-off part of the order index, shrinking from the front.
+    Ordered(OrderIndex),
+    /// An unordered keyspace is cleared by walking its tables; this is the cursor.
+    Walk(u64),
+}
+
+/// At most this many keys are removed in the commit itself.
+pub(crate) const INLINE_KEYS_MAX: usize = 64;
+
+impl Pending {
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        in_range(key, as_slices(&self.start), as_slices(&self.end))
+    }
+}
+
+pub(crate) fn as_slices(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    match bound {
+        Bound::Included(b) => Bound::Included(b),
+        Bound::Excluded(b) => Bound::Excluded(b),
+        Bound::Unbounded => Bound::Unbounded,
+    }
+}
+
+fn to_owned(bound: Bound<&[u8]>) -> Bound<Vec<u8>> {
+    bound.map(<[u8]>::to_vec)
+}
+
+impl Held<'_> {
+    /// Deletes a range: a small one now, a large one by putting it on the pending list.
+    pub(super) fn delete_range(
+        &mut self,
+        cx: &Applying<'_>,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        sequence: Sequence,
+    ) {
+        let few = self.few_keys_in(start, end);
+        if let Some(keys) = few {
+            for key in keys {
+                self.remove(cx, &key, sequence);
+            }
+            return;
+        }
+        let work = self.split_off(start, end);
+        let gone = match &work {
+            Work::Ordered(part) => part.len(),
+            Work::Walk(_) => self.index.len(),
+        };
+        self.index.len.fetch_sub(gone, Ordering::Release);
+        let pending = Pending { sequence, start: to_owned(start), end: to_owned(end), work };
+        self.index.pending.write().push(pending);
+        self.index.has_pending.store(true, Ordering::Release);
+    }
+
+    /// The keys of the range, if they are few enough to be removed at once.
+    fn few_keys_in(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Option<Vec<Vec<u8>>> {
+        let mut keys = Vec::new();
+        if self.index.is_ordered() {
+            let refs = self.page(start, end, INLINE_KEYS_MAX + 1);
+            keys.extend(refs.into_iter().map(|r| self.key_of(r)));
+        } else {
+            if self.index.len() > INLINE_KEYS_MAX as u64 {
+                return None;
+            }
+            for shard in 0..SHARDS {
+                self.with_shard(shard, |s| {
+                    for (_, r) in s.table.scan_from(0) {
+                        let key = s.table.key(r);
+                        let entry = s.table.entry(r);
+                        if in_range(key, start, end)
+                            && !self.index.covered_at_tip(key, entry.sequence)
+                        {
+                            keys.push(key.to_vec());
+                        }
+                    }
+                });
+            }
+        }
+        (keys.len() <= INLINE_KEYS_MAX).then_some(keys)
+    }
+}
+
+impl Index {
+    pub(crate) fn has_pending(&self) -> bool {
+        self.has_pending.load(Ordering::Acquire)
+    }
+
+    /// Removes up to about `limit` covered entries. Called by the holder of the writer lock.
+    pub(crate) fn work_off(&self, cx: &Applying<'_>, limit: usize) {
+        // Pages hold references to these entries only under the order index's lock.
+        let _order = self.order.as_ref().map(|order| order.write());
+        let (done, refs, cursor) = {
+            let mut pending = self.pending.write();
+            let Some(first) = pending.first_mut() else { return };
+            match &mut first.work {
+                Work::Ordered(part) => {
+                    let mut refs = Vec::with_capacity(limit);
+                    part.pop_front(limit, &mut refs);
+                    (refs.is_empty(), refs, None)
+                }
+                Work::Walk(cursor) => (false, Vec::new(), Some(*cursor)),
+            }
+        };
+        let done = match cursor {
+            Some(at) => self.walk_off(cx, at, limit),
+            None => {
+                refs.iter().for_each(|r| self.remove_covered(cx, *r));
+                done
+            }
+        };
+        if done {
+            let mut pending = self.pending.write();
+            pending.remove(0);
+            self.has_pending.store(!pending.is_empty(), Ordering::Release);
+        }
+    }
+
+    /// One step through the tables; true at their end.
+    fn walk_off(&self, cx: &Applying<'_>, cursor: u64, limit: usize) -> bool {
+        let Some((number, tag)) = split_cursor(cursor) else { return true };
+        let mut refs: Vec<(u32, OrderRef)> = Vec::new();
+        {
+            let shard = self.shard_at(number);
+            let number = u8::try_from(number).expect("below 64");
+            for (tag, entry) in shard.table.scan_from(tag) {
+                if refs.len() >= limit && refs.last().is_some_and(|(last, _)| *last != tag) {
+                    break;
+                }
+                refs.push((tag, OrderRef { shard: number, entry }));
+            }
+        }
+        let next = match refs.last() {
+            Some((tag, _)) if refs.len() >= limit && *tag < u32::MAX => {
+                super::join_cursor(number, tag + 1)
+            }
+            _ => super::join_cursor(number + 1, 0),
+        };
+        refs.iter().for_each(|(_, r)| self.remove_covered(cx, *r));
+        if let Some(Work::Walk(cursor)) = self.pending.write().first_mut().map(|p| &mut p.work) {
+            *cursor = next;
+        }
+        split_cursor(next).is_none()
+    }
+
+    /// Removes one entry, if a pending range delete covers it, and accounts for its record.
+    fn remove_covered(&self, cx: &Applying<'_>, at: OrderRef) {
+        let mut shard = self.shard_mut(usize::from(at.shard));
+        let entry = shard.table.entry(at.entry);
+        let key = shard.table.key(at.entry).to_vec();
+        let Some(cover) = self.first_cover(&key, entry.sequence, Sequence(u64::MAX)) else {
+            return;
+        };
+        let tag = self.hash_key.hash(&key).tag;
+        self.take_out(cx, &mut shard, tag, &key, (at.entry, entry), cover);
+    }
+
+    /// The common end of every removal: undo, accounting, expiry, table.
+    pub(super) fn take_out(
+        &self,
+        cx: &Applying<'_>,
+        shard: &mut Shard,
+        tag: u32,
+        key: &[u8],
+        (r, entry): (EntryRef, Entry),
+        until: Sequence,
+    ) {
+        let state: State = shard.state(r, entry);
+        self.keep_undo(cx, key, Some(state), until);
+        self.forget_record(cx, key.len(), &entry, until);
+        if entry.flags.has(EntryFlags::EXPIRES) {
+            self.forget_expiry(shard, r);
+        }
+        shard.table.remove(tag, key);
+    }
+
+    /// Drops undo that no open view needs; false when none is left.
+    pub(crate) fn purge_undo(&self, views: &Views) -> bool {
+        let mut undo = self.undo.write();
+        undo.purge(views);
+        !undo.is_empty()
+    }
+}

@@ -1,0 +1,113 @@
+//! Old states of keys, kept while an open view may ask for them.
+//!
+//! Knows keys, states and sequences; takes no locks of its own.
+
+use super::State;
+use crate::{ids::Sequence, log::DataFile, view::Views};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+
+/// What a key mapped to, and the file it is in, which merge may take away meanwhile.
+#[derive(Clone, Debug)]
+pub(crate) struct OldState {
+    pub(crate) state: State,
+    pub(crate) file: Option<Arc<DataFile>>,
+}
+
+/// One state a key had, up to, but not including, `until`. `None`: it was absent.
+#[derive(Debug)]
+struct UndoRecord {
+    until: Sequence,
+    old: Option<OldState>,
+}
+
+/// The undo of one keyspace, in key order.
+#[derive(Debug, Default)]
+pub(crate) struct Undo {
+    /// Per key in ascending order of `until`.
+    keys: BTreeMap<Box<[u8]>, Vec<UndoRecord>>,
+    records: u64,
+    /// Records left by the last purge: it is repeated when they have doubled.
+    purged: u64,
+}
+
+const PURGE_AT_RECORDS_MIN: u64 = 1_024;
+
+impl Undo {
+    pub(crate) fn len(&self) -> u64 {
+        self.records
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// Keeps `old` if some open view lies where it was the key's state.
+    pub(crate) fn keep(
+        &mut self,
+        key: &[u8],
+        old: Option<OldState>,
+        until: Sequence,
+        views: &Views,
+    ) {
+        let valid_from = old.as_ref().map_or(Sequence::ZERO, |o| o.state.entry.sequence);
+        let records = match self.keys.get_mut(key) {
+            Some(records) => records,
+            None if views.any_in(valid_from, until) => self.keys.entry(key.into()).or_default(),
+            None => return,
+        };
+        let from = records.last().map_or(valid_from, |last| last.until.max(valid_from));
+        if views.any_in(from, until) {
+            records.push(UndoRecord { until, old });
+            self.records += 1;
+        }
+    }
+
+    /// The key's state at a view, if it changed since: `Some(None)` is "was absent".
+    pub(crate) fn at(&self, key: &[u8], view: Sequence) -> Option<Option<&OldState>> {
+        let records = self.keys.get(key)?;
+        let at = records.partition_point(|r| r.until <= view);
+        records.get(at).map(|r| r.old.as_ref())
+    }
+
+    /// The keys with undo in a range, ascending.
+    pub(crate) fn keys_in(
+        &self,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+    ) -> impl DoubleEndedIterator<Item = &[u8]> {
+        // `BTreeMap::range` panics on a range that cannot hold anything.
+        let empty = match (start, end) {
+            (Bound::Included(s), Bound::Included(e)) => s > e,
+            (Bound::Included(s) | Bound::Excluded(s), Bound::Included(e) | Bound::Excluded(e)) => {
+                s >= e
+            }
+            _ => false,
+        };
+        let range = (!empty).then(|| self.keys.range::<[u8], _>((start, end)));
+        range.into_iter().flatten().map(|(key, _)| key.as_ref())
+    }
+
+    /// Drops what no open view needs. With many records it is put off until they have doubled.
+    pub(crate) fn purge(&mut self, views: &Views) {
+        if views.is_empty() {
+            *self = Undo::default();
+            return;
+        }
+        if self.records < (2 * self.purged).max(PURGE_AT_RECORDS_MIN) {
+            return;
+        }
+        let mut kept = 0;
+        self.keys.retain(|_, records| {
+            let mut from = Sequence::ZERO;
+            records.retain(|r| {
+                let needed = views.any_in(from, r.until);
+                from = r.until;
+                needed
+            });
+            kept += records.len() as u64;
+            !records.is_empty()
+        });
+        self.records = kept;
+        self.purged = kept;
+    }
+}

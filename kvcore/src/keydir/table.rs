@@ -1,0 +1,447 @@
+//! One shard of a keyspace: from hash to entry in one probe.
+//!
+//! An array of buckets, each the 32 hash bits after the shard's (the *tag*) and a reference into
+//! the arena that holds entries and keys. A bucket's home is its tag's share of the array; the
+//! buckets are probed linearly and kept in tag order, past the end of the homes if need be. So
+//! walking the array is walking in tag order, whatever its size: a scan's cursor is a tag and
+//! survives any resize. The array may have any length, so it grows by a sixteenth, and
+//! growing needs only the tags.
+//!
+//! Knows hashes, keys and entries. Does not know the hash function, other shards or locks.
+//!
+//! # Invariants
+//!
+//! T1. Tags ascend along the array; equal tags are adjacent, in no particular order.
+//! T2. No bucket lies before its home, and none is empty between a home and its bucket.
+//! T3. Every live entry of the arena has exactly one bucket.
+//! T4. No two entries have the same key.
+
+use super::arena::{Arena, Full};
+use super::entry::{Entry, EntryRef};
+use super::{ALLOCATION_OVERHEAD_BYTES, figure};
+
+/// A tag above the reference's 32 bits. No reference is zero, so zero is empty.
+type Bucket = u64;
+const EMPTY: Bucket = 0;
+
+const HOMES_MIN: usize = 8;
+/// The array grows above this many sixteenths full.
+const LOAD_MAX_SIXTEENTHS: usize = 14;
+/// The array shrinks below this many sixteenths full.
+const LOAD_MIN_SIXTEENTHS: usize = 3;
+
+/// Entries of one shard by tag and key.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// `homes` buckets and as many more as the last ones overflow by.
+    buckets: Vec<Bucket>,
+    homes: usize,
+    len: usize,
+    arena: Arena,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Table {
+    /// An empty table; takes no memory.
+    pub(crate) fn new() -> Self {
+        Self { buckets: Vec::new(), homes: 0, len: 0, arena: Arena::new() }
+    }
+
+    /// Number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Finds an entry by its key.
+    #[inline]
+    pub(crate) fn get(&self, tag: u32, key: &[u8]) -> Option<(EntryRef, Entry)> {
+        self.find(tag, key).map(|(_, r, entry)| (r, entry))
+    }
+
+    /// Adds an entry whose key is not in the table.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] when the arena has no address left; nothing has changed then.
+    pub(crate) fn insert(&mut self, tag: u32, key: &[u8], entry: Entry) -> Result<EntryRef, Full> {
+        debug_assert!(self.find(tag, key).is_none(), "the key is in the table (T4)");
+        let r = self.arena.insert(key, &entry)?;
+        if (self.len + 1) * 16 > self.homes * LOAD_MAX_SIXTEENTHS {
+            self.resize((self.homes + self.homes / 16 + 2).max(HOMES_MIN));
+        }
+        self.place(tag, r);
+        self.len += 1;
+        Ok(r)
+    }
+
+    /// Overwrites an entry in place; its key stays.
+    #[inline]
+    pub(crate) fn set(&mut self, r: EntryRef, entry: Entry) {
+        self.arena.set(r, &entry);
+    }
+
+    /// Removes an entry by its key and returns what it was. The reference is dead.
+    pub(crate) fn remove(&mut self, tag: u32, key: &[u8]) -> Option<(EntryRef, Entry)> {
+        let (at, r, entry) = self.find(tag, key)?;
+        self.close_gap(at);
+        self.arena.remove(r);
+        self.len -= 1;
+        if self.homes > HOMES_MIN && self.len * 16 < self.homes * LOAD_MIN_SIXTEENTHS {
+            self.resize(self.homes / 2);
+        }
+        Some((r, entry))
+    }
+
+    /// The entry at a live reference.
+    #[inline]
+    pub(crate) fn entry(&self, r: EntryRef) -> Entry {
+        self.arena.entry(r)
+    }
+
+    /// The key at a live reference.
+    #[inline]
+    pub(crate) fn key(&self, r: EntryRef) -> &[u8] {
+        self.arena.key(r)
+    }
+
+    /// Tags and entries in tag order, from the first with at least this tag.
+    ///
+    /// A cursor is the tag to go on with. An entry present throughout is met, whatever is added
+    /// or removed between two calls, if a page ends only where the tag changes.
+    pub(crate) fn scan_from(&self, tag: u32) -> impl Iterator<Item = (u32, EntryRef)> {
+        self.buckets[self.home(tag)..]
+            .iter()
+            .filter(|&&bucket| bucket != EMPTY)
+            .map(|&bucket| (tag_of(bucket), ref_of(bucket)))
+            .skip_while(move |&(found, _)| found < tag)
+    }
+
+    /// An entry, each with the same probability if `random` draws evenly from all numbers.
+    pub(crate) fn random(&self, mut random: impl FnMut() -> u64) -> Option<EntryRef> {
+        if self.len == 0 {
+            return None;
+        }
+        let draw = |number: u64| {
+            let at = (u128::from(number) * u128::from(figure(self.buckets.len()))) >> u64::BITS;
+            usize::try_from(at).expect("less than the number of buckets")
+        };
+        // Unless much was reserved, at least one bucket in six is taken, and this many misses do
+        // not happen by chance.
+        let mut at = draw(random());
+        for _ in 0..1_000 {
+            if self.buckets[at] != EMPTY {
+                return Some(ref_of(self.buckets[at]));
+            }
+            at = draw(random());
+        }
+        let (before, behind) = self.buckets.split_at(at);
+        let mut others = behind.iter().chain(before);
+        others.find(|&&bucket| bucket != EMPTY).map(|&bucket| ref_of(bucket))
+    }
+
+    /// Length of the array of buckets, empty ones included.
+    pub(crate) fn bucket_count(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Makes room for so many more entries, so that none of them makes the array grow.
+    pub(crate) fn reserve(&mut self, additional: usize) {
+        let homes = (self.len + additional) * 16 / LOAD_MAX_SIXTEENTHS + 1;
+        if homes > self.homes.max(HOMES_MIN) {
+            self.resize(homes);
+        }
+    }
+
+    /// Bytes taken from the allocator, for buckets, entries and keys.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let buckets = self.buckets.capacity() * size_of::<Bucket>();
+        figure(buckets + ALLOCATION_OVERHEAD_BYTES + size_of::<Self>()) + self.arena.memory_bytes()
+    }
+
+    #[inline]
+    fn find(&self, tag: u32, key: &[u8]) -> Option<(usize, EntryRef, Entry)> {
+        let home = self.home(tag);
+        for (step, &bucket) in self.buckets[home..].iter().enumerate() {
+            let found = tag_of(bucket);
+            if found > tag || bucket == EMPTY {
+                return None;
+            }
+            if found == tag {
+                let r = ref_of(bucket);
+                if let Some(entry) = self.arena.entry_if_key(r, key) {
+                    return Some((home + step, r, entry));
+                }
+            }
+        }
+        None
+    }
+
+    /// Where a tag's buckets begin at the earliest.
+    #[inline]
+    fn home(&self, tag: u32) -> usize {
+        home(tag, self.homes)
+    }
+
+    /// Puts a bucket where it belongs and moves those behind it up to the next gap.
+    fn place(&mut self, tag: u32, r: EntryRef) {
+        let mut at = self.home(tag);
+        while at < self.buckets.len()
+            && self.buckets[at] != EMPTY
+            && tag_of(self.buckets[at]) <= tag
+        {
+            at += 1;
+        }
+        let gap = self.buckets[at..].iter().position(|&bucket| bucket == EMPTY);
+        let gap = gap.map_or(self.buckets.len(), |steps| at + steps);
+        if gap == self.buckets.len() {
+            push(&mut self.buckets, EMPTY);
+        }
+        self.buckets.copy_within(at..gap, at + 1);
+        self.buckets[at] = bucket(tag, r);
+    }
+
+    /// Empties a bucket and moves back those behind it that are not at home.
+    fn close_gap(&mut self, at: usize) {
+        let displaced = self.buckets[at + 1..]
+            .iter()
+            .zip(at + 1..)
+            .take_while(|&(&bucket, place)| bucket != EMPTY && self.home(tag_of(bucket)) < place)
+            .count();
+        self.buckets.copy_within(at + 1..=at + displaced, at);
+        self.buckets[at + displaced] = EMPTY;
+        while self.buckets.len() > self.homes && self.buckets.last() == Some(&EMPTY) {
+            self.buckets.pop();
+        }
+    }
+
+    /// Moves all buckets to an array with so many homes.
+    fn resize(&mut self, homes: usize) {
+        let mut buckets = Vec::with_capacity(homes + 8);
+        for &bucket in self.buckets.iter().filter(|&&bucket| bucket != EMPTY) {
+            let place = home(tag_of(bucket), homes);
+            if place > buckets.len() {
+                buckets.resize(place, EMPTY);
+            }
+            push(&mut buckets, bucket);
+        }
+        if buckets.len() < homes {
+            buckets.resize(homes, EMPTY);
+        }
+        self.buckets = buckets;
+        self.homes = homes;
+    }
+}
+
+#[inline]
+fn home(tag: u32, homes: usize) -> usize {
+    let place = (u64::from(tag) * figure(homes)) >> u32::BITS;
+    usize::try_from(place).expect("less than the number of homes")
+}
+
+/// Appends without letting the array double.
+fn push(buckets: &mut Vec<Bucket>, bucket: Bucket) {
+    if buckets.len() == buckets.capacity() {
+        buckets.reserve_exact(buckets.len() / 8 + 8);
+    }
+    buckets.push(bucket);
+}
+
+#[inline]
+fn bucket(tag: u32, r: EntryRef) -> Bucket {
+    u64::from(tag) << u32::BITS | u64::from(r.0)
+}
+
+#[inline]
+fn tag_of(bucket: Bucket) -> u32 {
+    u32::try_from(bucket >> u32::BITS).expect("64 bits less 32 are 32")
+}
+
+#[inline]
+fn ref_of(bucket: Bucket) -> EntryRef {
+    EntryRef(u32::try_from(bucket & u64::from(u32::MAX)).expect("masked to 32 bits"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::ids::{FileId, Location, Sequence};
+    use crate::keydir::entry::EntryFlags;
+
+    fn entry(number: u64) -> Entry {
+        Entry {
+            sequence: Sequence(number),
+            location: Location { file: FileId(3), offset: 9 },
+            value_len: 5,
+            flags: EntryFlags::NONE,
+        }
+    }
+
+    impl Table {
+        /// Walks the array and checks T1 to T3.
+        fn assert_consistent(&self) {
+            let mut previous = 0;
+            let mut count = 0;
+            let mut run_start = 0;
+            for (at, &bucket) in self.buckets.iter().enumerate() {
+                if bucket == EMPTY {
+                    run_start = at + 1;
+                    continue;
+                }
+                let tag = tag_of(bucket);
+                assert!(tag >= previous, "tags ascend (T1)");
+                assert!((run_start..=at).contains(&self.home(tag)), "probed from home (T2)");
+                previous = tag;
+                count += 1;
+            }
+            assert_eq!(count, self.len);
+            assert!(self.buckets.len() >= self.homes);
+        }
+    }
+
+    fn tag_for(random: &mut fastrand::Rng, kind: u32) -> u32 {
+        match kind {
+            0 => random.u32(..),
+            1 => 7,
+            2 => [0, u32::MAX][random.usize(..2)],
+            3 => u32::MAX - random.u32(..3),
+            _ => random.u32(..).leading_zeros() << 27,
+        }
+    }
+
+    #[test]
+    fn table_equals_model_for_even_and_for_adversarial_tags() {
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        for kind in 0..5 {
+            let mut table = Table::new();
+            let mut model: HashMap<Vec<u8>, (u32, EntryRef, Entry)> = HashMap::new();
+            let keys: Vec<(Vec<u8>, u32)> = (0..600_u32)
+                .map(|n| (n.to_be_bytes()[n as usize % 4..].to_vec(), tag_for(&mut random, kind)))
+                .collect::<HashMap<_, _>>()
+                .into_iter()
+                .chain([(Vec::new(), tag_for(&mut random, kind))])
+                .collect::<HashMap<_, _>>()
+                .into_iter()
+                .collect();
+            for step in 0..12_000_u64 {
+                let (key, tag) = &keys[random.usize(..keys.len())];
+                let found = table.get(*tag, key);
+                assert_eq!(found, model.get(key).map(|&(_, r, entry)| (r, entry)));
+                let growing = step % 4_000 < 2_000;
+                match found {
+                    None if growing || random.u32(..4) == 0 => {
+                        let r = table.insert(*tag, key, entry(step)).unwrap();
+                        model.insert(key.clone(), (*tag, r, entry(step)));
+                    }
+                    Some((r, _)) if growing || random.u32(..4) == 0 => {
+                        table.set(r, entry(step));
+                        model.get_mut(key).unwrap().2 = entry(step);
+                    }
+                    _ => {
+                        let removed = table.remove(*tag, key);
+                        let expected = model.remove(key).map(|(_, r, entry)| (r, entry));
+                        assert_eq!(removed, expected);
+                    }
+                }
+                assert_eq!(table.len(), model.len());
+                if step % 50 == 0 {
+                    table.assert_consistent();
+                }
+            }
+            for (key, &(tag, r, entry)) in &model {
+                assert_eq!(table.get(tag, key), Some((r, entry)));
+                assert_eq!((table.key(r), table.entry(r)), (&key[..], entry));
+            }
+        }
+    }
+
+    #[test]
+    fn scan_meets_what_is_present_throughout_although_the_table_is_resized_between_pages() {
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        for kind in [0, 3, 4] {
+            let mut table = Table::new();
+            let mut tags = HashMap::new();
+            for n in 0..500_u32 {
+                let tag = tag_for(&mut random, kind);
+                tags.insert(n, tag);
+                table.insert(tag, &n.to_be_bytes(), entry(0)).unwrap();
+            }
+            let (mut met, mut extra) = (Vec::new(), 1_000_u32);
+            let mut cursor = Some(0);
+            let (mut bucket_counts, mut pages) = (Vec::new(), 0);
+            while let Some(from) = cursor {
+                cursor = None;
+                for (count, (tag, r)) in table.scan_from(from).enumerate() {
+                    assert!(tag >= from);
+                    if count >= 20 && met.last().is_some_and(|&(last, _)| last != tag) {
+                        cursor = Some(tag);
+                        break;
+                    }
+                    met.push((tag, u32::from_be_bytes(table.key(r).try_into().unwrap())));
+                }
+                bucket_counts.push(table.bucket_count());
+                pages += 1;
+                if pages % 2 == 1 {
+                    for _ in 0..3_000 {
+                        tags.insert(extra, tag_for(&mut random, kind));
+                        table.insert(tags[&extra], &extra.to_be_bytes(), entry(0)).unwrap();
+                        extra += 1;
+                    }
+                } else {
+                    for n in extra - 3_000..extra {
+                        table.remove(tags[&n], &n.to_be_bytes()).unwrap();
+                    }
+                }
+            }
+            let mut always: Vec<u32> = met.iter().map(|m| m.1).filter(|&n| n < 1_000).collect();
+            always.sort_unstable();
+            assert_eq!(always, (0..500).collect::<Vec<_>>(), "each is met, and once");
+            assert!(kind != 0 || bucket_counts.windows(2).any(|pair| pair[0] != pair[1]));
+        }
+    }
+
+    #[test]
+    fn random_draws_every_entry_about_equally() {
+        let mut random = fastrand::Rng::with_seed(11);
+        let mut table = Table::new();
+        assert_eq!(table.random(|| 0), None);
+        for n in 0..100_u32 {
+            table.insert(random.u32(..), &n.to_be_bytes(), entry(0)).unwrap();
+        }
+        let mut drawn: HashMap<EntryRef, u32> = HashMap::new();
+        for _ in 0..100_000 {
+            *drawn.entry(table.random(|| random.u64(..)).unwrap()).or_default() += 1;
+        }
+        assert_eq!(drawn.len(), 100);
+        assert!(drawn.values().all(|&count| (800..1_200).contains(&count)), "{drawn:?}");
+        assert!(table.random(|| 0).is_some(), "a source without chance still gets an entry");
+    }
+
+    #[test]
+    fn memory_is_given_back_when_the_table_empties() {
+        let mut table = Table::new();
+        table.reserve(10_000);
+        let buckets = table.bucket_count();
+        let tag = |n: u32| n.wrapping_mul(0x9e37_79b9);
+        for n in 0..10_000_u32 {
+            table.insert(tag(n), &n.to_be_bytes(), entry(0)).unwrap();
+        }
+        assert!(table.bucket_count() <= buckets + 8, "reserved once, never grown");
+        assert!(table.memory_bytes() > 400_000);
+        for n in 0..10_000_u32 {
+            table.remove(tag(n), &n.to_be_bytes()).unwrap();
+        }
+        table.assert_consistent();
+        assert!(table.memory_bytes() < 40_000, "{} bytes kept", table.memory_bytes());
+    }
+}

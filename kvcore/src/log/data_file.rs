@@ -1,0 +1,345 @@
+//! One data file: bytes at offsets, readable while its end is still being written.
+//!
+//! Knows a file, its written length and its counters. Does not know keys, types or the other
+//! files.
+//!
+//! # Invariants
+//!
+//! F1. Bytes below `written` never change and are in the file; bytes from `written` on are only in
+//!     the tail buffer. Only the holder of the writer lock moves `written`.
+//! F2. A file is never shrunk; it is unlinked as a whole.
+//! F3. `min_dead` is at most the sequence of every dead put in the file. It only goes down.
+
+use crate::{
+    disk::{DiskFile, Mapping},
+    error::{Error, Result},
+    ids::{FileId, Sequence},
+    log::{FileKey, Role},
+    value::Bytes,
+};
+use parking_lot::{Mutex, RwLock};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+/// A data file that is open for reading, and for appending while it is the active one.
+#[derive(Debug)]
+pub(crate) struct DataFile {
+    pub(crate) id: FileId,
+    pub(crate) role: Role,
+    pub(crate) key: FileKey,
+    pub(crate) path: PathBuf,
+    handle: Arc<dyn DiskFile>,
+    mapping: Option<Mapping>,
+    written: AtomicU64,
+    tail: RwLock<Vec<u8>>,
+    /// Bytes of records that the keydir points at.
+    pub(crate) live_bytes: AtomicU64,
+    min_dead: AtomicU64,
+    max_sequence: AtomicU64,
+    /// Bytes of deletes and expiry changes that a merge had to keep.
+    retained: AtomicU64,
+    /// No more appends; `written` is the exact length.
+    sealed: AtomicBool,
+    /// A valid hint file stands beside it.
+    pub(crate) has_hint: AtomicBool,
+}
+
+/// What a new [`DataFile`] is made of.
+pub(crate) struct Parts {
+    pub(crate) id: FileId,
+    pub(crate) role: Role,
+    pub(crate) key: FileKey,
+    pub(crate) path: PathBuf,
+    pub(crate) handle: Arc<dyn DiskFile>,
+    /// How much of it may be mapped, in bytes; 0 for none.
+    pub(crate) map_bytes: u64,
+    pub(crate) written: u64,
+}
+
+impl DataFile {
+    /// Opens the view on a file. A file that cannot be mapped is read with `pread`.
+    pub(crate) fn new(parts: Parts) -> Result<DataFile> {
+        let Parts { id, role, key, path, handle, map_bytes, written } = parts;
+        let mapping = if map_bytes == 0 {
+            None
+        } else {
+            match handle.map(map_bytes) {
+                Ok(mapping) => Some(mapping),
+                Err(e) if e.kind() == io::ErrorKind::Unsupported => None,
+                Err(source) => return Err(Error::Io { action: "map", path, source }),
+            }
+        };
+        Ok(DataFile {
+            id,
+            role,
+            key,
+            path,
+            handle,
+            mapping,
+            written: AtomicU64::new(written),
+            tail: RwLock::new(Vec::new()),
+            live_bytes: AtomicU64::new(0),
+            min_dead: AtomicU64::new(u64::MAX),
+            max_sequence: AtomicU64::new(0),
+            retained: AtomicU64::new(0),
+            sealed: AtomicBool::new(false),
+            has_hint: AtomicBool::new(false),
+        })
+    }
+
+    /// Bytes in the file, without the tail buffer.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Bytes in the file and in the tail buffer.
+    pub(crate) fn len(&self) -> u64 {
+        let tail = self.tail.read();
+        self.written() + tail.len() as u64
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.sealed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn seal(&self) {
+        self.sealed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn handle(&self) -> &Arc<dyn DiskFile> {
+        &self.handle
+    }
+
+    /// Bytes that merge could give back: everything but the header and live records.
+    pub(crate) fn dead_bytes(&self) -> u64 {
+        let live = self.live_bytes.load(Ordering::Relaxed) + crate::log::FILE_HEADER_LEN as u64;
+        self.written().saturating_sub(live)
+    }
+
+    pub(crate) fn add_retained(&self, bytes: u64) {
+        self.retained.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retained_bytes(&self) -> u64 {
+        self.retained.load(Ordering::Relaxed)
+    }
+
+    /// Dead bytes that another merge of this file alone would give back.
+    pub(crate) fn reclaimable_bytes(&self) -> u64 {
+        self.dead_bytes().saturating_sub(self.retained_bytes())
+    }
+
+    pub(crate) fn min_dead(&self) -> Option<Sequence> {
+        match self.min_dead.load(Ordering::Acquire) {
+            u64::MAX => None,
+            s => Some(Sequence(s)),
+        }
+    }
+
+    /// A put with this sequence in this file is dead. Keeps F3.
+    pub(crate) fn note_dead(&self, sequence: Sequence) {
+        self.min_dead.fetch_min(sequence.0, Ordering::AcqRel);
+    }
+
+    pub(crate) fn max_sequence(&self) -> Sequence {
+        Sequence(self.max_sequence.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn note_sequence(&self, sequence: Sequence) {
+        self.max_sequence.fetch_max(sequence.0, Ordering::AcqRel);
+    }
+
+    pub(crate) fn add_live(&self, bytes: u64) {
+        self.live_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The record of this length is not pointed at any more.
+    pub(crate) fn sub_live(&self, bytes: u64) {
+        let before = self.live_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        debug_assert!(before >= bytes, "live bytes of {} went below zero", self.id);
+    }
+
+    // ---- appending: only by the holder of the writer lock ----
+
+    /// Writes `bytes` at the end of the file; the tail buffer must be empty.
+    pub(crate) fn write_through(&self, bytes: &[u8]) -> io::Result<()> {
+        debug_assert!(self.tail.read().is_empty(), "the tail comes first");
+        let at = self.written.load(Ordering::Relaxed);
+        self.handle.write_all_at(bytes, at)?;
+        self.written.store(at + bytes.len() as u64, Ordering::Release);
+        Ok(())
+    }
+
+    /// Puts `bytes` behind the end, readable at once, to be written by `flush`.
+    pub(crate) fn buffer(&self, bytes: &[u8]) {
+        self.tail.write().extend_from_slice(bytes);
+    }
+
+    pub(crate) fn has_tail(&self) -> bool {
+        !self.tail.read().is_empty()
+    }
+
+    /// Writes the tail buffer. After an error it is unknown how much of it is in the file.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        let at = self.written.load(Ordering::Relaxed);
+        let len = {
+            let tail = self.tail.read();
+            if tail.is_empty() {
+                return Ok(());
+            }
+            self.handle.write_all_at(&tail, at)?;
+            tail.len() as u64
+        };
+        let mut tail = self.tail.write();
+        self.written.store(at + len, Ordering::Release);
+        tail.clear();
+        Ok(())
+    }
+
+    // ---- reading ----
+
+    /// The mapped bytes at `offset`, if they are written and mapped.
+    pub(crate) fn mapped(&self, offset: u64, len: usize) -> Option<&[u8]> {
+        let mapping = self.mapping.as_ref()?;
+        let end = offset.checked_add(len as u64)?;
+        if end > self.written() { None } else { mapping.slice(offset, len) }
+    }
+
+    /// Calls `f` with up to `len` bytes from `offset`, fewer at the end of the file.
+    ///
+    /// Costs nothing over mapped bytes; a copy over the tail buffer and without a map.
+    pub(crate) fn with_bytes<R>(
+        &self,
+        offset: u64,
+        len: usize,
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R> {
+        let written = self.written();
+        if offset < written {
+            let len = len.min(usize::try_from(written - offset).unwrap_or(usize::MAX));
+            if let Some(bytes) = self.mapped(offset, len) {
+                return Ok(f(bytes));
+            }
+            let mut buffer = vec![0; len];
+            self.read_exact_at(&mut buffer, offset)?;
+            return Ok(f(&buffer));
+        }
+        let tail = self.tail.read();
+        let written = self.written();
+        if offset < written {
+            drop(tail);
+            return self.with_bytes(offset, len, f);
+        }
+        let start = usize::try_from(offset - written).unwrap_or(usize::MAX).min(tail.len());
+        let end = start.saturating_add(len).min(tail.len());
+        Ok(f(&tail[start..end]))
+    }
+
+    /// Reads written bytes with `pread`, whatever the read mode.
+    pub(crate) fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        self.handle.read_exact_at(buffer, offset).map_err(|source| {
+            if source.kind() == io::ErrorKind::UnexpectedEof {
+                return Error::Corrupt {
+                    file: self.path.clone(),
+                    offset_bytes: offset,
+                    what: format!("the file ends within {} bytes", buffer.len()),
+                };
+            }
+            Error::Io { action: "read", path: self.path.clone(), source }
+        })
+    }
+
+    pub(crate) fn corrupt(&self, offset_bytes: u64, what: impl ToString) -> Error {
+        corrupt(&self.path, offset_bytes, what)
+    }
+}
+
+/// The error for bytes that are not what was written.
+pub(crate) fn corrupt(file: &Path, offset_bytes: u64, what: impl ToString) -> Error {
+    Error::Corrupt { file: file.to_path_buf(), offset_bytes, what: what.to_string() }
+}
+
+impl Bytes for DataFile {
+    fn bytes(&self, start: usize, len: usize) -> &[u8] {
+        self.mapped(start as u64, len).expect("a value is pinned only when it is mapped")
+    }
+}
+
+/// All files that can be read, found by id in one or two steps. Replaced whole when it changes.
+#[derive(Debug, Default)]
+pub(crate) struct FileTable {
+    slots: Vec<Option<Arc<DataFile>>>,
+    len: usize,
+}
+
+impl FileTable {
+    pub(crate) fn new(files: impl IntoIterator<Item = Arc<DataFile>>) -> FileTable {
+        let files: Vec<_> = files.into_iter().collect();
+        let mut slots = vec![None; (files.len() * 2).next_power_of_two()];
+        let len = files.len();
+        for file in files {
+            let mut at = slot(file.id, slots.len());
+            while slots[at].is_some() {
+                at = (at + 1) & (slots.len() - 1);
+            }
+            slots[at] = Some(file);
+        }
+        FileTable { slots, len }
+    }
+
+    pub(crate) fn get(&self, id: FileId) -> Option<&Arc<DataFile>> {
+        let mut at = slot(id, self.slots.len());
+        // At least half of the slots are empty, so the probe ends.
+        while let Some(file) = self.slots.get(at)? {
+            if file.id == id {
+                return Some(file);
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+        None
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<DataFile>> {
+        self.slots.iter().flatten()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The same files with some added and some taken out.
+    pub(crate) fn changed(&self, add: &[Arc<DataFile>], remove: &[FileId]) -> FileTable {
+        let kept = self.iter().filter(|f| !remove.contains(&f.id)).cloned();
+        FileTable::new(kept.chain(add.iter().cloned()))
+    }
+}
+
+fn slot(id: FileId, slots: usize) -> usize {
+    // Ids are nearly consecutive, so their low bits spread them.
+    id.0 as usize & slots.wrapping_sub(1)
+}
+
+/// Serialises changes of the published [`FileTable`].
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    table: arc_swap::ArcSwap<FileTable>,
+    change: Mutex<()>,
+}
+
+impl Files {
+    pub(crate) fn load(&self) -> arc_swap::Guard<Arc<FileTable>> {
+        self.table.load()
+    }
+
+    pub(crate) fn change(&self, add: &[Arc<DataFile>], remove: &[FileId]) {
+        let _one_at_a_time = self.change.lock();
+        let next = self.table.load().changed(add, remove);
+        self.table.store(Arc::new(next));
+    }
+}

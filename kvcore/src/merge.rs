@@ -1,0 +1,247 @@
+//! Giving back the space of dead records.
+//!
+//! The order is: copy what lives, sync, publish "outputs replace inputs" in the manifest, swap the
+//! keydir entries that still mean the copied records, unlink.
+//!
+//! # Invariants
+//!
+//! M1. Inputs are sealed and wholly below the durable watermark; the file being written and the
+//!     outputs of a running merge are none.
+//! M2. A tombstone is dropped only if no file outside the merge has a dead put older than it.
+//! M3. A keydir entry is changed only if it still has the copied record's sequence; a copy that
+//!     lost is a dead put of the output.
+//! M4. Nothing is published before everything it relied on to drop something is durable, and a
+//!     poisoned store publishes nothing.
+//! M5. A merge that fails changes nothing.
+
+use crate::{
+    engine::Engine,
+    error::{Error, Result},
+    ids::{FileId, KeyspaceId, Sequence},
+    index::Index,
+    log::{DataFile, ListedFile, Manifest, Role, file_names},
+    options::{AutoMerge, Background},
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+mod copy;
+mod select;
+
+/// What one merge gave back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MergeResult {
+    pub(crate) files_in: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+}
+
+/// Held while a merge runs; what later ones should know.
+#[derive(Debug, Default)]
+pub(crate) struct MergeState {
+    /// Not before this moment: the last merge failed or gave back little.
+    not_before: Option<Instant>,
+    failures: u32,
+}
+
+/// The longest pause after failures or low yield.
+const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+const BACK_OFF_MIN: Duration = Duration::from_millis(200);
+
+impl Engine {
+    /// Merges in the background, if dead bytes ask for it.
+    pub(crate) fn merge_if_due(&self) -> Result<()> {
+        if self.options.auto_merge == AutoMerge::Off {
+            return Ok(());
+        }
+        loop {
+            let mut state = self.merge.lock();
+            if state.not_before.is_some_and(|at| Instant::now() < at) {
+                return Ok(());
+            }
+            let inputs = self.select_due();
+            if inputs.is_empty() || self.is_closed() {
+                self.update_overfull();
+                return Ok(());
+            }
+            let result = self.merge_files(&inputs);
+            state.note(&result);
+            self.update_overfull();
+            let low_yield = result?.bytes_given_back() == 0;
+            if low_yield {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Merges everything that has dead bytes, now.
+    pub(crate) fn merge_all(&self) -> Result<MergeResult> {
+        let _one_at_a_time = self.merge.lock();
+        self.check_open()?;
+        self.write()?.seal()?;
+        self.sync_all()?;
+        let inputs = self.select_all();
+        let result = self.merge_files(&inputs)?;
+        self.update_overfull();
+        Ok(result)
+    }
+
+    /// Merges these files into as few new ones as needed.
+    fn merge_files(&self, inputs: &[Arc<DataFile>]) -> Result<MergeResult> {
+        if inputs.is_empty() {
+            return Ok(MergeResult::default());
+        }
+        self.work_off_pending()?;
+        let plan = Plan::new(self, inputs);
+        let mut outputs = copy::Outputs::new(self);
+        let copied = plan.copy_all(&mut outputs).and_then(|()| outputs.finish());
+        let outputs = match copied.and_then(|files| self.publish_merge(&plan, files)) {
+            Ok(files) => files,
+            Err(e) => {
+                outputs.discard();
+                return Err(e);
+            }
+        };
+        self.swap(&plan, &outputs)?;
+        let bytes_in = inputs.iter().map(|f| f.written()).sum();
+        let bytes_out = outputs.iter().map(|f| f.written()).sum();
+        self.remove_inputs(inputs);
+        self.counters.merges.fetch_add(1, Ordering::Relaxed);
+        self.counters.merge_read_bytes.fetch_add(bytes_in, Ordering::Relaxed);
+        self.counters.merge_written_bytes.fetch_add(bytes_out, Ordering::Relaxed);
+        crate::trace::merged(&self.dir, bytes_in, bytes_out);
+        Ok(MergeResult { files_in: inputs.len() as u64, bytes_in, bytes_out })
+    }
+
+    /// Makes the outputs count instead of the inputs.
+    fn publish_merge(
+        &self,
+        plan: &Plan<'_>,
+        outputs: Vec<Arc<DataFile>>,
+    ) -> Result<Vec<Arc<DataFile>>> {
+        // M4: whatever superseded a dropped record is in the log by now; make it durable.
+        self.sync_all()?;
+        if !outputs.is_empty() {
+            self.sync_dir()?;
+        }
+        self.check_open()?;
+        self.files.change(&outputs, &[]);
+        let others: Vec<Arc<DataFile>> = self.files.load().iter().cloned().collect();
+        let published = self.publish(|manifest| plan.rewrite(manifest, &outputs, &others));
+        if let Err(e) = published {
+            let ids: Vec<FileId> = outputs.iter().map(|f| f.id).collect();
+            self.files.change(&[], &ids);
+            return Err(e);
+        }
+        // Durable from here.
+        Ok(outputs)
+    }
+
+    /// Points the keydir at the copies.
+    fn swap(&self, plan: &Plan<'_>, outputs: &[Arc<DataFile>]) -> Result<()> {
+        for output in outputs {
+            copy::swap_into(self, plan, output)?;
+        }
+        Ok(())
+    }
+
+    fn remove_inputs(&self, inputs: &[Arc<DataFile>]) {
+        let ids: Vec<FileId> = inputs.iter().map(|f| f.id).collect();
+        self.files.change(&[], &ids);
+        for id in ids {
+            // What stays behind by an error is removed at the next open.
+            let _ = self.disk.unlink(&self.dir.join(file_names::data(id)));
+            let _ = self.disk.unlink(&self.dir.join(file_names::hint(id)));
+        }
+    }
+
+    /// Whether the store's threads merge, so that waiting for them makes sense.
+    pub(crate) fn merges_by_itself(&self) -> bool {
+        self.options.auto_merge == AutoMerge::On && self.options.background == Background::Threads
+    }
+}
+
+impl MergeResult {
+    pub(crate) fn bytes_given_back(&self) -> u64 {
+        self.bytes_in.saturating_sub(self.bytes_out)
+    }
+}
+
+impl MergeState {
+    fn note(&mut self, result: &Result<MergeResult>) {
+        let good = result.as_ref().is_ok_and(|r| r.bytes_given_back() * 8 > r.bytes_in);
+        if good {
+            *self = MergeState::default();
+            return;
+        }
+        self.failures = self.failures.saturating_add(1);
+        let pause = BACK_OFF_MIN.saturating_mul(1 << self.failures.min(16)).min(BACK_OFF_MAX);
+        self.not_before = Instant::now().checked_add(pause);
+    }
+}
+
+/// What a merge has decided before it copies.
+struct Plan<'a> {
+    engine: &'a Engine,
+    inputs: &'a [Arc<DataFile>],
+    indexes: HashMap<KeyspaceId, Arc<Index>>,
+    /// The oldest dead put outside the inputs: tombstones newer than it are kept (M2).
+    oldest_dead_outside: Option<Sequence>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(engine: &'a Engine, inputs: &'a [Arc<DataFile>]) -> Plan<'a> {
+        let is_input = |f: &&Arc<DataFile>| inputs.iter().any(|i| i.id == f.id);
+        let outside =
+            engine.files.load().iter().filter(|f| !is_input(f)).filter_map(|f| f.min_dead()).min();
+        let indexes =
+            engine.all_keyspaces().iter().map(|k| (k.id(), Arc::clone(&k.index))).collect();
+        Plan { engine, inputs, indexes, oldest_dead_outside: outside }
+    }
+
+    /// A delete with this sequence may still have something to hide in another file.
+    fn must_keep_tombstone(&self, sequence: Sequence) -> bool {
+        self.oldest_dead_outside.is_some_and(|dead| dead < sequence)
+    }
+
+    /// The manifest after this merge.
+    fn rewrite(&self, manifest: &mut Manifest, outputs: &[Arc<DataFile>], all: &[Arc<DataFile>]) {
+        let is_input = |id: FileId| self.inputs.iter().any(|i| i.id == id);
+        let is_log = |f: &&Arc<DataFile>| f.role == Role::Log;
+        let last_log = self.inputs.iter().filter(is_log).map(|f| f.id).max();
+        let floor = last_log.map_or(manifest.log_floor, |id| {
+            manifest.log_floor.max(FileId(id.0.saturating_add(1)))
+        });
+        // Log files that fall below the new floor and are not merged are listed from now on.
+        for file in all {
+            let falls = file.role == Role::Log && file.id >= manifest.log_floor && file.id < floor;
+            if falls && !is_input(file.id) {
+                manifest.files.push(listed(file));
+            }
+        }
+        manifest.log_floor = floor;
+        manifest.files.retain(|f| !is_input(f.id));
+        manifest.files.extend(outputs.iter().map(|f| listed(f)));
+        manifest.files.sort_by_key(|f| f.id);
+        let split = self.inputs.iter().map(|f| f.max_sequence()).max().unwrap_or_default();
+        manifest.feed_floor = manifest.feed_floor.max(split);
+    }
+}
+
+fn listed(file: &Arc<DataFile>) -> ListedFile {
+    ListedFile {
+        id: file.id,
+        role: file.role,
+        length: file.written(),
+        min_dead_sequence: file.min_dead(),
+        max_sequence: file.max_sequence(),
+    }
+}
+
+/// The engine's error for work that stopped because the store is being closed.
+fn stopped() -> Error {
+    Error::Closed
+}

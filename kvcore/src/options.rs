@@ -1,0 +1,302 @@
+//! How a store is opened: every setting, its unit and its default.
+//!
+//! Checks what it is given; knows nothing of files or locks beyond their sizes.
+
+use crate::{
+    clock::{Clock, SystemClock},
+    disk::{Disk, OsDisk},
+    error::{Error, Result},
+    log::KEY_LEN_MAX,
+};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// What an acknowledged write has survived. Per store ([`Options::durability`]) and per commit.
+///
+/// Whatever is asked for, the log keeps its order: after a crash the store holds a prefix of the
+/// commits, and a commit that was made durable has everything before it durable too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Acknowledged when handed to the operating system: survives `kill -9`, not power loss.
+    /// Synced in the background after some seconds or megabytes.
+    Buffered,
+    /// As [`Durability::Buffered`], and synced in the background at least this often: power loss
+    /// costs at most about this much time.
+    Interval(Duration),
+    /// Acknowledged when synced: survives power loss. Concurrent commits share one sync.
+    Immediate,
+}
+
+/// How values are read from data files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadMode {
+    /// Through memory maps: fastest, and large raw values are zero-copy. A sector that cannot be
+    /// read, or a file cut by another program, ends the process with SIGBUS.
+    #[default]
+    Map,
+    /// Through `pread`: slower, and such faults are errors of the one read.
+    Pread,
+}
+
+/// Whether the store works in the background (sync, merge, hints, expiry).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Background {
+    /// Threads of the store do it.
+    #[default]
+    Threads,
+    /// Nobody does, until [`Store::maintain`](crate::Store::maintain) is called: for tests that
+    /// must be deterministic.
+    Manual,
+}
+
+/// How far a recovery has come; see [`Options::on_recovery`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecoveryProgress {
+    /// Bytes of data files dealt with (a file loaded from its hint counts whole).
+    pub bytes_done: u64,
+    /// Bytes of data files in all.
+    pub bytes_total: u64,
+    /// Keys loaded so far.
+    pub keys: u64,
+}
+
+type ProgressFn = dyn Fn(RecoveryProgress) + Send + Sync;
+
+/// Settings for opening a store. The defaults are what the documentation measures.
+#[derive(Clone)]
+#[must_use = "options do nothing until `open`"]
+pub struct Options {
+    pub(crate) durability: Durability,
+    pub(crate) data_file_bytes_max: u64,
+    pub(crate) read_mode: ReadMode,
+    pub(crate) background: Background,
+    pub(crate) auto_merge: AutoMerge,
+    pub(crate) merge_bytes_per_second: u64,
+    pub(crate) sync_after_bytes: u64,
+    pub(crate) sync_after: Duration,
+    pub(crate) lock_timeout: Duration,
+    pub(crate) expire_per_tick_max: usize,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) on_recovery: Option<Arc<ProgressFn>>,
+}
+
+/// Whether merge runs by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AutoMerge {
+    /// In the background, whenever dead bytes approach live ones.
+    On,
+    /// Only when [`Store::merge`](crate::Store::merge) is called; space is then not bounded.
+    Off,
+}
+
+pub(crate) const DATA_FILE_BYTES_DEFAULT: u64 = 256 << 20;
+/// Small enough for tests that want a roll every few puts.
+pub(crate) const DATA_FILE_BYTES_MIN: u64 = 256;
+/// Offsets inside a data file are 32 bits wide in the keydir.
+pub(crate) const DATA_FILE_BYTES_MAX: u64 = 1 << 31;
+pub(crate) const KEY_BYTES_MAX: u64 = KEY_LEN_MAX as u64;
+pub(crate) const VALUE_BYTES_MAX: u64 = u32::MAX as u64;
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            durability: Durability::Immediate,
+            data_file_bytes_max: DATA_FILE_BYTES_DEFAULT,
+            read_mode: ReadMode::Map,
+            background: Background::Threads,
+            auto_merge: AutoMerge::On,
+            merge_bytes_per_second: 256 << 20,
+            sync_after_bytes: 64 << 20,
+            sync_after: Duration::from_secs(5),
+            lock_timeout: Duration::ZERO,
+            expire_per_tick_max: 1_000,
+            disk: Arc::new(OsDisk),
+            clock: Arc::new(SystemClock::new()),
+            on_recovery: None,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("durability", &self.durability)
+            .field("data_file_bytes_max", &self.data_file_bytes_max)
+            .field("read_mode", &self.read_mode)
+            .field("background", &self.background)
+            .field("auto_merge", &self.auto_merge)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    /// The defaults: `Immediate` durability, data files of at most 256 MiB, mapped reads.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What a write without a durability of its own has survived when it returns.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// The size at which a data file is sealed, in bytes; 256 B to 2 GiB, default 256 MiB.
+    ///
+    /// The actual size follows the live bytes below this bound, so that small stores merge in
+    /// small steps. A value larger than a quarter of a data file becomes a file of its own.
+    pub fn data_file_bytes_max(mut self, bytes: u64) -> Self {
+        self.data_file_bytes_max = bytes;
+        self
+    }
+
+    /// How values are read.
+    pub fn read_mode(mut self, mode: ReadMode) -> Self {
+        self.read_mode = mode;
+        self
+    }
+
+    /// Whether the store has threads of its own.
+    pub fn background(mut self, background: Background) -> Self {
+        self.background = background;
+        self
+    }
+
+    /// Whether merge runs by itself.
+    pub fn auto_merge(mut self, auto_merge: AutoMerge) -> Self {
+        self.auto_merge = auto_merge;
+        self
+    }
+
+    /// The rate at which background merge reads, in bytes per second. Default 256 MiB/s.
+    ///
+    /// It is exceeded while writers would otherwise have to wait for space.
+    pub fn merge_bytes_per_second(mut self, bytes: u64) -> Self {
+        self.merge_bytes_per_second = bytes;
+        self
+    }
+
+    /// How long `open` waits for another process to let go of the store. Default: not at all.
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
+        self
+    }
+
+    /// At most this many expired entries are removed in one go. Default 1,000.
+    pub fn expire_per_tick_max(mut self, entries: usize) -> Self {
+        self.expire_per_tick_max = entries;
+        self
+    }
+
+    /// The file system to use, for tests.
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = disk;
+        self
+    }
+
+    /// The clock to use, for tests.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Called now and then while `open` loads the keydir, from the threads that load it.
+    pub fn on_recovery(mut self, f: impl Fn(RecoveryProgress) + Send + Sync + 'static) -> Self {
+        self.on_recovery = Some(Arc::new(f));
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let bad = |option, what: String| Err(Error::BadOption { option, what });
+        let size = self.data_file_bytes_max;
+        if !(DATA_FILE_BYTES_MIN..=DATA_FILE_BYTES_MAX).contains(&size) {
+            return bad(
+                "data_file_bytes_max",
+                format!("{size} is outside {DATA_FILE_BYTES_MIN} to {DATA_FILE_BYTES_MAX}"),
+            );
+        }
+        if self.merge_bytes_per_second == 0 {
+            return bad("merge_bytes_per_second", "0 would never finish".to_owned());
+        }
+        if self.expire_per_tick_max == 0 {
+            return bad("expire_per_tick_max", "0 would never remove anything".to_owned());
+        }
+        match self.durability {
+            Durability::Interval(d) if d.is_zero() => {
+                bad("durability", "an interval of 0 is Immediate".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Options of one put: when the entry expires, and how durable the commit is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Put {
+    pub(crate) expires: Option<Expires>,
+    pub(crate) durability: Option<Durability>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Expires {
+    In(Duration),
+    AtMs(u64),
+}
+
+impl Put {
+    /// The entry disappears after this time, by the store's clock.
+    #[must_use]
+    pub fn expires_in(d: Duration) -> Put {
+        Put { expires: Some(Expires::In(d)), durability: None }
+    }
+
+    /// The entry disappears at this time. A time in the past makes it disappear at once.
+    #[must_use]
+    pub fn expires_at(t: std::time::SystemTime) -> Put {
+        Put { expires: Some(Expires::AtMs(unix_ms(t))), durability: None }
+    }
+
+    /// The same with another durability than the store's.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Put {
+        self.durability = Some(durability);
+        self
+    }
+
+    pub(crate) fn expires_at_ms(&self, now_ms: impl FnOnce() -> u64) -> Option<u64> {
+        self.expires.map(|e| match e {
+            Expires::AtMs(ms) => ms,
+            Expires::In(d) => {
+                now_ms().saturating_add(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+            }
+        })
+    }
+}
+
+impl From<Durability> for Put {
+    fn from(durability: Durability) -> Put {
+        Put { expires: None, durability: Some(durability) }
+    }
+}
+
+/// Milliseconds since the epoch; times before it count as the epoch.
+pub(crate) fn unix_ms(t: std::time::SystemTime) -> u64 {
+    t.duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+pub(crate) fn system_time(ms: u64) -> std::time::SystemTime {
+    // A time that the platform cannot name is as good as its latest.
+    let mut d = Duration::from_millis(ms);
+    loop {
+        if let Some(t) = std::time::UNIX_EPOCH.checked_add(d) {
+            return t;
+        }
+        d /= 2;
+    }
+}

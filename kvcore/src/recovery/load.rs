@@ -1,0 +1,369 @@
+//! Filling the keydir: from hints where they are sound, from data files at any doubt.
+//!
+//! Files are loaded in parallel and in any order: the highest sequence of a key wins.
+
+use super::{Found, scan::read_hint};
+use crate::{
+    engine::{BlobTable, KeyspaceCore},
+    error::{Error, Result},
+    ids::{FileId, KeyspaceId, Location, Sequence},
+    index::{HashKey, Index, Loaded},
+    keydir::EntryFlags,
+    log::{
+        DataFile, FrameWalk, HintEntry, HintFacts, HintKind, HintRange, HintReader, HintWriter,
+        Manifest, Place, Record, Step, StoreId, UNORDERED,
+    },
+    options::RecoveryProgress,
+};
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    ops::Bound,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+/// What loading found beside the keys.
+#[derive(Debug, Default)]
+pub(super) struct LoadResult {
+    pub(super) keys: u64,
+    pub(super) files_from_hints: u64,
+    pub(super) last_sequence: Sequence,
+    pub(super) highest_clock_ms: u64,
+}
+
+/// A range tombstone, with its bounds owned.
+struct Range {
+    keyspace: KeyspaceId,
+    sequence: Sequence,
+    start: Bound<Vec<u8>>,
+    end: Bound<Vec<u8>>,
+}
+
+/// An expiry change, to be applied when its put is known.
+struct ExpiryChange {
+    keyspace: KeyspaceId,
+    key: Vec<u8>,
+    put: Sequence,
+    at_ms: Option<u64>,
+    record: (Location, Sequence),
+}
+
+/// The loaders' shared state.
+struct Loader<'a> {
+    store: &'a Found,
+    files: HashMap<FileId, &'a Arc<DataFile>>,
+    indexes: HashMap<KeyspaceId, Arc<Index>>,
+    blobs: &'a BlobTable,
+    late: Mutex<Late>,
+    bytes_done: AtomicU64,
+    bytes_total: u64,
+    keys: AtomicU64,
+}
+
+/// What can only be applied when every file is loaded.
+#[derive(Default)]
+struct Late {
+    ranges: Vec<Range>,
+    changes: Vec<ExpiryChange>,
+    result: LoadResult,
+}
+
+/// The registered keyspaces, with empty indexes.
+pub(super) fn keyspaces(manifest: &Manifest) -> HashMap<String, Arc<KeyspaceCore>> {
+    let hash_key = HashKey(manifest.hash_seed);
+    let core = |meta: &crate::log::KeyspaceMeta| {
+        let ordered = meta.options & UNORDERED == 0;
+        let index = Arc::new(Index::new(meta.id, ordered, hash_key));
+        (meta.name.clone(), Arc::new(KeyspaceCore::new(meta.clone(), index)))
+    };
+    manifest.keyspaces.iter().filter(|meta| !meta.dropped).map(core).collect()
+}
+
+/// Loads every live file into the keydir.
+pub(super) fn load(
+    store: &Found,
+    live: &[Arc<DataFile>],
+    keyspaces: &HashMap<String, Arc<KeyspaceCore>>,
+    blobs: &BlobTable,
+) -> Result<LoadResult> {
+    let loader = Loader {
+        store,
+        files: live.iter().map(|f| (f.id, f)).collect(),
+        indexes: keyspaces.values().map(|k| (k.id(), Arc::clone(&k.index))).collect(),
+        blobs,
+        late: Mutex::default(),
+        bytes_done: AtomicU64::new(0),
+        bytes_total: live.iter().map(|f| f.written()).sum(),
+        keys: AtomicU64::new(0),
+    };
+    loader.load_files(live)?;
+    let mut late = std::mem::take(&mut *loader.late.lock());
+    loader.apply_ranges(&late.ranges);
+    loader.apply_changes(&mut late.changes);
+    loader.indexes.values().for_each(|index| index.finish_loading());
+    late.result.keys = loader.indexes.values().map(|index| index.len()).sum();
+    loader.report(late.result.keys);
+    Ok(late.result)
+}
+
+impl Loader<'_> {
+    fn load_files(&self, live: &[Arc<DataFile>]) -> Result<()> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(live.len());
+        let next = AtomicUsize::new(0);
+        let failed: Mutex<Option<Error>> = Mutex::default();
+        let work = || {
+            while let Some(file) = live.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if failed.lock().is_some() {
+                    return;
+                }
+                if let Err(e) = self.load_file(file) {
+                    failed.lock().get_or_insert(e);
+                    return;
+                }
+                self.bytes_done.fetch_add(file.written(), Ordering::Relaxed);
+                self.report(self.keys.load(Ordering::Relaxed));
+            }
+        };
+        if threads <= 1 {
+            work();
+        } else {
+            std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(work);
+                }
+            });
+        }
+        failed.into_inner().map_or(Ok(()), Err)
+    }
+
+    fn report(&self, keys: u64) {
+        if let Some(f) = &self.store.options.on_recovery {
+            let bytes_done = self.bytes_done.load(Ordering::Relaxed);
+            f(RecoveryProgress { bytes_done, bytes_total: self.bytes_total, keys });
+        }
+    }
+
+    fn load_file(&self, file: &Arc<DataFile>) -> Result<()> {
+        if let Some(bytes) = read_hint(self.store, file.id)
+            && let Ok(hint) =
+                HintReader::open(&bytes, self.store.store_id(), file.id, file.written())
+            && self.load_hint(file, &hint)
+        {
+            file.has_hint.store(true, Ordering::Release);
+            self.late.lock().result.files_from_hints += 1;
+            return Ok(());
+        }
+        self.load_data(file)
+    }
+
+    /// False if the hint turns out not to be sound; what it gave is the same as the data gives.
+    fn load_hint(&self, file: &Arc<DataFile>, hint: &HintReader<'_>) -> bool {
+        let facts = hint.facts();
+        if let Some(dead) = facts.min_dead_sequence {
+            file.note_dead(dead);
+        }
+        file.note_sequence(facts.max_sequence);
+        for range in hint.ranges() {
+            let Ok(range) = range else { return false };
+            self.add_range(range.keyspace, range.place.sequence, range.bounds);
+        }
+        for entry in hint.entries() {
+            let Ok(entry) = entry else { return false };
+            self.add(file, &entry);
+        }
+        let mut late = self.late.lock();
+        late.result.last_sequence = late.result.last_sequence.max(facts.max_sequence);
+        late.result.highest_clock_ms = late.result.highest_clock_ms.max(facts.highest_clock_ms);
+        true
+    }
+
+    fn load_data(&self, file: &Arc<DataFile>) -> Result<()> {
+        let mut highest_clock_ms = 0;
+        let last = for_each_entry(file, |found| match found {
+            Item::Entry(entry) => self.add(file, &entry),
+            Item::Range(r) => self.add_range(r.keyspace, r.place.sequence, r.bounds),
+            Item::Clock(ms) => highest_clock_ms = highest_clock_ms.max(ms),
+        })?;
+        file.note_sequence(last);
+        let mut late = self.late.lock();
+        late.result.last_sequence = late.result.last_sequence.max(last);
+        late.result.highest_clock_ms = late.result.highest_clock_ms.max(highest_clock_ms);
+        Ok(())
+    }
+
+    fn add_range(
+        &self,
+        keyspace: KeyspaceId,
+        sequence: Sequence,
+        (start, end): (Bound<&[u8]>, Bound<&[u8]>),
+    ) {
+        let owned = |bound: Bound<&[u8]>| bound.map(<[u8]>::to_vec);
+        let range = Range { keyspace, sequence, start: owned(start), end: owned(end) };
+        self.late.lock().ranges.push(range);
+    }
+
+    /// Takes one entry into the keydir, if nothing newer of its key is there.
+    fn add(&self, file: &Arc<DataFile>, entry: &HintEntry<'_>) {
+        // Records of a keyspace that was dropped are dead.
+        let Some(index) = self.indexes.get(&entry.keyspace) else {
+            file.note_dead(entry.place.sequence);
+            return;
+        };
+        let location = Location { file: file.id, offset: entry.place.offset };
+        let sequence = entry.place.sequence;
+        let mut flags = EntryFlags::NONE;
+        if entry.place.is_member {
+            flags = flags.with(EntryFlags::MEMBER);
+        }
+        let (value_len, expires_at_ms) = match entry.kind {
+            HintKind::Put { value_len, expires_at_ms } => (value_len, expires_at_ms),
+            HintKind::BlobRef { blob, len_bytes, expires_at_ms } => {
+                self.blobs.add(sequence, blob, len_bytes);
+                flags = flags.with(EntryFlags::BLOB);
+                (u32::try_from(len_bytes).unwrap_or(u32::MAX), expires_at_ms)
+            }
+            HintKind::Tombstone => {
+                flags = flags.with(EntryFlags::TOMBSTONE);
+                (0, None)
+            }
+            HintKind::ExpiryChange { put_sequence, expires_at_ms } => {
+                self.late.lock().changes.push(ExpiryChange {
+                    keyspace: entry.keyspace,
+                    key: entry.key.to_vec(),
+                    put: put_sequence,
+                    at_ms: expires_at_ms,
+                    record: (location, sequence),
+                });
+                return;
+            }
+        };
+        if expires_at_ms.is_some() {
+            flags = flags.with(EntryFlags::EXPIRES).with(EntryFlags::EXPIRY_IN_RECORD);
+        }
+        let loaded = Loaded { key: entry.key, sequence, location, value_len, flags, expires_at_ms };
+        index.load(&loaded, |dead| self.note_dead(index.id, entry.key.len(), dead), file);
+        self.keys.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A put that something newer of its key was found for.
+    fn note_dead(&self, keyspace: KeyspaceId, key_len: usize, dead: crate::index::Dead) {
+        let entry = dead.entry;
+        if entry.flags.has(EntryFlags::TOMBSTONE) {
+            return;
+        }
+        if entry.flags.has(EntryFlags::BLOB) {
+            self.blobs.forget(entry.sequence);
+        }
+        if let Some(file) = self.files.get(&entry.location.file) {
+            file.note_dead(entry.sequence);
+            if dead.was_live {
+                file.sub_live(crate::log::record_bytes(keyspace, key_len, &entry));
+            }
+        }
+    }
+
+    /// Removes what a range tombstone covers.
+    fn apply_ranges(&self, ranges: &[Range]) {
+        for (id, index) in &self.indexes {
+            let mine: Vec<_> = ranges
+                .iter()
+                .filter(|r| r.keyspace == *id)
+                .map(|r| (r.sequence, r.start.clone(), r.end.clone()))
+                .collect();
+            if !mine.is_empty() {
+                index.load_ranges(&mine, |key_len, dead| self.note_dead(*id, key_len, dead));
+            }
+        }
+    }
+
+    /// Applies expiry changes to the puts they name; the highest sequence wins.
+    fn apply_changes(&self, changes: &mut [ExpiryChange]) {
+        changes.sort_by_key(|c| c.record.1);
+        for c in changes {
+            if let Some(index) = self.indexes.get(&c.keyspace) {
+                index.load_change(&c.key, c.put, c.at_ms, c.record);
+            }
+        }
+    }
+}
+
+/// What a data file says, as a hint would say it.
+pub(crate) enum Item<'a> {
+    Entry(HintEntry<'a>),
+    Range(HintRange<'a>),
+    Clock(u64),
+}
+
+/// Goes through a whole file; damage is an error, since everything in a live file was synced.
+pub(crate) fn for_each_entry(file: &DataFile, mut f: impl FnMut(Item<'_>)) -> Result<Sequence> {
+    let end = file.written();
+    let mut walk = FrameWalk::new(file, end);
+    let mut last = Sequence::ZERO;
+    loop {
+        match walk.step()? {
+            Step::Frame(at, frame) => {
+                last = last.max(frame.last());
+                for member in frame.members() {
+                    let offset = at + u64::from(member.at);
+                    let offset = u32::try_from(offset)
+                        .map_err(|_| file.corrupt(offset, "an offset beyond 4 GiB"))?;
+                    let is_member = !frame.is_single();
+                    let place = Place { offset, is_member, sequence: member.sequence };
+                    f(item(&member.record, place));
+                }
+            }
+            Step::End(at) if at == end => return Ok(last),
+            Step::End(at) => return Err(file.corrupt(at, "zeros where a record is due")),
+            Step::Damaged(at, e) => return Err(file.corrupt(at, e)),
+        }
+    }
+}
+
+fn item<'a>(record: &Record<'a>, place: Place) -> Item<'a> {
+    let entry = |keyspace, key, kind| Item::Entry(HintEntry { place, keyspace, key, kind });
+    match *record {
+        Record::Put { keyspace, key, value, expires_at_ms } => {
+            let value_len = u32::try_from(value.len()).unwrap_or(u32::MAX);
+            entry(keyspace, key, HintKind::Put { value_len, expires_at_ms })
+        }
+        Record::BlobRef { keyspace, key, blob, len_bytes, expires_at_ms, .. } => {
+            entry(keyspace, key, HintKind::BlobRef { blob, len_bytes, expires_at_ms })
+        }
+        Record::Tombstone { keyspace, key } => entry(keyspace, key, HintKind::Tombstone),
+        Record::ExpiryChange { keyspace, key, put_sequence, expires_at_ms } => {
+            entry(keyspace, key, HintKind::ExpiryChange { put_sequence, expires_at_ms })
+        }
+        Record::RangeTombstone { keyspace, start, end } => {
+            Item::Range(HintRange { place, keyspace, bounds: (start, end) })
+        }
+        Record::Watermark { clock_ms } => Item::Clock(clock_ms),
+    }
+}
+
+/// The hint file of a sealed data file.
+pub(crate) fn hint_of(file: &DataFile, store: &StoreId) -> Result<Vec<u8>> {
+    let mut writer = HintWriter::new(*store, file.id);
+    let mut highest_clock_ms = 0;
+    let mut min_sequence = Sequence(u64::MAX);
+    let last = for_each_entry(file, |found| match found {
+        Item::Entry(entry) => {
+            min_sequence = min_sequence.min(entry.place.sequence);
+            writer.push(&entry);
+        }
+        Item::Range(range) => {
+            min_sequence = min_sequence.min(range.place.sequence);
+            writer.push_range(&range);
+        }
+        Item::Clock(ms) => highest_clock_ms = highest_clock_ms.max(ms),
+    })?;
+    Ok(writer.finish(&HintFacts {
+        data_len: file.written(),
+        min_dead_sequence: None,
+        min_sequence: min_sequence.min(last),
+        max_sequence: last,
+        highest_clock_ms,
+    }))
+}

@@ -1,0 +1,356 @@
+//! Finding the log: which files it has, how far each is whole, where it ends.
+
+use super::{Directory, Found, format_error};
+use crate::{
+    disk::OpenMode,
+    error::{Error, Result},
+    ids::{FileId, Sequence},
+    log::{
+        DataFile, DecodedHeader, FILE_HEADER_LEN, FileHeader, FileKey, FileParts, FrameWalk,
+        HintReader, LogPosition, Manifest, Role, Step, corrupt,
+        file_names::{self, Name},
+    },
+    options::ReadMode,
+};
+use std::{path::PathBuf, sync::Arc};
+
+/// The log files at or above the floor, as found.
+pub(super) struct Log {
+    /// Ascending by number.
+    pub(super) files: Vec<LogFile>,
+}
+
+/// One log file and how far it is whole.
+pub(super) struct LogFile {
+    pub(super) file: Arc<DataFile>,
+    /// `None`: the header is damaged.
+    pub(super) header: Option<FileHeader>,
+    /// Behind the last whole frame in sequence.
+    pub(super) whole: u64,
+    pub(super) last_sequence: Option<Sequence>,
+    /// What stopped the walk, if it was not zeros.
+    pub(super) damage: Option<String>,
+    /// The highest durable watermark in any valid frame or header.
+    pub(super) watermark: Option<LogPosition>,
+    /// Whether anything but zeros follows the whole part.
+    pub(super) has_more: bool,
+}
+
+/// Finds and walks the log files that are not listed.
+pub(super) fn scan(store: &Found, directory: &Directory) -> Result<Log> {
+    let listed = |id| store.manifest.files.iter().any(|f| f.id == id);
+    let mut files = Vec::new();
+    for name in &directory.names {
+        let Name::Data(id) = *name else { continue };
+        if id >= store.manifest.log_floor
+            && !listed(id)
+            && let Some(found) = scan_file(store, directory, id)?
+        {
+            files.push(found);
+        }
+    }
+    Ok(Log { files })
+}
+
+/// `None` for a file that is not part of the log: prepared ahead, or a copy that was not listed.
+fn scan_file(store: &Found, directory: &Directory, id: FileId) -> Result<Option<LogFile>> {
+    let (file, header) = open_file(store, id, Role::Log, None)?;
+    let header = match header {
+        Ok(DecodedHeader::Unused) => return Ok(None),
+        Ok(DecodedHeader::Written(header)) if header.role == Role::Copy => return Ok(None),
+        Ok(DecodedHeader::Written(header)) => Ok(header),
+        Err(e) if e.is_newer() => return Err(format_error(&file.path, &e)),
+        Err(e) => Err(e.to_string()),
+    };
+    let mut found = LogFile {
+        watermark: header.as_ref().ok().and_then(|h| h.watermark),
+        whole: FILE_HEADER_LEN as u64,
+        last_sequence: None,
+        damage: header.as_ref().err().map(|e| format!("file header: {e}")),
+        has_more: false,
+        header: header.ok(),
+        file,
+    };
+    if found.header.is_some() && directory.names.contains(&Name::Hint(id)) {
+        trust_hint(store, &mut found);
+    }
+    // A file with a valid hint was sealed and durable: it need not be read to know its end.
+    if found.last_sequence.is_none() {
+        walk(&mut found)?;
+    }
+    Ok(Some(found))
+}
+
+/// A valid hint was written when the file was below the watermark: its length is durable.
+fn trust_hint(store: &Found, found: &mut LogFile) {
+    let Some(bytes) = read_hint(store, found.file.id) else { return };
+    let Some(len) = crate::log::hint::data_len_of(&bytes) else { return };
+    if len > found.file.written() {
+        return;
+    }
+    if let Ok(hint) = HintReader::open(&bytes, store.store_id(), found.file.id, len) {
+        let durable = LogPosition { file: found.file.id, offset: len };
+        found.watermark = found.watermark.max(Some(durable));
+        found.whole = len;
+        found.last_sequence = Some(hint.facts().max_sequence);
+    }
+}
+
+/// The bytes of a hint file, if it can be read.
+pub(super) fn read_hint(store: &Found, id: FileId) -> Option<Vec<u8>> {
+    let path = store.path(&file_names::hint(id));
+    let file = store.options.disk.open(&path, OpenMode::Read).ok()?;
+    let mut bytes = vec![0; usize::try_from(file.len().ok()?).ok()?];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    Some(bytes)
+}
+
+/// Walks the frames, and past damage for the watermarks behind it.
+fn walk(found: &mut LogFile) -> Result<()> {
+    let file = Arc::clone(&found.file);
+    let mut walk = FrameWalk::new(&file, file.written());
+    let mut expected = found.header.map(|h| h.first_sequence);
+    let mut in_order = found.header.is_some();
+    loop {
+        let skip = match walk.step()? {
+            Step::Frame(at, frame) => {
+                if in_order && expected == Some(frame.first) {
+                    found.whole = at + frame.len as u64;
+                    found.last_sequence = Some(frame.last());
+                    expected = Some(Sequence(frame.last().0.saturating_add(1)));
+                } else if in_order {
+                    in_order = false;
+                    found.damage =
+                        Some(format!("a frame of sequence {} is out of place", frame.first));
+                }
+                if let Some(distance) = frame.watermark_distance
+                    && let Some(offset) = at.checked_sub(u64::from(distance))
+                {
+                    let position = LogPosition { file: file.id, offset };
+                    found.watermark = found.watermark.max(Some(position));
+                }
+                found.has_more |= !in_order;
+                false
+            }
+            Step::End(at) => {
+                in_order = false;
+                found.has_more |= at < file.written() && !rest_is_zero(&file, at)?;
+                true
+            }
+            Step::Damaged(_, e) => {
+                if e.is_unknown() {
+                    let what = format!("{e}: it was written by a newer version");
+                    return Err(newer(&file, what));
+                }
+                if in_order && found.damage.is_none() {
+                    found.damage = Some(e.to_string());
+                }
+                in_order = false;
+                found.has_more = true;
+                true
+            }
+        };
+        if skip && !walk.skip_to_next()? {
+            return Ok(());
+        }
+    }
+}
+
+fn newer(file: &DataFile, found: String) -> Error {
+    let supported = crate::log::preamble::FORMAT_VERSION.to_string();
+    Error::NewerFormat { path: file.path.clone(), found, supported }
+}
+
+fn rest_is_zero(file: &DataFile, from: u64) -> Result<bool> {
+    let left = usize::try_from(file.written() - from).unwrap_or(usize::MAX);
+    file.with_bytes(from, left, |bytes| bytes.iter().all(|b| *b == 0))
+}
+
+/// The position below which everything was durable before the crash.
+pub(super) fn durable_floor(manifest: &Manifest, log: &Log) -> Option<LogPosition> {
+    let clean = manifest
+        .clean_end
+        .filter(|end| end.file >= manifest.log_floor)
+        .map(|end| LogPosition { file: end.file, offset: end.length });
+    log.files.iter().filter_map(|f| f.watermark).max().max(clean)
+}
+
+/// The log as far as it counts.
+pub(super) struct LogExtent {
+    /// Each with its exact length as written length.
+    pub(super) files: Vec<Part>,
+    pub(super) floor: Option<LogPosition>,
+    pub(super) last_sequence: Sequence,
+    pub(super) dropped_bytes: u64,
+    pub(super) cut_at: Option<(PathBuf, u64)>,
+}
+
+/// A log file and what of it counts.
+pub(super) struct Part {
+    pub(super) file: Arc<DataFile>,
+    pub(super) len: u64,
+}
+
+/// Follows the log from file to file up to its end; refuses damage below the floor (R2).
+pub(super) fn find_end(store: &Found, log: &Log, floor: Option<LogPosition>) -> Result<LogExtent> {
+    let clean = store.manifest.clean_end;
+    let start = clean.map_or(Sequence::ZERO, |end| end.last_sequence);
+    let last_listed = store.manifest.last_sequence_known();
+    let mut extent = LogExtent {
+        files: Vec::new(),
+        floor,
+        last_sequence: start.max(last_listed),
+        dropped_bytes: 0,
+        cut_at: None,
+    };
+    let mut cut: Option<(LogPosition, String)> = missing_front(store, log);
+    for (i, found) in log.files.iter().enumerate() {
+        if cut.is_some() {
+            extent.dropped_bytes += dropped(found, FILE_HEADER_LEN as u64);
+            continue;
+        }
+        let position = |offset| LogPosition { file: found.file.id, offset };
+        if found.header.is_none() {
+            cut = Some((position(0), found.damage.clone().unwrap_or_default()));
+            extent.dropped_bytes += dropped(found, 0);
+            continue;
+        }
+        let successor = log.files[i + 1..].iter().find_map(|f| f.header?.predecessor);
+        let wanted = match (successor, clean) {
+            (Some(end), _) if end.file == found.file.id => Some(end.length),
+            // A file that its successor does not know: begun, given up, and empty.
+            (Some(_), _) if found.last_sequence.is_none() => continue,
+            (Some(_), _) => None,
+            (None, Some(end)) if end.file == found.file.id => Some(end.length),
+            (None, _) => None,
+        };
+        let len = wanted.map_or(found.whole, |w| w.min(found.whole));
+        if wanted.is_some_and(|w| found.whole < w) {
+            let what = found.damage.clone().unwrap_or_else(|| "the log ends too early".to_owned());
+            cut = Some((position(found.whole), what));
+        } else if wanted.is_none() && found.has_more {
+            let what = found.damage.clone().unwrap_or_else(|| "a hole in the log".to_owned());
+            cut = Some((position(found.whole), what));
+        }
+        if cut.is_some() {
+            extent.dropped_bytes += dropped(found, found.whole);
+        }
+        extent.last_sequence = extent.last_sequence.max(last_in(found, len)?);
+        extent.files.push(Part { file: Arc::clone(&found.file), len });
+    }
+    check_floor(store, &extent, cut.as_ref())?;
+    extent.cut_at = cut.map(|(at, _)| (store.path(&file_names::data(at.file)), at.offset));
+    Ok(extent)
+}
+
+/// The log's first file follows one that is gone, though nothing has replaced it.
+fn missing_front(store: &Found, log: &Log) -> Option<(LogPosition, String)> {
+    let first = log.files.iter().find_map(|f| f.header)?;
+    let before = first.predecessor?;
+    let known = before.file < store.manifest.log_floor
+        || store.manifest.files.iter().any(|f| f.id == before.file)
+        || log.files.iter().any(|f| f.file.id == before.file);
+    let what = || format!("the log file is missing; {} follows it", file_names::data(first.file));
+    (!known).then(|| (LogPosition { file: before.file, offset: 0 }, what()))
+}
+
+/// The last sequence in the part of a file that counts.
+fn last_in(found: &LogFile, len: u64) -> Result<Sequence> {
+    if len == found.whole || found.last_sequence.is_none() {
+        return Ok(found.last_sequence.unwrap_or_default());
+    }
+    let mut walk = FrameWalk::new(&found.file, len);
+    let mut last = Sequence::ZERO;
+    while let Step::Frame(_, frame) = walk.step()? {
+        last = frame.last();
+    }
+    Ok(last)
+}
+
+fn dropped(found: &LogFile, from: u64) -> u64 {
+    if found.has_more || found.whole > from { found.file.written().saturating_sub(from) } else { 0 }
+}
+
+fn check_floor(
+    store: &Found,
+    extent: &LogExtent,
+    cut: Option<&(LogPosition, String)>,
+) -> Result<()> {
+    let Some(floor) = extent.floor else { return Ok(()) };
+    let path = |file| store.path(&file_names::data(file));
+    if let Some((at, what)) = cut
+        && *at < floor
+    {
+        return Err(corrupt(&path(at.file), at.offset, what));
+    }
+    if floor.file < store.manifest.log_floor {
+        return Ok(());
+    }
+    // The files up to the floor must be there, and as long as it says.
+    match extent.files.iter().find(|part| part.file.id == floor.file) {
+        Some(part) if part.len >= floor.offset => Ok(()),
+        Some(part) => {
+            Err(corrupt(&path(floor.file), part.len, "the log ends below its durable watermark"))
+        }
+        None => Err(corrupt(&path(floor.file), 0, "the log file is missing")),
+    }
+}
+
+/// Opens a data file and reads its header; its written length is the file's, or the one given.
+#[expect(clippy::type_complexity, reason = "used in this module only")]
+fn open_file(
+    store: &Found,
+    id: FileId,
+    role: Role,
+    len: Option<u64>,
+) -> Result<(Arc<DataFile>, Result<DecodedHeader, crate::log::FormatError>)> {
+    let name = file_names::data(id);
+    let path = store.path(&name);
+    let handle = store.options.disk.open(&path, OpenMode::Read).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => corrupt(&path, 0, "the file is missing"),
+        _ => store.io("open", &name, e),
+    })?;
+    let found = handle.len().map_err(|e| store.io("measure", &name, e))?;
+    if let Some(len) = len
+        && found < len
+    {
+        return Err(corrupt(&path, found, format!("the file ends before byte {len}")));
+    }
+    let written = len.unwrap_or(found);
+    let map_bytes = if store.options.read_mode == ReadMode::Map { written } else { 0 };
+    let key = FileKey::new(store.store_id(), id);
+    let file = DataFile::new(FileParts { id, role, key, path, handle, map_bytes, written })?;
+    file.seal();
+    let header_len = FILE_HEADER_LEN.min(usize::try_from(written).unwrap_or(usize::MAX));
+    let header = file.with_bytes(0, header_len, |b| FileHeader::decode(b, store.store_id(), id))?;
+    Ok((Arc::new(file), header))
+}
+
+/// Opens the files the manifest lists, each up to the length that counts.
+pub(super) fn open_listed(store: &Found) -> Result<Vec<Arc<DataFile>>> {
+    let mut files = Vec::with_capacity(store.manifest.files.len());
+    for listed in &store.manifest.files {
+        let (file, header) = open_file(store, listed.id, listed.role, Some(listed.length))?;
+        match header {
+            Ok(DecodedHeader::Written(header)) if header.role == listed.role => {}
+            Ok(_) => return Err(corrupt(&file.path, 0, "the header is not the one listed")),
+            Err(e) => return Err(format_error(&file.path, &e)),
+        }
+        file.note_sequence(listed.max_sequence);
+        if let Some(min) = listed.min_dead_sequence {
+            file.note_dead(min);
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// The log files of a store that was closed, each up to the length that counts.
+pub(super) fn exact(store: &Found, extent: &LogExtent) -> Result<Vec<Arc<DataFile>>> {
+    extent.files.iter().map(|p| reopen(store, p.file.id, Role::Log, p.len)).collect()
+}
+
+/// The same file, counted only up to this length.
+pub(super) fn reopen(store: &Found, id: FileId, role: Role, len: u64) -> Result<Arc<DataFile>> {
+    open_file(store, id, role, Some(len)).map(|(file, _)| file)
+}

@@ -1,0 +1,165 @@
+//! What a store tells about itself.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// How the last `open` went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Time from the call to its return.
+    pub took: Duration,
+    /// Keys loaded.
+    pub keys: u64,
+    /// Data files whose hint was used.
+    pub files_from_hints: u64,
+    /// Data files that were read themselves.
+    pub files_scanned: u64,
+    /// Bytes copied into new files because nothing proved them durable.
+    pub copied_bytes: u64,
+    /// Bytes behind the end of the log that were dropped: the torn tail.
+    pub dropped_bytes: u64,
+    /// Where the torn tail began.
+    pub cut_at: Option<(PathBuf, u64)>,
+}
+
+/// A moment's figures of a store. Cheap enough to poll.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How the store was opened.
+    pub recovery: Recovery,
+    /// Per keyspace, by name.
+    pub keyspaces: Vec<KeyspaceStats>,
+    /// Per data file, by number.
+    pub files: Vec<FileStats>,
+    /// Keys in all keyspaces.
+    pub keys: u64,
+    /// Bytes of records that the keydir points at.
+    pub live_bytes: u64,
+    /// Bytes in data files that merge could give back.
+    pub dead_bytes: u64,
+    /// Files and bytes of values stored outside the log.
+    pub blobs: u64,
+    /// See [`Stats::blobs`].
+    pub blob_bytes: u64,
+    /// Heap bytes of the keydir, keys included.
+    pub keydir_bytes: u64,
+    /// Old states kept for open iterators.
+    pub undo_records: u64,
+    /// Bytes appended to the log since open, by commits.
+    pub appended_bytes: u64,
+    /// Data files begun since open.
+    pub rolls: u64,
+    /// Syncs since open, and the time spent in them.
+    pub syncs: u64,
+    /// See [`Stats::syncs`].
+    pub sync_time: Duration,
+    /// Merges since open.
+    pub merges: u64,
+    /// Bytes that merges read.
+    pub merge_read_bytes: u64,
+    /// Bytes that merges wrote.
+    pub merge_written_bytes: u64,
+    /// Expired entries removed since open.
+    pub expired: u64,
+}
+
+impl Stats {
+    /// Heap bytes of the keydir per key, keys included; 0 in an empty store.
+    #[must_use]
+    pub fn keydir_bytes_per_key(&self) -> u64 {
+        self.keydir_bytes.checked_div(self.keys).unwrap_or(0)
+    }
+}
+
+/// One keyspace's figures.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct KeyspaceStats {
+    /// Its name.
+    pub name: String,
+    /// Its keys, expired ones included until their removal.
+    pub keys: u64,
+    /// Its keys with an expiry time.
+    pub expiring: u64,
+    /// Heap bytes of its keydir, keys included.
+    pub keydir_bytes: u64,
+}
+
+/// One data file's figures.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct FileStats {
+    /// Its number.
+    pub id: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// Of those, bytes of records that the keydir points at.
+    pub live_bytes: u64,
+    /// It takes no more records.
+    pub sealed: bool,
+}
+
+/// Counts since open.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    pub(crate) appended_bytes: AtomicU64,
+    pub(crate) rolls: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+    pub(crate) sync_ns: AtomicU64,
+    pub(crate) merges: AtomicU64,
+    pub(crate) merge_read_bytes: AtomicU64,
+    pub(crate) merge_written_bytes: AtomicU64,
+    pub(crate) expired: AtomicU64,
+    /// Appended since the last sync.
+    pub(crate) unsynced_bytes: AtomicU64,
+    /// The clock that was last written into the log.
+    pub(crate) clock_recorded_ms: AtomicU64,
+    /// The shortest interval any commit asked for.
+    pub(crate) sync_every_ms: AtomicU64,
+    /// Dead bytes have come close to the bound; writers wait for merge.
+    pub(crate) is_overfull: AtomicBool,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let zero = || AtomicU64::new(0);
+        Counters {
+            appended_bytes: zero(),
+            rolls: zero(),
+            syncs: zero(),
+            sync_ns: zero(),
+            merges: zero(),
+            merge_read_bytes: zero(),
+            merge_written_bytes: zero(),
+            expired: zero(),
+            unsynced_bytes: zero(),
+            clock_recorded_ms: zero(),
+            sync_every_ms: AtomicU64::new(u64::MAX),
+            is_overfull: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Counters {
+    /// Counts appended bytes; returns how many wait to be synced.
+    pub(crate) fn appended(&self, bytes: u64) -> u64 {
+        self.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.unsynced_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes
+    }
+
+    pub(crate) fn rolled(&self) {
+        self.rolls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn synced(&self, took: Duration) {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.sync_ns.fetch_add(ns, Ordering::Relaxed);
+        self.unsynced_bytes.store(0, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,96 @@
+//! Many commits, one write.
+
+use super::Store;
+use crate::{
+    batch::Batch,
+    codec::Codec,
+    engine::When,
+    error::{Error, Result},
+    ids::Sequence,
+    key::{AsKey, Key},
+    keyspace::Keyspace,
+    options::Put,
+};
+use std::sync::Arc;
+
+/// Commits that are applied at once and written together; see [`Store::commit_many`].
+#[derive(Debug)]
+pub struct Round<'s> {
+    store: &'s Store,
+    last: Option<Sequence>,
+}
+
+impl<'s> Round<'s> {
+    pub(super) fn new(store: &'s Store) -> Round<'s> {
+        Round { store, last: None }
+    }
+
+    /// Commits a batch. It is visible when this returns, and written at the end of the round. Its
+    /// own durability, if it has one, counts for nothing: the round's does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batch::commit`]; nothing of the batch is applied then.
+    pub fn commit(&mut self, batch: Batch) -> Result<Sequence> {
+        if !Arc::ptr_eq(&batch.store().0, &self.store.0) {
+            return Err(Error::ForeignKeyspace { keyspace: "(the batch's)".to_owned() });
+        }
+        let sequence = batch.commit_when(When::Later)?;
+        self.last = Some(sequence);
+        Ok(sequence)
+    }
+
+    /// Commits one put, without the allocations of a batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyspace::put_with`].
+    pub fn put<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &mut self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+        value: &V,
+        put: impl Into<Put>,
+    ) -> Result<Sequence> {
+        keyspace.check_store(self.store)?;
+        let sequence = keyspace.put_when(key, value, &put.into(), When::Later)?;
+        self.last = Some(sequence);
+        Ok(sequence)
+    }
+
+    /// Commits one delete; false if the key was not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyspace::delete`].
+    pub fn delete<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &mut self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+    ) -> Result<bool> {
+        keyspace.check_store(self.store)?;
+        let deleted = keyspace.delete_when(key, When::Later)?;
+        self.last = deleted.or(self.last);
+        Ok(deleted.is_some())
+    }
+
+    /// Writes what the round committed.
+    pub(super) fn finish(mut self) -> Result<Option<Sequence>> {
+        let last = self.last.take();
+        if last.is_some() {
+            self.store.engine().flush()?;
+        }
+        Ok(last)
+    }
+}
+
+impl Drop for Round<'_> {
+    fn drop(&mut self) {
+        // Only after a panic in the caller's closure: what was applied must not stay unwritten.
+        if self.last.is_some()
+            && let Err(e) = self.store.engine().flush()
+        {
+            crate::trace::background_failed(&self.store.engine().dir, &e);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Views: registered sequences that readers look from, and the tip they start at.
+//!
+//! Knows sequences and which indexes hold undo. Does not know keys.
+//!
+//! # Invariants
+//!
+//! V1. Registration, the writer's decision about undo up to the tip's advance, and purging happen
+//!     under one mutex ([`ViewRegistry`]'s), which is never held while user code runs.
+//! V2. While a view is open, every index can answer for its sequence.
+
+use crate::{ids::Sequence, index::Index};
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The open views. Held locked, it keeps the tip where it is.
+#[derive(Debug, Default)]
+pub(crate) struct Views {
+    open: BTreeMap<Sequence, usize>,
+    tip: Sequence,
+    /// Indexes that may hold undo.
+    dirty: Vec<Arc<Index>>,
+}
+
+impl Views {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Some view sees a state that was valid from `from` up to, but not including, `until`.
+    pub(crate) fn any_in(&self, from: Sequence, until: Sequence) -> bool {
+        from < until && self.open.range(from..until).next().is_some()
+    }
+
+    pub(crate) fn oldest(&self) -> Option<Sequence> {
+        self.open.keys().next().copied()
+    }
+
+    /// The last applied commit's last sequence.
+    pub(crate) fn tip(&self) -> Sequence {
+        self.tip
+    }
+
+    pub(crate) fn advance(&mut self, tip: Sequence) {
+        debug_assert!(tip >= self.tip);
+        self.tip = tip;
+    }
+
+    /// The index is about to be changed; if views are open, undo is kept in it.
+    pub(crate) fn touch(&mut self, index: &Arc<Index>) {
+        if !self.open.is_empty() && !self.dirty.iter().any(|i| i.id == index.id) {
+            self.dirty.push(Arc::clone(index));
+        }
+    }
+}
+
+/// The views of one store.
+#[derive(Debug, Default)]
+pub(crate) struct ViewRegistry(Mutex<Views>);
+
+impl ViewRegistry {
+    pub(crate) fn starting_at(tip: Sequence) -> ViewRegistry {
+        ViewRegistry(Mutex::new(Views { tip, ..Views::default() }))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Views> {
+        self.0.lock()
+    }
+
+    /// Registers a view at the tip.
+    pub(crate) fn open(self: &Arc<Self>, now_ms: u64) -> View {
+        let mut views = self.0.lock();
+        let sequence = views.tip;
+        *views.open.entry(sequence).or_default() += 1;
+        View { registry: Arc::clone(self), sequence, now_ms }
+    }
+
+    fn close(&self, sequence: Sequence) {
+        let mut views = self.0.lock();
+        let was_oldest = views.oldest() == Some(sequence);
+        if let Some(count) = views.open.get_mut(&sequence) {
+            *count -= 1;
+            if *count > 0 {
+                return;
+            }
+            views.open.remove(&sequence);
+        }
+        if was_oldest && !views.dirty.is_empty() {
+            let dirty = std::mem::take(&mut views.dirty);
+            views.dirty = dirty.into_iter().filter(|index| index.purge_undo(&views)).collect();
+        }
+    }
+}
+
+/// A registered sequence; what is read through it does not change until it is dropped.
+#[derive(Debug)]
+pub(crate) struct View {
+    registry: Arc<ViewRegistry>,
+    pub(crate) sequence: Sequence,
+    /// The time by which entries count as expired in this view.
+    pub(crate) now_ms: u64,
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.registry.close(self.sequence);
+    }
+}
