@@ -38,9 +38,9 @@ pub(crate) fn sync_loop(
         }
         if let Some(position) = wanted {
             if let Err(error) = shared.engine.wait_durable(position) {
-                shared.fail(error);
+                shared.fail(&error);
             }
-            (0..shared.config.threads).for_each(|worker| shared.wake_worker(worker));
+            shared.wake_workers();
         }
         if stop {
             drop(slow.send(Job::Stop));
@@ -63,7 +63,7 @@ pub(crate) fn slow_loop(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
                 let changes = shared.stats.changes.load(Relaxed);
                 match shared.engine.sync() {
                     Ok(()) => note_saved(shared, changes),
-                    Err(error) => shared.fail(error),
+                    Err(error) => shared.fail(&error),
                 }
                 shared.background.saving.store(false, Release);
             }

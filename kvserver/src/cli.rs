@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use kvcore::{Durability, Options, Store};
 use kvserver::{AppendFsync, Config, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -25,6 +26,9 @@ pub(crate) struct Cli {
     /// When a write is synced to the disk
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Fsync::Everysec)]
     appendfsync: Fsync,
+    /// Connections served at once; lowered if the system allows fewer open files
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    maxclients: usize,
     /// The number of databases
     #[arg(long, value_name = "N", default_value_t = 16)]
     databases: usize,
@@ -34,6 +38,9 @@ pub(crate) struct Cli {
     /// How much is logged
     #[arg(long, value_name = "L", value_enum, default_value_t = LogLevel::Notice)]
     loglevel: LogLevel,
+    /// The size at which a new data file is begun, in bytes; small ones are for tests
+    #[arg(long, value_name = "N", hide = true)]
+    data_file_bytes: Option<u64>,
     /// Refuse to listen on an address other machines can reach, as there is no password
     #[arg(long, value_name = "yes|no", value_enum, default_value_t = YesNo::Yes)]
     protected_mode: YesNo,
@@ -70,6 +77,7 @@ impl Cli {
         let mut config = Config::default();
         config.bind = self.bind;
         config.port = self.port;
+        config.clients_max = clients_max(self.maxclients);
         config.databases = self.databases;
         config.threads = self.threads.unwrap_or(config.threads);
         config.protected_mode = self.protected_mode == YesNo::Yes;
@@ -79,12 +87,25 @@ impl Cli {
             Fsync::Everysec => AppendFsync::EverySec,
             Fsync::No => AppendFsync::No,
         };
-        let server = Server::bind(config.clone())?;
+        // First: a second server on the port is told so before it opens anything.
+        let listener = config.listen()?;
+        let store = self.open_store()?;
+        let server = Server::with_listener(listener, store.clone(), config.clone())?;
         self.stop_on_signals(&server)?;
-        self.greet(&config, &server);
+        self.greet(&config, &server, &store);
         server.run()?;
+        store.close()?;
         println!("Everything is synced; bye.");
         Ok(())
+    }
+
+    fn open_store(&self) -> kvcore::Result<Store> {
+        // Each round says how durable it must be; this is for what the store does by itself.
+        let mut options = Options::new().durability(Durability::Buffered);
+        if let Some(bytes) = self.data_file_bytes {
+            options = options.data_file_bytes_max(bytes);
+        }
+        options.open(&self.dir)
     }
 
     fn start_log(&self) {
@@ -111,14 +132,45 @@ impl Cli {
         Ok(())
     }
 
-    fn greet(&self, config: &Config, server: &Server) {
+    fn greet(&self, config: &Config, server: &Server, store: &Store) {
         let addr = server.local_addr();
         let dir = std::fs::canonicalize(&self.dir).unwrap_or_else(|_| self.dir.clone());
         println!("kvserver {} PID: {}", env!("CARGO_PKG_VERSION"), std::process::id());
-        println!("Data: {}", dir.display());
+        let recovery = store.recovery();
+        println!("Data: {} ({} keys, opened in {:?})", dir.display(), recovery.keys, recovery.took);
+        if let Some((file, at)) = &recovery.cut_at {
+            let dropped = recovery.dropped_bytes;
+            println!("The last run did not end cleanly: {dropped} bytes of an unfinished write");
+            println!("were dropped from {} at byte {at}.", file.display());
+        }
         let (name, meaning) = (config.appendfsync.name(), config.appendfsync.meaning());
         println!("Durability: appendfsync {name}: {meaning}");
         println!("Connect: redis-cli -h {} -p {}", addr.ip(), addr.port());
         println!("Ready to accept connections on {addr}");
     }
+}
+
+/// Descriptors the server needs for itself: data files, reactors, the log.
+const FILES_RESERVED: u64 = 512;
+
+/// As many clients as asked for, if the system lets this process open that many files.
+fn clients_max(wanted: usize) -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let needed = u64::try_from(wanted).unwrap_or(u64::MAX).saturating_add(FILES_RESERVED);
+    let limit = getrlimit(Resource::Nofile);
+    let allowed = limit.maximum.unwrap_or(u64::MAX).min(needed);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return wanted;
+    }
+    let raised = Rlimit { current: Some(allowed), maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+        return fitting(limit.current.unwrap_or(allowed), wanted);
+    }
+    fitting(allowed, wanted)
+}
+
+fn fitting(files: u64, wanted: usize) -> usize {
+    let room = files.saturating_sub(FILES_RESERVED).max(files / 2).max(1);
+    wanted.min(usize::try_from(room).unwrap_or(usize::MAX))
 }

@@ -161,9 +161,6 @@ impl Flags {
     pub(crate) const DANGEROUS: Flags = Flags(1 << 19);
     /// Executed at once inside MULTI rather than queued (EXEC, DISCARD, WATCH, …).
     pub(crate) const NOT_QUEUED: Flags = Flags(1 << 20);
-    /// Reads or changes the transaction or the connection in ways only the executor can:
-    /// reserved for EXEC.
-    pub(crate) const EXECUTOR: Flags = Flags(1 << 21);
 
     pub(crate) const fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0

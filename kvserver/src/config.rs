@@ -1,6 +1,6 @@
 //! What a server is started with.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use crate::error::Error;
 
@@ -48,6 +48,8 @@ pub struct Config {
     pub bind: IpAddr,
     /// The port; 0 takes any free one.
     pub port: u16,
+    /// Connections served at once, at least 1; more are refused with an error.
+    pub clients_max: usize,
     /// The number of databases, 1 to 1024.
     pub databases: usize,
     /// Worker threads, 1 to 256.
@@ -65,6 +67,7 @@ impl Default for Config {
         Config {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 6379,
+            clients_max: 10_000,
             databases: 16,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             appendfsync: AppendFsync::default(),
@@ -80,10 +83,23 @@ impl Config {
         SocketAddr::new(self.bind, self.port)
     }
 
+    /// Listens on [`Config::addr`], after a check that this is meant.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Listen`] if the address is taken or not ours, [`Error::Unprotected`] and
+    /// [`Error::Parameter`] if this configuration cannot be meant.
+    pub fn listen(&self) -> Result<TcpListener, Error> {
+        let addr = self.addr();
+        self.check(addr)?;
+        TcpListener::bind(addr).map_err(|source| Error::Listen { addr, source })
+    }
+
     /// Checks the ranges, and that nobody is let in by accident.
     pub(crate) fn check(&self, addr: SocketAddr) -> Result<(), Error> {
         in_range("databases", self.databases, 1024)?;
         in_range("threads", self.threads, 256)?;
+        in_range("maxclients", self.clients_max, 1_000_000)?;
         if self.protected_mode && !addr.ip().is_loopback() {
             return Err(Error::Unprotected { addr });
         }

@@ -139,7 +139,11 @@ impl Connection {
     }
 
     /// Runs the waiting requests, as far as the output allows.
-    pub(crate) fn run(&mut self, executor: &mut Executor<'_>, mut round: Option<&mut Round<'_>>) {
+    pub(crate) fn run(
+        &mut self,
+        executor: &mut Executor<'_>,
+        mut round: Option<&mut Round<'_, '_>>,
+    ) {
         let Some(inbox) = &mut self.inbox else { return };
         let (client, out, sent) = (&mut self.client, &mut self.out, self.sent);
         let mut last: Option<&'static Entry> = None;
@@ -150,7 +154,7 @@ impl Connection {
             let stop = client.close || out.len() - sent > OUTPUT_BYTES_PAUSE;
             if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        executor.tally.end(&executor.shared.stats);
+        executor.end_run();
         if let (0, Some(error)) = (inbox.waiting(), inbox.error()) {
             let text = format!("ERR {error}");
             executor.shared.stats.error(&text);

@@ -84,11 +84,19 @@ pub(crate) struct Data {
     engine: Arc<Engine>,
     pending: Pending,
     now_ms: u64,
+    lookups: Lookups,
+}
+
+/// How many values were asked for and found, and how many not found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lookups {
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
 }
 
 impl Data {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Data { engine, pending: Pending::default(), now_ms: 0 }
+        Data { engine, pending: Pending::default(), now_ms: 0, lookups: Lookups::default() }
     }
     /// The number of databases.
     pub(crate) fn count(&self) -> usize {
@@ -110,6 +118,10 @@ impl Data {
     pub(crate) fn roll_back(&mut self, mark: Mark) {
         self.pending.truncate(mark);
     }
+    /// The look-ups since this was asked last.
+    pub(crate) fn take_lookups(&mut self) -> Lookups {
+        std::mem::take(&mut self.lookups)
+    }
     /// The number of changes waiting.
     pub(crate) fn pending_len(&self) -> usize {
         self.pending.len()
@@ -122,10 +134,10 @@ impl Data {
     }
     /// True if the store has `key`, whatever changes are pending.
     pub(crate) fn is_stored(&self, db: usize, key: &[u8]) -> bool {
-        self.engine.contains(db, key, self.now_ms).unwrap_or(false)
+        self.engine.contains(db, key).unwrap_or(false)
     }
     /// Applies the pending changes as one batch. They are gone afterwards, whatever happens.
-    pub(crate) fn commit(&mut self, round: &mut Round<'_>) -> Result<(), StoreError> {
+    pub(crate) fn commit(&mut self, round: &mut Round<'_, '_>) -> Result<(), StoreError> {
         let result = round.apply(&self.pending);
         self.pending.clear();
         result

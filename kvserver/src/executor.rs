@@ -12,7 +12,7 @@ use crate::client::{ClientState, Queued, Replies};
 use crate::command::table::{Entry, table};
 use crate::command::{CommandError, Flags};
 use crate::context::Context;
-use crate::data::{Data, Round, StoreError};
+use crate::data::{Data, Lookups, Round, StoreError};
 use crate::resp::Reply;
 use crate::shared::Shared;
 use crate::stats::Tally;
@@ -36,7 +36,7 @@ impl Executor<'_> {
         args: &[&[u8]],
         client: &mut ClientState,
         out: &mut Vec<u8>,
-        round: Option<&mut Round<'_>>,
+        round: Option<&mut Round<'_, '_>>,
     ) {
         let start = out.len();
         if entry.is_none() && is_http(args[0]) {
@@ -66,6 +66,17 @@ impl Executor<'_> {
         }
     }
 
+    /// Counts what has been executed, so that INFO shows it.
+    pub(crate) fn end_run(&mut self) {
+        let stats = &self.shared.stats;
+        self.tally.end(stats);
+        let Lookups { hits, misses } = self.data.take_lookups();
+        if hits + misses > 0 {
+            stats.hits.fetch_add(hits, Relaxed);
+            stats.misses.fetch_add(misses, Relaxed);
+        }
+    }
+
     /// Refuses, queues or calls.
     #[inline]
     fn admit(
@@ -74,7 +85,7 @@ impl Executor<'_> {
         args: &[&[u8]],
         client: &mut ClientState,
         out: &mut Vec<u8>,
-        round: Option<&mut Round<'_>>,
+        round: Option<&mut Round<'_, '_>>,
     ) -> Result<(), CommandError> {
         let entry = match check(entry, args, client) {
             Ok(entry) => entry,
@@ -116,7 +127,7 @@ impl Executor<'_> {
     }
 
     #[inline]
-    fn commit(&mut self, round: Option<&mut Round<'_>>) -> Result<(), StoreError> {
+    fn commit(&mut self, round: Option<&mut Round<'_, '_>>) -> Result<(), StoreError> {
         let changes = self.data.pending_len();
         if changes == 0 {
             return Ok(());
@@ -127,7 +138,13 @@ impl Executor<'_> {
         }
         let changes = u64::try_from(changes).unwrap_or(u64::MAX);
         self.shared.stats.changes.fetch_add(changes, Relaxed);
-        self.data.commit(round)
+        let result = self.data.commit(round);
+        if let Err(error) = &result
+            && error.is_final()
+        {
+            self.shared.fail(error);
+        }
+        result
     }
 
     fn touch_watched(&self) {

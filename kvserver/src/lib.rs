@@ -25,4 +25,4 @@ mod worker;
 
 pub use config::{AppendFsync, Config};
 pub use error::Error;
-pub use server::{Server, StopHandle};
+pub use server::{Server, StopHandle, serve};

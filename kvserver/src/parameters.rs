@@ -146,6 +146,7 @@ impl Parameters {
             ("bind", config.bind.to_string()),
             ("databases", config.databases.to_string()),
             ("dir", config.dir.clone()),
+            ("maxclients", config.clients_max.to_string()),
             ("io-threads", config.threads.to_string()),
             ("port", port.to_string()),
             ("protected-mode", protected.to_owned()),

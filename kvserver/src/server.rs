@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use kvcore::Store;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 
@@ -19,6 +21,8 @@ use crate::worker::{Mail, Mailbox, Worker, reactor};
 
 const LISTENER: Token = Token(0);
 const WAKER: Token = Token(1);
+/// How long a full table of descriptors is given to empty.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// A server that listens; [`Server::run`] serves.
 #[derive(Debug)]
@@ -28,6 +32,18 @@ pub struct Server {
     listener: TcpListener,
     workers: Vec<JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,
+}
+
+/// Serves `store` on `listener` until the process is told to end by SHUTDOWN; for an application
+/// that wants redis-cli to see its data. [`Server::with_listener`] also gives a handle to stop it.
+///
+/// The store stays open.
+///
+/// # Errors
+///
+/// As [`Server::with_listener`] and [`Server::run`].
+pub fn serve(listener: StdListener, store: Store, config: Config) -> Result<(), Error> {
+    Server::with_listener(listener, store, config)?.run()
 }
 
 /// Ends a server from another thread; may be cloned.
@@ -42,25 +58,35 @@ impl StopHandle {
 }
 
 impl Server {
-    /// Listens as `config` says.
+    /// Listens as `config` says, to serve `store`.
+    ///
+    /// The databases are the keyspaces `db0:keys`, `db1:keys` and so on of the store, which only
+    /// the server may write; an application's other keyspaces are its own.
     ///
     /// # Errors
     ///
-    /// [`Error::Listen`] if the address is taken or not ours, [`Error::Unprotected`] and
-    /// [`Error::Parameter`] if `config` cannot be meant.
-    pub fn bind(config: Config) -> Result<Self, Error> {
-        let addr = config.addr();
-        config.check(addr)?;
-        let listener = StdListener::bind(addr).map_err(|source| Error::Listen { addr, source })?;
-        let engine = Arc::new(Engine::in_memory(config.databases));
-        Server::start(config, listener, engine)
+    /// As [`Config::listen`], and [`Error::Store`] if the keyspaces cannot be opened.
+    pub fn bind(config: Config, store: Store) -> Result<Self, Error> {
+        let listener = config.listen()?;
+        Server::with_listener(listener, store, config)
     }
 
-    pub(crate) fn start(
-        config: Config,
+    /// Serves `store` on a listener that exists; `bind` and `port` of `config` count for nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::bind`].
+    pub fn with_listener(
         listener: StdListener,
-        engine: Arc<Engine>,
+        store: Store,
+        config: Config,
     ) -> Result<Self, Error> {
+        let engine = Engine::new(store, config.databases);
+        let engine = engine.map_err(|error| Error::Store(error.to_string()))?;
+        Server::start(config, listener, Arc::new(engine))
+    }
+
+    fn start(config: Config, listener: StdListener, engine: Arc<Engine>) -> Result<Self, Error> {
         let addr = listener.local_addr().map_err(Error::io("cannot read the listening address"))?;
         config.check(addr)?;
         listener
@@ -136,7 +162,7 @@ impl Server {
         let result = self.accept_until_stopped();
         self.shut_down();
         if let Some(cause) = self.shared.stop.take_cause() {
-            return Err(Error::Store(cause.to_string()));
+            return Err(Error::Store(cause));
         }
         result?;
         self.shared.engine.sync().map_err(|error| Error::Store(error.to_string()))
@@ -144,30 +170,28 @@ impl Server {
 
     fn accept_until_stopped(&mut self) -> Result<(), Error> {
         let mut events = Events::with_capacity(8);
+        let mut retry = None;
         while !self.shared.stop.is_asked() {
-            match self.poll.poll(&mut events, None) {
+            match self.poll.poll(&mut events, retry) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                     return Err(Error::Io { what: "cannot wait for connections", source: error });
                 }
-                _ => self.accept_waiting(),
+                _ => retry = self.accept_waiting(),
             }
         }
         Ok(())
     }
 
-    fn accept_waiting(&self) {
+    /// Accepts all that wait; when to try again if the system has no room for more.
+    fn accept_waiting(&self) -> Option<Duration> {
         loop {
             match self.listener.accept() {
                 Ok((stream, peer)) => self.admit(stream, peer),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // A connection that ended before it was accepted, or no descriptors left: the next
-                // accept, or the next event, tries again.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if is_passing(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
-                    thread::sleep(std::time::Duration::from_millis(10));
-                    return;
+                    return Some(ACCEPT_RETRY);
                 }
             }
         }
@@ -202,6 +226,12 @@ impl Server {
         self.shared.ask_background(Job::Stop);
         join(&mut self.helpers);
     }
+}
+
+/// True for the end of one connection before it was accepted: the next one may be fine.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
 fn least_loaded(shared: &Shared, mailboxes: &[Mailbox]) -> usize {

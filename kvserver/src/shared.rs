@@ -18,7 +18,7 @@ use crate::data::{Engine, StoreError};
 use crate::parameters::Parameters;
 use crate::stats::Stats;
 use crate::watch::Watches;
-use crate::worker::Mailbox;
+use crate::worker::{Mail, Mailbox};
 
 /// The state of the server, shared by its threads.
 ///
@@ -61,7 +61,7 @@ pub(crate) struct BackgroundState {
 #[derive(Debug, Default)]
 pub(crate) struct Stop {
     asked: AtomicBool,
-    cause: Mutex<Option<StoreError>>,
+    cause: Mutex<Option<String>>,
     waker: OnceLock<mio::Waker>,
 }
 
@@ -83,7 +83,7 @@ impl Stop {
         let _ = self.waker.set(waker);
     }
     /// Why the server ends, if it was not asked to by a person.
-    pub(crate) fn take_cause(&self) -> Option<StoreError> {
+    pub(crate) fn take_cause(&self) -> Option<String> {
         self.cause.lock().take()
     }
 }
@@ -119,9 +119,9 @@ impl Shared {
         self.parameters.bulk_len_max()
     }
     /// Ends the server because the store failed; the first cause is kept.
-    pub(crate) fn fail(&self, cause: StoreError) {
+    pub(crate) fn fail(&self, cause: &StoreError) {
         tracing::error!(%cause, "the store failed; the server ends");
-        self.stop.cause.lock().get_or_insert(cause);
+        self.stop.cause.lock().get_or_insert_with(|| cause.to_string());
         self.stop.ask();
     }
     /// Asks the background thread for something.
@@ -131,10 +131,15 @@ impl Shared {
             tracing::error!("the background thread has ended");
         }
     }
-    /// Makes the worker look at its mail and its killed clients.
-    pub(crate) fn wake_worker(&self, worker: usize) {
-        if let Some(mailbox) = self.mailboxes.get().and_then(|all| all.get(worker)) {
-            mailbox.wake();
+    /// Makes every worker look which of its replies may leave now.
+    pub(crate) fn wake_workers(&self) {
+        self.mailboxes.get().into_iter().flatten().for_each(Mailbox::wake);
+    }
+    /// Closes a client, at the next turn of its worker.
+    pub(crate) fn kill(&self, card: &Card) {
+        card.kill();
+        if let Some(mailbox) = self.mailboxes.get().and_then(|all| all.get(card.worker)) {
+            mailbox.send(Mail::Kill);
         }
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct Stats {
     pub(crate) input_bytes: AtomicU64,
     pub(crate) output_bytes: AtomicU64,
     pub(crate) error_replies: AtomicU64,
+    /// Look-ups of values that found one, and that found none.
+    pub(crate) hits: AtomicU64,
+    pub(crate) misses: AtomicU64,
     /// Changes committed.
     pub(crate) changes: AtomicU64,
     /// What `changes` was at the last SAVE.
@@ -51,6 +54,8 @@ impl Default for Stats {
             input_bytes: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
             error_replies: AtomicU64::new(0),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             changes_saved: AtomicU64::new(0),
             commands: (0..table().count()).map(|_| CommandStats::default()).collect(),
@@ -88,6 +93,8 @@ impl Stats {
             &self.input_bytes,
             &self.output_bytes,
             &self.error_replies,
+            &self.hits,
+            &self.misses,
         ];
         of_server.into_iter().for_each(|counter| counter.store(0, Relaxed));
         for CommandStats { calls, usec, rejected, failed } in &self.commands {

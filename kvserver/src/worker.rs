@@ -37,6 +37,8 @@ const ARGS_MAX: u64 = 0x7FFF_FFFF;
 #[derive(Debug)]
 pub(crate) enum Mail {
     Connection(TcpStream, Arc<Card>),
+    /// One of the clients has been killed.
+    Kill,
     Stop,
 }
 
@@ -153,11 +155,23 @@ impl Worker {
     }
 
     fn read_mail(&mut self) {
+        let mut kill = false;
         while let Ok(mail) = self.mail.try_recv() {
             match mail {
                 Mail::Connection(stream, card) => self.open(stream, card),
+                Mail::Kill => kill = true,
                 Mail::Stop => self.stopping = true,
             }
+        }
+        self.release_held();
+        if kill {
+            self.close_killed();
+        }
+    }
+
+    fn release_held(&mut self) {
+        if self.held.is_empty() {
+            return;
         }
         let durable = self.shared.engine.durable();
         for slot in std::mem::take(&mut self.held) {
@@ -165,6 +179,9 @@ impl Worker {
             connection.release(durable);
             if connection.is_held() { self.held.push(slot) } else { self.queue(slot) }
         }
+    }
+
+    fn close_killed(&mut self) {
         for slot in 0..self.connections.len() {
             if self.connections[slot].as_ref().is_some_and(|c| c.client.card.is_killed()) {
                 self.close(slot);
@@ -266,19 +283,18 @@ impl Worker {
         let (result, observed) = {
             let _gate = shared.gate.write();
             let (mut executor, connections) = self.executor(&shared);
-            let result = shared.engine.round(|round| {
+            let result = shared.engine.round(shared.parameters.appendfsync(), |round| {
                 for &slot in slots {
                     if let Some(connection) = &mut connections[slot] {
                         connection.run(&mut executor, Some(round));
                     }
                 }
-                Ok(())
             });
             (result, shared.engine.tip())
         };
         match result {
             Ok(()) => self.hold(slots, observed),
-            Err(error) => self.fail(slots, &lens, error),
+            Err(error) => self.fail(slots, &lens, &error),
         }
     }
 
@@ -313,10 +329,10 @@ impl Worker {
         }
     }
 
-    fn fail(&mut self, slots: &[usize], lens: &[usize], error: StoreError) {
+    fn fail(&mut self, slots: &[usize], lens: &[usize], error: &StoreError) {
         for (slot, len) in slots.iter().zip(lens) {
             if let Some(connection) = &mut self.connections[*slot] {
-                connection.fail_round(*len, &error);
+                connection.fail_round(*len, error);
             }
         }
         self.shared.fail(error);

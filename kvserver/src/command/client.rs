@@ -297,8 +297,7 @@ fn kill_one(ctx: &mut Context<'_>, card: &Arc<Card>) {
     if card.id == ctx.client.id {
         ctx.client.close = true;
     } else {
-        card.kill();
-        ctx.server.wake_worker(card.worker);
+        ctx.server.kill(card);
     }
 }
 

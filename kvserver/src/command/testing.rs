@@ -3,9 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use kvcore::clock::SimClock;
+use kvcore::disk::SimDisk;
+use kvcore::{Background, Durability, Options, ReadMode};
+
 use super::table::table;
 use crate::client::{Card, ClientState};
-use crate::config::Config;
+use crate::config::{AppendFsync, Config};
 use crate::data::{Data, Engine};
 use crate::executor::Executor;
 use crate::shared::Shared;
@@ -15,6 +19,7 @@ use crate::stats::Tally;
 pub(super) struct Fixture {
     pub(super) client: ClientState,
     pub(super) now_ms: u64,
+    clock: Arc<SimClock>,
     data: Data,
     shared: Shared,
     rng: fastrand::Rng,
@@ -22,13 +27,24 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) fn new() -> Self {
+        let now_ms = 1_700_000_000_000;
+        let clock = Arc::new(SimClock::new(now_ms));
+        let options = Options::new()
+            .disk(Arc::new(SimDisk::new(0x5eed)))
+            .clock(Arc::<SimClock>::clone(&clock))
+            .background(Background::Manual)
+            .read_mode(ReadMode::Pread)
+            .durability(Durability::Buffered);
+        let store = options.open("/store").expect("a simulated disk fails only when asked to");
         let config = Config::default();
-        let engine = Arc::new(Engine::in_memory(config.databases));
+        let engine = Engine::new(store, config.databases).expect("the keyspaces are new");
+        let engine = Arc::new(engine);
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let (jobs, _) = crossbeam_channel::unbounded();
         Fixture {
             client: ClientState::new(Arc::new(Card::new(1, addr, addr, 0, 0))),
-            now_ms: 1_700_000_000_000,
+            now_ms,
+            clock,
             data: Data::new(Arc::clone(&engine)),
             shared: Shared::new(config, addr, engine, jobs),
             rng: fastrand::Rng::with_seed(0x5eed),
@@ -45,6 +61,7 @@ impl Fixture {
     /// Runs a request and returns the reply's bytes.
     pub(super) fn call(&mut self, args: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
+        self.clock.set_wall_ms(self.now_ms);
         self.data.set_now_ms(self.now_ms);
         let entry = table().resolve(args[0], args.get(1).copied());
         let mut executor = Executor {
@@ -54,11 +71,10 @@ impl Fixture {
             tally: &mut Tally::new(),
             now_ms: self.now_ms,
         };
-        let run = self.shared.engine.round(|round| {
+        let run = self.shared.engine.round(AppendFsync::No, |round| {
             executor.execute(entry, args, &mut self.client, &mut out, Some(round));
-            Ok(())
         });
-        run.expect("memory does not fail");
+        run.expect("a simulated disk fails only when asked to");
         out
     }
 

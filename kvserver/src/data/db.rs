@@ -33,19 +33,22 @@ impl<'a> Db<'a> {
     /// The value of `key`.
     pub(crate) fn get(&mut self, key: &[u8]) -> Result<Option<Stored>> {
         let value = match self.seen(key) {
-            Seen::Untouched => self.data.engine.get(self.index, key, self.data.now_ms)?,
+            Seen::Untouched => self.data.engine.get(self.index, key)?,
             Seen::Touched(at) if self.is_past(at) => None,
-            Seen::Touched(_) => self.data.engine.get(self.index, key, self.data.now_ms)?,
+            Seen::Touched(_) => self.data.engine.get(self.index, key)?,
             Seen::Put(value, at) if !self.is_past(at) => Some(value),
             Seen::Put(..) | Seen::Absent => None,
         };
+        let lookups = &mut self.data.lookups;
+        let counter = if value.is_some() { &mut lookups.hits } else { &mut lookups.misses };
+        *counter += 1;
         value.map(Stored::new).transpose()
     }
 
     /// True if `key` exists; cheaper than [`Db::get`].
     pub(crate) fn contains(&mut self, key: &[u8]) -> Result<bool> {
         match self.seen(key) {
-            Seen::Untouched => self.data.engine.contains(self.index, key, self.data.now_ms),
+            Seen::Untouched => self.data.engine.contains(self.index, key),
             Seen::Touched(at) | Seen::Put(_, at) => Ok(!self.is_past(at)),
             Seen::Absent => Ok(false),
         }
@@ -61,7 +64,7 @@ impl<'a> Db<'a> {
     #[expect(clippy::option_option, reason = "absent and without expiry are different answers")]
     pub(crate) fn expires_at_ms(&mut self, key: &[u8]) -> Result<Option<Option<u64>>> {
         match self.seen(key) {
-            Seen::Untouched => self.data.engine.expires_at_ms(self.index, key, self.data.now_ms),
+            Seen::Untouched => self.data.engine.expires_at_ms(self.index, key),
             Seen::Touched(at) | Seen::Put(_, at) => Ok((!self.is_past(at)).then_some(at)),
             Seen::Absent => Ok(None),
         }
@@ -136,7 +139,7 @@ impl<'a> Db<'a> {
     pub(crate) fn scan(&mut self, cursor: u64, limit: usize) -> Result<(Vec<Vec<u8>>, u64)> {
         let (mut keys, mut next) = (Vec::new(), 0);
         if !self.is_cleared() {
-            (keys, next) = self.data.engine.scan(self.index, cursor, limit, self.data.now_ms)?;
+            (keys, next) = self.data.engine.scan(self.index, cursor, limit)?;
         }
         if self.data.pending.is_empty() {
             return Ok((keys, next));
@@ -174,7 +177,7 @@ impl<'a> Db<'a> {
     /// A key chosen evenly by `seed`.
     pub(crate) fn random(&mut self, seed: u64) -> Result<Option<Vec<u8>>> {
         if !self.is_cleared()
-            && let Some(key) = self.data.engine.random(self.index, seed, self.data.now_ms)?
+            && let Some(key) = self.data.engine.random(self.index, seed)?
             && self.contains(&key)?
         {
             return Ok(Some(key));
@@ -203,7 +206,7 @@ impl<'a> Db<'a> {
         at.is_some_and(|at| at <= self.data.now_ms)
     }
     fn in_store(&self, key: &[u8]) -> Result<bool> {
-        self.data.engine.contains(self.index, key, self.data.now_ms)
+        self.data.engine.contains(self.index, key)
     }
     fn is_cleared(&self) -> bool {
         let index = self.index;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 
-use kvserver::{Config, Error, Server};
+use kvserver::{Config, Error};
 
 use crate::support::Running;
 
@@ -33,7 +33,7 @@ fn a_taken_address_is_an_error_that_names_it() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut config = Config::default();
     config.port = taken.local_addr().unwrap().port();
-    let error = Server::bind(config.clone()).unwrap_err();
+    let error = config.listen().unwrap_err();
     assert!(matches!(error, Error::Listen { addr, .. } if addr == config.addr()), "{error}");
     assert!(error.to_string().contains(&config.port.to_string()));
 }
@@ -42,7 +42,7 @@ fn a_taken_address_is_an_error_that_names_it() {
 fn an_address_others_can_reach_is_refused() {
     let mut config = Config::default();
     (config.bind, config.port) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-    assert!(matches!(Server::bind(config), Err(Error::Unprotected { .. })));
+    assert!(matches!(config.listen(), Err(Error::Unprotected { .. })));
 }
 
 #[test]

@@ -5,13 +5,16 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use kvcore::{Durability, Options};
 use kvserver::{Config, Error, Server, StopHandle};
+use tempfile::TempDir;
 
 /// A server on a free port, stopped when it is dropped.
 pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
     stop: StopHandle,
     thread: Option<JoinHandle<Result<(), Error>>>,
+    _dir: TempDir,
 }
 
 impl Running {
@@ -23,9 +26,12 @@ impl Running {
         config.port = 0;
         config.threads = 2;
         change(&mut config);
-        let server = Server::bind(config).unwrap();
+        let dir = TempDir::new().unwrap();
+        let store = Options::new().durability(Durability::Buffered).open(dir.path()).unwrap();
+        let server = Server::bind(config, store).unwrap();
         let (addr, stop) = (server.local_addr(), server.stop_handle());
-        Running { addr, stop, thread: Some(std::thread::spawn(|| server.run())) }
+        let thread = Some(std::thread::spawn(|| server.run()));
+        Running { addr, stop, thread, _dir: dir }
     }
     pub(crate) fn connect(&self) -> Wire {
         let stream = TcpStream::connect(self.addr).unwrap();

@@ -92,7 +92,6 @@ fn server(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
         server_time_usec: ctx.now_ms * 1000,
         uptime_in_seconds: uptime,
         uptime_in_days: uptime / 86_400,
-        hz: shared.parameters.value("hz"),
         configured_hz: shared.parameters.value("hz"),
         executable: "",
         config_file: "",
@@ -107,8 +106,6 @@ fn clients(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
         connected_clients: shared.clients.len(),
         cluster_connections: 0,
         maxclients: shared.parameters.clients_max(),
-        client_recent_max_input_buffer: 0,
-        client_recent_max_output_buffer: 0,
         blocked_clients: 0,
         tracking_clients: 0,
         pubsub_clients: 0,
@@ -131,8 +128,6 @@ fn memory(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
         used_memory_rss_human: human(memory.resident),
         used_memory_peak: memory.peak,
         used_memory_peak_human: human(memory.peak),
-        used_memory_overhead: 0,
-        used_memory_startup: 0,
         used_memory_dataset: memory.anonymous,
         total_system_memory: machine,
         total_system_memory_human: human(machine),
@@ -142,9 +137,7 @@ fn memory(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
         maxmemory: parameters.value("maxmemory"),
         maxmemory_human: human(parameters.value("maxmemory").parse().unwrap_or(0)),
         maxmemory_policy: parameters.value("maxmemory-policy"),
-        mem_fragmentation_ratio: "1.00",
         mem_allocator: "libc",
-        mem_clients_normal: 0,
         active_defrag_running: 0,
         lazyfree_pending_objects: 0,
         lazyfreed_objects: 0,
@@ -174,9 +167,7 @@ fn persistence(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
         rdb_bgsave_in_progress: u8::from(shared.background.saving.load(Relaxed)),
         rdb_last_save_time: read(&shared.background.last_save_s),
         rdb_last_bgsave_status: "ok",
-        rdb_last_bgsave_time_sec: 0,
         rdb_current_bgsave_time_sec: -1,
-        rdb_saves: 0,
         aof_enabled: 1,
         aof_rewrite_in_progress: u8::from(shared.background.merging.load(Relaxed)),
         aof_rewrite_scheduled: 0,
@@ -193,18 +184,17 @@ fn stats(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
     fields!(text,
         total_connections_received: read(&stats.connections),
         total_commands_processed: stats.calls(),
-        instantaneous_ops_per_sec: 0,
         total_net_input_bytes: read(&stats.input_bytes),
         total_net_output_bytes: read(&stats.output_bytes),
         rejected_connections: read(&stats.connections_rejected),
         sync_full: 0,
         sync_partial_ok: 0,
         sync_partial_err: 0,
-        expired_keys: 0,
+        expired_keys: ctx.server.engine.stats().expired,
         evicted_keys: 0,
         evicted_clients: 0,
-        keyspace_hits: 0,
-        keyspace_misses: 0,
+        keyspace_hits: read(&stats.hits),
+        keyspace_misses: read(&stats.misses),
         pubsub_channels: 0,
         pubsub_patterns: 0,
         latest_fork_usec: 0,
@@ -212,8 +202,6 @@ fn stats(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
         tracking_total_keys: 0,
         unexpected_error_replies: 0,
         total_error_replies: read(&stats.error_replies),
-        total_reads_processed: 0,
-        total_writes_processed: 0,
     );
     Ok(())
 }
@@ -280,10 +268,12 @@ fn errorstats(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
 }
 
 fn keyspace(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
+    let figures = ctx.server.engine.expiring();
     for index in 0..ctx.data.count() {
         let keys = ctx.db_at(index).len()?;
         if keys > 0 {
-            line(text, format_args!("db{index}:keys={keys},expires=0,avg_ttl=0"));
+            let expires = figures.get(index).copied().unwrap_or(0);
+            line(text, format_args!("db{index}:keys={keys},expires={expires},avg_ttl=0"));
         }
     }
     Ok(())
