@@ -1,0 +1,176 @@
+//! The flags, named as Redis names them, and what the server says at its start.
+
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use kvcore::{Durability, Options, Store};
+use kvserver::{AppendFsync, Config, Server};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// A durable key/value server that speaks the Redis protocol.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub(crate) struct Cli {
+    /// The directory of the store; it is made if it does not exist
+    #[arg(long, value_name = "PATH", default_value = "./kvdata")]
+    dir: PathBuf,
+    /// The address to listen on
+    #[arg(long, value_name = "ADDR", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    bind: IpAddr,
+    /// The port to listen on; 0 takes any free one, and prints it
+    #[arg(long, value_name = "N", default_value_t = 6379)]
+    port: u16,
+    /// When a write is synced to the disk
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Fsync::Everysec)]
+    appendfsync: Fsync,
+    /// Connections served at once; lowered if the system allows fewer open files
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    maxclients: usize,
+    /// The number of databases
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    databases: usize,
+    /// Worker threads [default: one per core]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// How much is logged
+    #[arg(long, value_name = "L", value_enum, default_value_t = LogLevel::Notice)]
+    loglevel: LogLevel,
+    /// The size at which a new data file is begun, in bytes; small ones are for tests
+    #[arg(long, value_name = "N", hide = true)]
+    data_file_bytes: Option<u64>,
+    /// Refuse to listen on an address other machines can reach, as there is no password
+    #[arg(long, value_name = "yes|no", value_enum, default_value_t = YesNo::Yes)]
+    protected_mode: YesNo,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Fsync {
+    /// Before its reply leaves: it survives power loss
+    Always,
+    /// Every second: power loss may take the last second
+    Everysec,
+    /// When the store thinks fit
+    No,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogLevel {
+    Debug,
+    Verbose,
+    Notice,
+    Warning,
+    Nothing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum YesNo {
+    Yes,
+    No,
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
+        self.start_log();
+        let mut config = Config::default();
+        config.bind = self.bind;
+        config.port = self.port;
+        config.clients_max = clients_max(self.maxclients);
+        config.databases = self.databases;
+        config.threads = self.threads.unwrap_or(config.threads);
+        config.protected_mode = self.protected_mode == YesNo::Yes;
+        config.dir = self.dir.display().to_string();
+        config.appendfsync = match self.appendfsync {
+            Fsync::Always => AppendFsync::Always,
+            Fsync::Everysec => AppendFsync::EverySec,
+            Fsync::No => AppendFsync::No,
+        };
+        // First: a second server on the port is told so before it opens anything.
+        let listener = config.listen()?;
+        let store = self.open_store()?;
+        let server = Server::with_listener(listener, store.clone(), config.clone())?;
+        self.stop_on_signals(&server)?;
+        self.greet(&config, &server, &store);
+        server.run()?;
+        store.close()?;
+        println!("Everything is synced; bye.");
+        Ok(())
+    }
+
+    fn open_store(&self) -> kvcore::Result<Store> {
+        // Each round says how durable it must be; this is for what the store does by itself.
+        let mut options = Options::new().durability(Durability::Buffered);
+        if let Some(bytes) = self.data_file_bytes {
+            options = options.data_file_bytes_max(bytes);
+        }
+        options.open(&self.dir)
+    }
+
+    fn start_log(&self) {
+        use tracing_subscriber::filter::LevelFilter;
+        let level = match self.loglevel {
+            LogLevel::Debug => LevelFilter::TRACE,
+            LogLevel::Verbose => LevelFilter::DEBUG,
+            LogLevel::Notice => LevelFilter::INFO,
+            LogLevel::Warning => LevelFilter::WARN,
+            LogLevel::Nothing => LevelFilter::OFF,
+        };
+        tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
+    }
+
+    fn stop_on_signals(&self, server: &Server) -> std::io::Result<()> {
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let stop = server.stop_handle();
+        std::thread::Builder::new().name("kv-signals".to_owned()).spawn(move || {
+            for signal in signals.forever() {
+                tracing::info!(signal, "a signal asks the server to end");
+                stop.stop();
+            }
+        })?;
+        Ok(())
+    }
+
+    fn greet(&self, config: &Config, server: &Server, store: &Store) {
+        let addr = server.local_addr();
+        let dir = std::fs::canonicalize(&self.dir).unwrap_or_else(|_| self.dir.clone());
+        println!("kvserver {} PID: {}", env!("CARGO_PKG_VERSION"), std::process::id());
+        let recovery = store.recovery();
+        println!("Data: {} ({} keys, opened in {:?})", dir.display(), recovery.keys, recovery.took);
+        if let Some((file, at)) = &recovery.cut_at {
+            let dropped = recovery.dropped_bytes;
+            println!("The last run did not end cleanly: {dropped} bytes of an unfinished write");
+            println!("were dropped from {} at byte {at}.", file.display());
+        }
+        let (name, meaning) = (config.appendfsync.name(), config.appendfsync.meaning());
+        println!("Durability: appendfsync {name}: {meaning}");
+        println!("Connect: redis-cli -h {} -p {}", addr.ip(), addr.port());
+        println!("Ready to accept connections on {addr}");
+    }
+}
+
+/// Descriptors the server needs for itself: data files, reactors, the log.
+const FILES_RESERVED: u64 = 512;
+
+/// As many clients as asked for, if the system lets this process open that many files.
+fn clients_max(wanted: usize) -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let needed = u64::try_from(wanted).unwrap_or(u64::MAX).saturating_add(FILES_RESERVED);
+    let limit = getrlimit(Resource::Nofile);
+    let allowed = limit.maximum.unwrap_or(u64::MAX).min(needed);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return wanted;
+    }
+    let raised = Rlimit { current: Some(allowed), maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+        return fitting(limit.current.unwrap_or(allowed), wanted);
+    }
+    fitting(allowed, wanted)
+}
+
+fn fitting(files: u64, wanted: usize) -> usize {
+    let room = files.saturating_sub(FILES_RESERVED).max(files / 2).max(1);
+    wanted.min(usize::try_from(room).unwrap_or(usize::MAX))
+}

@@ -1,0 +1,205 @@
+//! The state of a connection that commands see and change, and what other connections may see of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::command::table::Entry;
+use crate::resp::Protocol;
+use crate::watch::Watched;
+
+/// One client's state, owned by the worker that serves it.
+#[derive(Debug)]
+pub(crate) struct ClientState {
+    /// Never used twice.
+    pub(crate) id: u64,
+    /// The selected database.
+    pub(crate) db: usize,
+    pub(crate) protocol: Protocol,
+    pub(crate) replies: Replies,
+    /// Close the connection when the reply has left.
+    pub(crate) close: bool,
+    /// The replies so far leave only when what they tell is durable (SAVE).
+    pub(crate) wait_durable: bool,
+    pub(crate) no_evict: bool,
+    pub(crate) no_touch: bool,
+    /// The commands since MULTI.
+    pub(crate) transaction: Option<Box<Transaction>>,
+    /// The keys of WATCH.
+    pub(crate) watched: Watched,
+    pub(crate) traffic: Traffic,
+    /// What CLIENT LIST shows.
+    pub(crate) card: Arc<Card>,
+}
+
+impl ClientState {
+    pub(crate) fn new(card: Arc<Card>) -> Self {
+        ClientState {
+            id: card.id,
+            db: 0,
+            protocol: Protocol::Resp2,
+            replies: Replies::On,
+            close: false,
+            wait_durable: false,
+            no_evict: false,
+            no_touch: false,
+            transaction: None,
+            watched: Watched::default(),
+            traffic: Traffic::default(),
+            card,
+        }
+    }
+
+    /// Writes what CLIENT LIST shows.
+    pub(crate) fn publish(&self, command: Option<&'static Entry>, now_ms: u64, buffers: Buffers) {
+        let mut seen = self.card.seen.lock();
+        seen.db = self.db;
+        seen.protocol = self.protocol;
+        seen.no_evict = self.no_evict;
+        seen.no_touch = self.no_touch;
+        seen.watching = self.watched.len();
+        seen.queued = self.transaction.as_ref().map(|transaction| transaction.requests.len());
+        seen.active_ms = now_ms;
+        seen.buffers = buffers;
+        seen.traffic = self.traffic;
+        if command.is_some() {
+            seen.command = command;
+        }
+    }
+}
+
+/// Whether replies are sent (CLIENT REPLY).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replies {
+    On,
+    Off,
+    /// Not for the next command.
+    SkipNext,
+    /// Not for the command that runs.
+    SkipThis,
+}
+
+/// What has been queued since MULTI.
+#[derive(Debug, Default)]
+pub(crate) struct Transaction {
+    pub(crate) requests: Vec<Queued>,
+    /// A command was refused while queueing: EXEC answers EXECABORT.
+    pub(crate) refused: bool,
+}
+
+/// A queued request.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) entry: &'static Entry,
+    pub(crate) args: Vec<Vec<u8>>,
+}
+
+/// Sizes of a connection's buffers, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Buffers {
+    pub(crate) input: usize,
+    pub(crate) output: usize,
+}
+
+/// What has passed over a connection since it was opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) input_bytes: u64,
+    pub(crate) output_bytes: u64,
+    pub(crate) commands: u64,
+}
+
+/// What other connections may know and do about a client.
+#[derive(Debug)]
+pub(crate) struct Card {
+    pub(crate) id: u64,
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) connected_ms: u64,
+    /// The index of the worker that serves it.
+    pub(crate) worker: usize,
+    pub(crate) seen: Mutex<Seen>,
+    killed: AtomicBool,
+}
+
+/// The part of a card that changes.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) name: Vec<u8>,
+    pub(crate) lib_name: Vec<u8>,
+    pub(crate) lib_ver: Vec<u8>,
+    pub(crate) db: usize,
+    pub(crate) protocol: Protocol,
+    pub(crate) no_evict: bool,
+    pub(crate) no_touch: bool,
+    pub(crate) watching: usize,
+    pub(crate) queued: Option<usize>,
+    pub(crate) active_ms: u64,
+    pub(crate) command: Option<&'static Entry>,
+    pub(crate) buffers: Buffers,
+    pub(crate) traffic: Traffic,
+}
+
+impl Card {
+    pub(crate) fn new(
+        id: u64,
+        peer: SocketAddr,
+        local: SocketAddr,
+        worker: usize,
+        now_ms: u64,
+    ) -> Self {
+        let seen = Mutex::new(Seen { active_ms: now_ms, ..Seen::default() });
+        Card { id, peer, local, connected_ms: now_ms, worker, seen, killed: AtomicBool::new(false) }
+    }
+    /// Asks the client's worker to close it at its next turn.
+    pub(crate) fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+    }
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
+    }
+
+    /// The line of CLIENT LIST.
+    pub(crate) fn line(&self, now_ms: u64) -> String {
+        let seen = self.seen.lock();
+        let mut flags = String::new();
+        for (letter, set) in
+            [('x', seen.queued.is_some()), ('e', seen.no_evict), ('T', seen.no_touch)]
+        {
+            if set {
+                flags.push(letter);
+            }
+        }
+        if flags.is_empty() {
+            flags.push('N');
+        }
+        let memory = seen.buffers.input + seen.buffers.output;
+        format!(
+            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub=0 psub=0 \
+             ssub=0 multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs={} rbp=0 \
+             obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={} user=default redir=-1 resp={} \
+             lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
+            self.id,
+            self.peer,
+            self.local,
+            String::from_utf8_lossy(&seen.name),
+            now_ms.saturating_sub(self.connected_ms) / 1000,
+            now_ms.saturating_sub(seen.active_ms) / 1000,
+            seen.db,
+            seen.queued.map_or(-1, |len| i64::try_from(len).unwrap_or(i64::MAX)),
+            seen.watching,
+            seen.buffers.input,
+            seen.buffers.output,
+            seen.buffers.output,
+            seen.command.map_or("NULL", |entry| entry.full_name.as_str()),
+            seen.protocol.number(),
+            String::from_utf8_lossy(&seen.lib_name),
+            String::from_utf8_lossy(&seen.lib_ver),
+            seen.traffic.input_bytes,
+            seen.traffic.output_bytes,
+            seen.traffic.commands,
+        )
+    }
+}

@@ -1,0 +1,78 @@
+//! CONFIG and its subcommands; the parameters themselves are in `parameters`.
+
+use super::{Command, CommandError, Flags, Group, Outcome};
+use crate::context::Context;
+
+const FLAGS: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE);
+
+/// This family's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[Command::new("config", -2, container)
+    .since("2.0.0")
+    .complexity("Depends on subcommand.")
+    .summary("A container for server configuration commands.")
+    .subcommands(&[
+        Command::new("get", -3, get)
+            .flags(FLAGS)
+            .group(Group::Server)
+            .since("2.0.0")
+            .complexity("O(N) when N is the number of configuration parameters provided")
+            .summary("Returns the effective values of configuration parameters."),
+        Command::new("help", 2, help)
+            .flags(Flags::LOADING.and(Flags::STALE))
+            .since("5.0.0")
+            .summary("Returns helpful text about the different subcommands."),
+        Command::new("resetstat", 2, resetstat)
+            .flags(FLAGS)
+            .since("2.0.0")
+            .summary("Resets the server's statistics."),
+        Command::new("rewrite", 2, rewrite)
+            .flags(FLAGS)
+            .since("2.8.0")
+            .summary("Persists the effective configuration to file."),
+        Command::new("set", -4, set)
+            .flags(FLAGS)
+            .since("2.0.0")
+            .complexity("O(N) when N is the number of configuration parameters provided")
+            .summary("Sets configuration parameters in-flight."),
+    ])];
+
+/// CONFIG alone is refused by its arity; what it names is another command.
+fn container(_: &mut Context<'_>) -> Outcome {
+    Err(CommandError::Syntax)
+}
+
+fn help(ctx: &mut Context<'_>) -> Outcome {
+    super::introspection::help(ctx, "config");
+    Ok(())
+}
+
+fn get(ctx: &mut Context<'_>) -> Outcome {
+    let found = ctx.server.parameters.matching(&ctx.args[2..]);
+    ctx.reply.map(found.len());
+    for (name, value) in found {
+        ctx.reply.bulk(name.as_bytes());
+        ctx.reply.bulk(value.as_bytes());
+    }
+    Ok(())
+}
+
+fn set(ctx: &mut Context<'_>) -> Outcome {
+    let args = &ctx.args[2..];
+    if args.len() % 2 != 0 {
+        return Err(CommandError::Arity("config|set".into()));
+    }
+    let pairs: Vec<(&[u8], &[u8])> = args.chunks(2).map(|pair| (pair[0], pair[1])).collect();
+    ctx.server.parameters.set(&pairs).map_err(CommandError::err)?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn resetstat(ctx: &mut Context<'_>) -> Outcome {
+    ctx.server.stats.reset();
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn rewrite(_: &mut Context<'_>) -> Outcome {
+    Err(CommandError::text("ERR The server is running without a config file"))
+}

@@ -1,0 +1,182 @@
+//! Commands about the connection itself: who speaks, which database, which protocol version.
+
+use super::{Command, CommandError, Flags, Group, Outcome};
+use crate::client::Replies;
+use crate::context::Context;
+use crate::number::parse_i64;
+use crate::resp::Protocol;
+
+/// What HELLO and INFO call this server; clients compare the version with Redis'.
+pub(crate) const REDIS_VERSION: &str = "7.2.4";
+
+const FAST: Flags = Flags::FAST.and(Flags::LOADING).and(Flags::STALE);
+const HANDSHAKE: Flags = FAST.and(Flags::NOSCRIPT).and(Flags::NO_AUTH).and(Flags::ALLOW_BUSY);
+
+/// This family's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new("auth", -2, auth)
+        .flags(HANDSHAKE.and(Flags::SKIP_MONITOR))
+        .group(Group::Connection)
+        .complexity("O(N) where N is the number of passwords defined for the user")
+        .summary("Authenticates the connection."),
+    Command::new("echo", 2, echo)
+        .flags(FAST)
+        .group(Group::Connection)
+        .summary("Returns the given string."),
+    Command::new("hello", -1, hello)
+        .flags(HANDSHAKE.and(Flags::SKIP_MONITOR))
+        .group(Group::Connection)
+        .since("6.0.0")
+        .summary("Handshakes with the Redis server."),
+    Command::new("ping", -1, ping)
+        .flags(Flags::FAST)
+        .group(Group::Connection)
+        .summary("Returns the server's liveliness response."),
+    Command::new("quit", -1, quit)
+        .flags(HANDSHAKE.and(Flags::NOT_QUEUED))
+        .group(Group::Connection)
+        .summary("Closes the connection."),
+    Command::new("reset", 1, reset)
+        .flags(HANDSHAKE.and(Flags::NOT_QUEUED))
+        .group(Group::Connection)
+        .since("6.2.0")
+        .summary("Resets the connection."),
+    Command::new("select", 2, select)
+        .flags(FAST)
+        .group(Group::Connection)
+        .summary("Changes the selected database."),
+];
+
+fn ping(ctx: &mut Context<'_>) -> Outcome {
+    match ctx.args {
+        [_] => ctx.reply.simple("PONG"),
+        [_, text] => ctx.reply.bulk(text),
+        _ => return Err(CommandError::Arity("ping".into())),
+    }
+    Ok(())
+}
+
+fn echo(ctx: &mut Context<'_>) -> Outcome {
+    ctx.reply.bulk(ctx.args[1]);
+    Ok(())
+}
+
+fn quit(ctx: &mut Context<'_>) -> Outcome {
+    ctx.reply.ok();
+    ctx.client.close = true;
+    Ok(())
+}
+
+fn reset(ctx: &mut Context<'_>) -> Outcome {
+    let client = &mut *ctx.client;
+    ctx.server.watches.forget(&mut client.watched);
+    client.transaction = None;
+    client.db = 0;
+    client.protocol = Protocol::Resp2;
+    client.replies = Replies::On;
+    client.no_evict = false;
+    client.no_touch = false;
+    client.card.seen.lock().name.clear();
+    ctx.reply.set_protocol(Protocol::Resp2);
+    ctx.reply.simple("RESET");
+    Ok(())
+}
+
+fn select(ctx: &mut Context<'_>) -> Outcome {
+    let index = parse_i64(ctx.args[1]).ok_or(CommandError::NotInteger)?;
+    let index = usize::try_from(index).map_err(|_| CommandError::DbIndex)?;
+    if index >= ctx.data.count() {
+        return Err(CommandError::DbIndex);
+    }
+    ctx.client.db = index;
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// There are no passwords, so the only user is `default`, who has none.
+fn auth(ctx: &mut Context<'_>) -> Outcome {
+    match ctx.args {
+        [_, _] => Err(CommandError::text(
+            "ERR AUTH <password> called without any password configured for the default user. \
+             Are you sure your configuration is correct?",
+        )),
+        [_, user, _] => {
+            log_in(user)?;
+            ctx.reply.ok();
+            Ok(())
+        }
+        _ => Err(CommandError::Syntax),
+    }
+}
+
+/// The default user has no password, so any will do; nobody else exists.
+fn log_in(user: &[u8]) -> Outcome {
+    if user == b"default" {
+        return Ok(());
+    }
+    Err(CommandError::text("WRONGPASS invalid username-password pair or user is disabled."))
+}
+
+fn hello(ctx: &mut Context<'_>) -> Outcome {
+    let mut protocol = ctx.client.protocol;
+    let mut name = None;
+    if let [_, version, options @ ..] = ctx.args {
+        protocol = match parse_i64(version) {
+            Some(2) => Protocol::Resp2,
+            Some(3) => Protocol::Resp3,
+            Some(_) => return Err(CommandError::text("NOPROTO unsupported protocol version")),
+            None => {
+                return Err(CommandError::text(
+                    "ERR Protocol version is not an integer or out of range",
+                ));
+            }
+        };
+        name = hello_options(options)?;
+    }
+    if let Some(name) = name {
+        super::client::set_name(ctx.client, name)?;
+    }
+    ctx.client.protocol = protocol;
+    ctx.reply.set_protocol(protocol);
+    let reply = &mut ctx.reply;
+    reply.map(7);
+    for (field, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
+        reply.bulk(field.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"proto");
+    reply.integer(protocol.number());
+    reply.bulk(b"id");
+    reply.count(ctx.client.id);
+    for (field, value) in [("mode", "standalone"), ("role", "master")] {
+        reply.bulk(field.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"modules");
+    reply.array(0);
+    Ok(())
+}
+
+/// `AUTH user password` and `SETNAME name`, in any order; the name.
+fn hello_options<'a>(mut options: &[&'a [u8]]) -> Result<Option<&'a [u8]>, CommandError> {
+    let mut name = None;
+    loop {
+        options = match options {
+            [] => return Ok(name),
+            [word, user, _, rest @ ..] if word.eq_ignore_ascii_case(b"auth") => {
+                log_in(user)?;
+                rest
+            }
+            [word, given, rest @ ..] if word.eq_ignore_ascii_case(b"setname") => {
+                name = Some(*given);
+                rest
+            }
+            [word, ..] => {
+                return Err(CommandError::err(format_args!(
+                    "Syntax error in HELLO option '{}'",
+                    String::from_utf8_lossy(word)
+                )));
+            }
+        };
+    }
+}

@@ -1,0 +1,194 @@
+//! Commands about the server: what it knows of itself, how it saves, how it ends.
+
+mod info;
+
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+
+use super::{Command, CommandError, Flags, Group, Outcome};
+use crate::background::{Job, note_saved};
+use crate::context::Context;
+
+const QUIET: Flags = Flags::LOADING.and(Flags::STALE);
+const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING);
+
+/// This family's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new("acl", -2, container)
+        .since("6.0.0")
+        .complexity("Depends on subcommand.")
+        .summary("A container for Access List Control commands.")
+        .subcommands(&[Command::new("whoami", 2, acl_whoami)
+            .flags(QUIET.and(Flags::NOSCRIPT))
+            .since("6.0.0")
+            .summary("Returns the authenticated username of the current connection.")]),
+    Command::new("bgrewriteaof", 1, bgrewriteaof)
+        .flags(ADMIN)
+        .summary("Rewrites the log without what is dead, in the background."),
+    Command::new("bgsave", -1, bgsave)
+        .flags(ADMIN)
+        .summary("Makes everything committed so far durable, in the background."),
+    Command::new("debug", -2, debug)
+        .flags(ADMIN.and(QUIET))
+        .complexity("Depends on subcommand.")
+        .summary("A container for debugging commands; off."),
+    Command::new("function", -2, container)
+        .since("7.0.0")
+        .complexity("Depends on subcommand.")
+        .summary("A container for function commands.")
+        .subcommands(&[
+            Command::new("flush", -2, function_flush)
+                .flags(Flags::WRITE.and(Flags::NOSCRIPT))
+                .since("7.0.0")
+                .summary("Deletes all libraries and functions."),
+            Command::new("list", -2, empty_array)
+                .flags(Flags::NOSCRIPT)
+                .since("7.0.0")
+                .summary("Returns information about all libraries."),
+        ]),
+    Command::new("info", -1, info::info)
+        .flags(QUIET)
+        .summary("Returns information and statistics about the server."),
+    Command::new("lastsave", 1, lastsave)
+        .flags(QUIET.and(Flags::FAST))
+        .summary("Returns the Unix timestamp of the last successful save."),
+    Command::new("lolwut", -1, lolwut)
+        .flags(Flags::READONLY.and(Flags::FAST))
+        .since("5.0.0")
+        .summary("Displays computer art and the version."),
+    Command::new("module", -2, container)
+        .since("4.0.0")
+        .complexity("Depends on subcommand.")
+        .summary("A container for module commands.")
+        .subcommands(&[Command::new("list", 2, empty_array)
+            .flags(Flags::ADMIN.and(Flags::NOSCRIPT))
+            .since("4.0.0")
+            .summary("Returns all loaded modules.")]),
+    Command::new("save", 1, save)
+        .flags(ADMIN.and(Flags::NO_MULTI))
+        .summary("Returns when everything committed so far is durable."),
+    Command::new("shutdown", -1, shutdown)
+        .flags(ADMIN.and(QUIET).and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY))
+        .summary("Makes everything durable and ends the server."),
+    Command::new("time", 1, time)
+        .flags(QUIET.and(Flags::FAST))
+        .since("2.6.0")
+        .group(Group::Server)
+        .summary("Returns the server time."),
+];
+
+/// A container alone is refused by its arity; what it names is another command.
+fn container(_: &mut Context<'_>) -> Outcome {
+    Err(CommandError::Syntax)
+}
+
+fn empty_array(ctx: &mut Context<'_>) -> Outcome {
+    ctx.reply.array(0);
+    Ok(())
+}
+
+fn acl_whoami(ctx: &mut Context<'_>) -> Outcome {
+    ctx.reply.bulk(b"default");
+    Ok(())
+}
+
+fn bgrewriteaof(ctx: &mut Context<'_>) -> Outcome {
+    if ctx.server.background.merging.swap(true, AcqRel) {
+        return Err(CommandError::text(
+            "ERR Background append only file rewriting already in progress",
+        ));
+    }
+    ctx.server.ask_background(Job::Merge);
+    ctx.reply.simple("Background append only file rewriting started");
+    Ok(())
+}
+
+fn bgsave(ctx: &mut Context<'_>) -> Outcome {
+    match ctx.args {
+        [_] => {}
+        [_, word] if word.eq_ignore_ascii_case(b"schedule") => {}
+        _ => return Err(CommandError::Syntax),
+    }
+    if ctx.server.background.saving.swap(true, AcqRel) {
+        return Err(CommandError::text("ERR Background save already in progress"));
+    }
+    ctx.server.ask_background(Job::Save);
+    ctx.reply.simple("Background saving started");
+    Ok(())
+}
+
+/// The reply is kept back until what it tells is true.
+fn save(ctx: &mut Context<'_>) -> Outcome {
+    ctx.client.wait_durable = true;
+    note_saved(ctx.server, ctx.server.stats.changes.load(Relaxed));
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn debug(_: &mut Context<'_>) -> Outcome {
+    Err(CommandError::text(
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
+         you can run it from a local connection, otherwise you need to set this option in the \
+         configuration file, and then restart the server.",
+    ))
+}
+
+/// There are no functions, so they are gone already.
+fn function_flush(ctx: &mut Context<'_>) -> Outcome {
+    match ctx.args {
+        [_, _] => {}
+        [_, _, mode] if is_flush_mode(mode) => {}
+        _ => {
+            return Err(CommandError::text("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
+        }
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn is_flush_mode(mode: &[u8]) -> bool {
+    mode.eq_ignore_ascii_case(b"sync") || mode.eq_ignore_ascii_case(b"async")
+}
+
+fn lastsave(ctx: &mut Context<'_>) -> Outcome {
+    ctx.reply.count(ctx.server.background.last_save_s.load(Relaxed));
+    Ok(())
+}
+
+fn lolwut(ctx: &mut Context<'_>) -> Outcome {
+    let art = [
+        "      _____________________",
+        "     /  key --> value      \\",
+        "    /_____________________  \\",
+        "    |  log  |  log  | log |__|",
+        "    |_______|_______|_____|",
+    ];
+    let version = super::connection::REDIS_VERSION;
+    ctx.reply.verbatim(&format!("{}\n\nRedis ver. {version}\n", art.join("\n")));
+    Ok(())
+}
+
+fn shutdown(ctx: &mut Context<'_>) -> Outcome {
+    let known = ["nosave", "save", "now", "force"];
+    let is_known = |arg: &&[u8]| known.iter().any(|w| arg.eq_ignore_ascii_case(w.as_bytes()));
+    let [_, options @ ..] = ctx.args else { return Err(CommandError::Syntax) };
+    if let [only] = options
+        && only.eq_ignore_ascii_case(b"abort")
+    {
+        return Err(CommandError::text("ERR No shutdown in progress."));
+    }
+    if !options.iter().all(|arg| is_known(arg)) {
+        return Err(CommandError::Syntax);
+    }
+    // No reply: that the connection ends is the answer.
+    ctx.client.close = true;
+    ctx.server.stop.ask();
+    Ok(())
+}
+
+fn time(ctx: &mut Context<'_>) -> Outcome {
+    let (seconds, micros) = (ctx.now_ms / 1000, ctx.now_ms % 1000 * 1000);
+    ctx.reply.array(2);
+    ctx.reply.bulk(seconds.to_string().as_bytes());
+    ctx.reply.bulk(micros.to_string().as_bytes());
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! All commands, found by name without regard to case.
+
+use std::sync::LazyLock;
+
+use super::{
+    Command, CommandError, client, config, connection, generic, introspection, server, string,
+    transaction,
+};
+
+static FAMILIES: [&[Command]; 8] = [
+    client::COMMANDS,
+    config::COMMANDS,
+    connection::COMMANDS,
+    generic::COMMANDS,
+    introspection::COMMANDS,
+    server::COMMANDS,
+    string::COMMANDS,
+    transaction::COMMANDS,
+];
+
+/// Longest part of an unknown command that an error repeats.
+const ECHO_BYTES_MAX: usize = 128;
+
+/// A command or subcommand, with what belongs to its place in the table.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) command: &'static Command,
+    /// `get`, or `config|get`.
+    pub(crate) full_name: String,
+    /// Its index in the statistics.
+    pub(crate) index: usize,
+    pub(crate) subcommands: Vec<Entry>,
+}
+
+/// The entries by name, and a hash table of their indices.
+#[derive(Debug)]
+pub(crate) struct Table {
+    entries: Vec<Entry>,
+    /// Index + 1 of an entry; 0 is empty. Half of the places at least stay empty.
+    places: Vec<u16>,
+    /// Entries, subcommands included.
+    count: usize,
+}
+
+static TABLE: LazyLock<Table> = LazyLock::new(Table::build);
+
+/// The one table.
+pub(crate) fn table() -> &'static Table {
+    &TABLE
+}
+
+impl Table {
+    fn build() -> Self {
+        let mut commands: Vec<&'static Command> = FAMILIES.iter().copied().flatten().collect();
+        commands.sort_by_key(|command| command.name);
+        let mut count = 0;
+        let entries: Vec<Entry> =
+            commands.into_iter().map(|command| Entry::build(command, "", &mut count)).collect();
+        let mut places = vec![0u16; (entries.len() * 4).next_power_of_two()];
+        for (entry, index) in entries.iter().zip(1u16..) {
+            let mut at = hash(entry.command.name.as_bytes()) & (places.len() - 1);
+            while places[at] != 0 {
+                at = (at + 1) & (places.len() - 1);
+            }
+            places[at] = index;
+        }
+        Table { entries, places, count }
+    }
+
+    /// Every command, in the order of the names.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+    /// The number of entries, subcommands included.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The command called `name`, a container for one with subcommands.
+    #[inline]
+    pub(crate) fn find(&self, name: &[u8]) -> Option<&Entry> {
+        let mut at = hash(name) & (self.places.len() - 1);
+        loop {
+            let index = usize::from(self.places[at]).checked_sub(1)?;
+            let entry = &self.entries[index];
+            if entry.command.name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(entry);
+            }
+            at = (at + 1) & (self.places.len() - 1);
+        }
+    }
+
+    /// The command, or subcommand, that a request asks for; its arity is not checked.
+    #[inline]
+    pub(crate) fn resolve(&self, name: &[u8], second: Option<&[u8]>) -> Option<&Entry> {
+        let entry = self.find(name)?;
+        match second {
+            Some(second) if !entry.subcommands.is_empty() => entry.subcommand(second),
+            _ => Some(entry),
+        }
+    }
+
+    /// Why [`Table::resolve`] found nothing.
+    pub(crate) fn unknown(&self, args: &[&[u8]]) -> CommandError {
+        let name = clip(args[0]);
+        if self.find(args[0]).is_some() {
+            let sub = clip(args.get(1).copied().unwrap_or_default());
+            let upper = name.to_ascii_uppercase();
+            return CommandError::err(format_args!(
+                "unknown subcommand '{sub}'. Try {upper} HELP."
+            ));
+        }
+        let mut rest = String::new();
+        for arg in args.iter().skip(1) {
+            if rest.len() >= ECHO_BYTES_MAX {
+                break;
+            }
+            let arg = String::from_utf8_lossy(arg);
+            let room = ECHO_BYTES_MAX - rest.len();
+            rest.push('\'');
+            rest.extend(arg.chars().take(room));
+            rest.push_str("' ");
+        }
+        CommandError::err(format_args!(
+            "unknown command '{name}', with args beginning with: {rest}"
+        ))
+    }
+}
+
+impl Entry {
+    fn build(command: &'static Command, parent: &str, count: &mut usize) -> Self {
+        let full_name = match parent {
+            "" => command.name.to_owned(),
+            parent => format!("{parent}|{}", command.name),
+        };
+        let index = *count;
+        *count += 1;
+        let children = command.subcommands.iter();
+        let subcommands = children.map(|child| Entry::build(child, &full_name, count)).collect();
+        Entry { command, full_name, index, subcommands }
+    }
+    /// The subcommand called `name`.
+    pub(crate) fn subcommand(&self, name: &[u8]) -> Option<&Entry> {
+        let matches = |sub: &&Entry| sub.command.name.as_bytes().eq_ignore_ascii_case(name);
+        self.subcommands.iter().find(matches)
+    }
+}
+
+fn clip(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(ECHO_BYTES_MAX)]).into_owned()
+}
+
+/// Mixes the length with the first and the last eight bytes, letter case folded.
+#[inline]
+fn hash(name: &[u8]) -> usize {
+    const FOLD: u64 = 0x2020_2020_2020_2020;
+    let word = |bytes: &[u8]| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        u64::from_le_bytes(word) | FOLD
+    };
+    let head = word(&name[..name.len().min(8)]);
+    let tail = word(&name[name.len().saturating_sub(8)..]);
+    let mixed = (head ^ tail.rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    usize::try_from(mixed >> 40).expect("24 bits fit") ^ name.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_in_any_case() {
+        for entry in table().entries() {
+            let upper = entry.command.name.to_ascii_uppercase();
+            let found = table().find(upper.as_bytes()).map(|found| found.index);
+            assert_eq!(found, Some(entry.index), "{upper}");
+            for sub in &entry.subcommands {
+                let found = table().resolve(upper.as_bytes(), Some(sub.command.name.as_bytes()));
+                assert_eq!(found.map(|found| found.index), Some(sub.index));
+            }
+        }
+        for name in ["", "no such command", "ge"] {
+            assert!(table().find(name.as_bytes()).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_lower_case_and_occur_once() {
+        let names: Vec<&str> = table().entries().iter().map(|entry| entry.command.name).collect();
+        assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
+        assert!(names.iter().all(|name| name.to_ascii_lowercase() == **name), "{names:?}");
+    }
+}

@@ -1,0 +1,88 @@
+//! Runs requests against databases in memory, for tests: no sockets, no workers, a clock by hand.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use kvcore::clock::SimClock;
+use kvcore::disk::SimDisk;
+use kvcore::{Background, Durability, Options, ReadMode};
+
+use super::table::table;
+use crate::client::{Card, ClientState};
+use crate::config::{AppendFsync, Config};
+use crate::data::{Data, Engine};
+use crate::executor::Executor;
+use crate::shared::Shared;
+use crate::stats::Tally;
+
+/// One client of a server in memory.
+pub(super) struct Fixture {
+    pub(super) client: ClientState,
+    pub(super) now_ms: u64,
+    clock: Arc<SimClock>,
+    data: Data,
+    shared: Shared,
+    rng: fastrand::Rng,
+}
+
+impl Fixture {
+    pub(super) fn new() -> Self {
+        let now_ms = 1_700_000_000_000;
+        let clock = Arc::new(SimClock::new(now_ms));
+        let options = Options::new()
+            .disk(Arc::new(SimDisk::new(0x5eed)))
+            .clock(Arc::<SimClock>::clone(&clock))
+            .background(Background::Manual)
+            .read_mode(ReadMode::Pread)
+            .durability(Durability::Buffered);
+        let store = options.open("/store").expect("a simulated disk fails only when asked to");
+        let config = Config::default();
+        let engine = Engine::new(store, config.databases).expect("the keyspaces are new");
+        let engine = Arc::new(engine);
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let (jobs, _) = crossbeam_channel::unbounded();
+        Fixture {
+            client: ClientState::new(Arc::new(Card::new(1, addr, addr, 0, 0))),
+            now_ms,
+            clock,
+            data: Data::new(Arc::clone(&engine)),
+            shared: Shared::new(config, addr, engine, jobs),
+            rng: fastrand::Rng::with_seed(0x5eed),
+        }
+    }
+
+    /// Runs a request of words separated by single spaces; `""` is an empty word.
+    pub(super) fn run(&mut self, request: &str) -> String {
+        let words = request.split(' ').map(|word| if word == "\"\"" { "" } else { word });
+        let words: Vec<&[u8]> = words.map(str::as_bytes).collect();
+        String::from_utf8(self.call(&words)).expect("replies to such requests are text")
+    }
+
+    /// Runs a request and returns the reply's bytes.
+    pub(super) fn call(&mut self, args: &[&[u8]]) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.clock.set_wall_ms(self.now_ms);
+        self.data.set_now_ms(self.now_ms);
+        let entry = table().resolve(args[0], args.get(1).copied());
+        let mut executor = Executor {
+            shared: &self.shared,
+            data: &mut self.data,
+            rng: &mut self.rng,
+            tally: &mut Tally::new(),
+            now_ms: self.now_ms,
+        };
+        let run = self.shared.engine.round(AppendFsync::No, |round| {
+            executor.execute(entry, args, &mut self.client, &mut out, Some(round));
+        });
+        run.expect("a simulated disk fails only when asked to");
+        out
+    }
+
+    /// Checks the replies to requests, each written `request => reply` with `\r\n` left out.
+    pub(super) fn check(&mut self, dialogue: &[(&str, &str)]) {
+        for (request, expected) in dialogue {
+            let reply = self.run(request);
+            assert_eq!(reply.replace("\r\n", " ").trim_end(), *expected, "{request}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! One client: its socket, what it has sent, what it is owed.
+//!
+//! Reads and writes bytes; what runs in between is the executor's business.
+
+use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering::Relaxed;
+
+use mio::net::TcpStream;
+
+use crate::client::{Buffers, ClientState};
+use crate::command::table::Entry;
+use crate::data::{Position, Round};
+use crate::executor::Executor;
+use crate::inbox::{Inbox, Received};
+use crate::resp::{Limits, Reply};
+use crate::stats::Stats;
+
+/// While more than this waits to be sent, nothing of the client is read or run.
+const OUTPUT_BYTES_PAUSE: usize = 1 << 20;
+/// More than this is never kept for a client: the connection is closed.
+const OUTPUT_BYTES_MAX: usize = 1 << 30;
+/// An output buffer that has grown beyond this is given back when it is empty.
+const OUTPUT_BYTES_KEPT_MAX: usize = 16 * 1024;
+
+/// Reads of unread input before a connection is closed.
+const READS_AT_END_MAX: usize = 64;
+
+/// A connection, owned by its worker.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
+    pub(crate) client: ClientState,
+    inbox: Option<Box<Inbox>>,
+    out: Vec<u8>,
+    sent: usize,
+    /// The socket may have bytes for us.
+    readable: bool,
+    /// The peer has ended its side: read until the end at once, no edge will come.
+    peer_closed: bool,
+    writable: bool,
+    /// Its replies wait until this is durable; meanwhile nothing of it is read or run.
+    held_until: Option<Position>,
+    /// Requests and errors after which the connection ends, once its output has left.
+    closing: bool,
+    dead: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, client: ClientState) -> Self {
+        Connection {
+            stream,
+            client,
+            inbox: None,
+            out: Vec::new(),
+            sent: 0,
+            readable: true,
+            peer_closed: false,
+            writable: true,
+            held_until: None,
+            closing: false,
+            dead: false,
+        }
+    }
+
+    pub(crate) fn note_event(&mut self, event: &mio::event::Event) {
+        self.readable |= event.is_readable() || event.is_read_closed();
+        self.peer_closed |= event.is_read_closed();
+        self.writable |= event.is_writable();
+        self.dead |= event.is_error();
+    }
+
+    /// Reads what is there and finds the requests in it. `lend` gives an empty inbox.
+    pub(crate) fn receive(
+        &mut self,
+        limits: &Limits,
+        input_bytes_max: usize,
+        lend: impl FnOnce() -> Box<Inbox>,
+        stats: &Stats,
+    ) {
+        if self.waiting() > 0 || self.is_paused() || !self.readable || self.closing || self.dead {
+            return;
+        }
+        let inbox = self.inbox.get_or_insert_with(lend);
+        let received = match inbox.receive(&mut self.stream) {
+            Ok(Received::Drained(count)) => {
+                self.readable = self.peer_closed;
+                count
+            }
+            Ok(Received::More(count)) => count,
+            Ok(Received::Closed) => {
+                self.closing = true;
+                return;
+            }
+            Err(_) => {
+                self.dead = true;
+                return;
+            }
+        };
+        let received = u64::try_from(received).unwrap_or(0);
+        self.client.traffic.input_bytes += received;
+        stats.input_bytes.fetch_add(received, Relaxed);
+        inbox.parse(limits);
+        if inbox.waiting() == 0 && inbox.len() > input_bytes_max {
+            let (id, len_bytes) = (self.client.id, inbox.len());
+            tracing::warn!(id, len_bytes, "closing a client that exceeds its query buffer");
+            self.dead = true;
+        }
+    }
+
+    /// Requests that could run now.
+    pub(crate) fn waiting(&self) -> usize {
+        self.inbox.as_ref().map_or(0, |inbox| inbox.waiting())
+    }
+    pub(crate) fn is_runnable(&self) -> bool {
+        !self.dead && !self.closing && !self.is_paused() && self.has_work()
+    }
+    fn has_work(&self) -> bool {
+        let work = |inbox: &Inbox| inbox.waiting() > 0 || inbox.error().is_some();
+        self.inbox.as_ref().is_some_and(|inbox| work(inbox))
+    }
+    /// True if one of the waiting requests may write.
+    pub(crate) fn may_write(&self) -> bool {
+        self.inbox.as_ref().is_some_and(|inbox| inbox.may_write())
+    }
+    fn is_paused(&self) -> bool {
+        self.held_until.is_some() || self.out.len() - self.sent > OUTPUT_BYTES_PAUSE
+    }
+    /// True if there is something to do without waiting for an event.
+    pub(crate) fn wants_turn(&self) -> bool {
+        let can_go_on = self.readable && !self.closing;
+        !self.dead && !self.is_paused() && (can_go_on || self.is_runnable())
+    }
+    pub(crate) fn is_finished(&self) -> bool {
+        self.dead || (self.closing && self.unsent() == 0)
+    }
+    fn unsent(&self) -> usize {
+        self.out.len() - self.sent
+    }
+
+    /// Runs the waiting requests, as far as the output allows.
+    pub(crate) fn run(
+        &mut self,
+        executor: &mut Executor<'_>,
+        mut round: Option<&mut Round<'_, '_>>,
+    ) {
+        let Some(inbox) = &mut self.inbox else { return };
+        let (client, out, sent) = (&mut self.client, &mut self.out, self.sent);
+        let mut last: Option<&'static Entry> = None;
+        inbox.take(|entry, args| {
+            client.traffic.commands += 1;
+            executor.execute(entry, args, client, out, round.as_deref_mut());
+            last = entry.or(last);
+            let stop = client.close || out.len() - sent > OUTPUT_BYTES_PAUSE;
+            if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        executor.end_run();
+        if let (0, Some(error)) = (inbox.waiting(), inbox.error()) {
+            let text = format!("ERR {error}");
+            executor.shared.stats.error(&text);
+            Reply::new(out, client.protocol).error(&text);
+            client.close = true;
+        }
+        if client.close {
+            inbox.discard();
+            self.closing = true;
+        }
+        let buffers = Buffers { input: inbox.len(), output: out.len() - sent };
+        client.publish(last, executor.now_ms, buffers);
+        self.dead |= self.unsent() > OUTPUT_BYTES_MAX;
+    }
+
+    /// Where the output ends now: what is after this belongs to the round that begins.
+    pub(crate) fn output_len(&self) -> usize {
+        self.out.len()
+    }
+    /// The round's replies were not true: the store failed. One error takes their place.
+    pub(crate) fn fail_round(&mut self, len: usize, error: &dyn std::fmt::Display) {
+        self.out.truncate(len);
+        Reply::new(&mut self.out, self.client.protocol).error(&format_args!("ERR {error}"));
+        self.closing = true;
+    }
+
+    /// Keeps the replies until `position` is durable.
+    pub(crate) fn hold_until(&mut self, position: Position) {
+        if self.unsent() > 0 {
+            self.held_until = Some(position);
+        }
+    }
+    pub(crate) fn is_held(&self) -> bool {
+        self.held_until.is_some()
+    }
+    /// Lets the replies go if `durable` has reached what they tell.
+    pub(crate) fn release(&mut self, durable: Position) {
+        if self.held_until.is_some_and(|position| position <= durable) {
+            self.held_until = None;
+        }
+    }
+
+    /// Sends what may be sent.
+    pub(crate) fn flush(&mut self, stats: &Stats) {
+        if self.held_until.is_some() || !self.writable {
+            return;
+        }
+        let before = self.sent;
+        while self.sent < self.out.len() && !self.dead {
+            match self.stream.write(&self.out[self.sent..]) {
+                Ok(0) => self.dead = true,
+                Ok(count) => self.sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.writable = false;
+                    break;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => self.dead = true,
+            }
+        }
+        let count = u64::try_from(self.sent - before).unwrap_or(0);
+        self.client.traffic.output_bytes += count;
+        stats.output_bytes.fetch_add(count, Relaxed);
+        self.tidy_output();
+    }
+
+    fn tidy_output(&mut self) {
+        if self.unsent() == 0 {
+            self.out.clear();
+            self.sent = 0;
+            if self.out.capacity() > OUTPUT_BYTES_KEPT_MAX {
+                self.out = Vec::new();
+            }
+        } else if self.sent > OUTPUT_BYTES_PAUSE {
+            self.out.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
+    /// The inbox, if nothing is in it.
+    pub(crate) fn give_back_inbox(&mut self) -> Option<Box<Inbox>> {
+        self.inbox.take_if(|inbox| inbox.is_empty())
+    }
+
+    /// Says goodbye, so that the last reply is not lost to bytes that were never read.
+    pub(crate) fn end(&mut self) {
+        if self.closing && self.stream.shutdown(std::net::Shutdown::Write).is_ok() {
+            let mut rest = [0; 4096];
+            for _ in 0..READS_AT_END_MAX {
+                if !matches!(self.stream.read(&mut rest), Ok(count) if count > 0) {
+                    break;
+                }
+            }
+        }
+    }
+}

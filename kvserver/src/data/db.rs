@@ -1,0 +1,221 @@
+//! One database as a handler sees it.
+
+use std::collections::HashSet;
+
+use super::pending::What;
+use super::{Data, Expiry, StoreError, Stored, Type, Value};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// One database, lent to a handler. Reads see the pending changes of the running command.
+#[derive(Debug)]
+pub(crate) struct Db<'a> {
+    data: &'a mut Data,
+    index: usize,
+}
+
+/// What the pending changes leave to ask the store.
+enum Seen {
+    /// Nothing pending: the store decides.
+    Untouched,
+    /// The store's value, with this expiry.
+    Touched(Option<u64>),
+    Put(Value, Option<u64>),
+    Absent,
+}
+
+impl<'a> Db<'a> {
+    pub(super) fn new(data: &'a mut Data, index: usize) -> Self {
+        assert!(index < data.engine.count(), "database indices are checked by SELECT");
+        Db { data, index }
+    }
+
+    /// The value of `key`.
+    pub(crate) fn get(&mut self, key: &[u8]) -> Result<Option<Stored>> {
+        let value = match self.seen(key) {
+            Seen::Untouched => self.data.engine.get(self.index, key)?,
+            Seen::Touched(at) if self.is_past(at) => None,
+            Seen::Touched(_) => self.data.engine.get(self.index, key)?,
+            Seen::Put(value, at) if !self.is_past(at) => Some(value),
+            Seen::Put(..) | Seen::Absent => None,
+        };
+        let lookups = &mut self.data.lookups;
+        let counter = if value.is_some() { &mut lookups.hits } else { &mut lookups.misses };
+        *counter += 1;
+        value.map(Stored::new).transpose()
+    }
+
+    /// True if `key` exists; cheaper than [`Db::get`].
+    pub(crate) fn contains(&mut self, key: &[u8]) -> Result<bool> {
+        match self.seen(key) {
+            Seen::Untouched => self.data.engine.contains(self.index, key),
+            Seen::Touched(at) | Seen::Put(_, at) => Ok(!self.is_past(at)),
+            Seen::Absent => Ok(false),
+        }
+    }
+
+    /// The type of `key`.
+    pub(crate) fn kind(&mut self, key: &[u8]) -> Result<Option<Type>> {
+        Ok(self.get(key)?.map(|stored| stored.kind()))
+    }
+
+    /// When `key` expires, in milliseconds since the Unix epoch. `None`: no such key;
+    /// `Some(None)`: it exists and does not expire.
+    #[expect(clippy::option_option, reason = "absent and without expiry are different answers")]
+    pub(crate) fn expires_at_ms(&mut self, key: &[u8]) -> Result<Option<Option<u64>>> {
+        match self.seen(key) {
+            Seen::Untouched => self.data.engine.expires_at_ms(self.index, key),
+            Seen::Touched(at) | Seen::Put(_, at) => Ok((!self.is_past(at)).then_some(at)),
+            Seen::Absent => Ok(None),
+        }
+    }
+
+    /// Writes a value. Costs no look-up unless the expiry is kept.
+    pub(crate) fn put(
+        &mut self,
+        key: &[u8],
+        kind: Type,
+        payload: &[u8],
+        expiry: Expiry,
+    ) -> Result<()> {
+        let at = match expiry {
+            Expiry::None => None,
+            Expiry::At(at) => Some(at),
+            Expiry::Keep => self.expires_at_ms(key)?.flatten(),
+        };
+        self.data.pending.put(self.index, key, kind.tag(), payload, at);
+        Ok(())
+    }
+
+    /// Removes `key`; false if there was none.
+    pub(crate) fn delete(&mut self, key: &[u8]) -> Result<bool> {
+        let existed = self.contains(key)?;
+        if existed {
+            self.data.pending.delete(self.index, key);
+        }
+        Ok(existed)
+    }
+
+    /// Gives `key` an expiry in the future, leaving its value; false if there is no such key.
+    /// (For a time that has passed, delete the key.)
+    pub(crate) fn set_expires_at_ms(&mut self, key: &[u8], at_ms: u64) -> Result<bool> {
+        let exists = self.contains(key)?;
+        if exists {
+            self.data.pending.expire(self.index, key, Some(at_ms));
+        }
+        Ok(exists)
+    }
+
+    /// Takes the expiry from `key`; false if there is no such key or it had none.
+    pub(crate) fn persist(&mut self, key: &[u8]) -> Result<bool> {
+        let had_one = self.expires_at_ms(key)?.flatten().is_some();
+        if had_one {
+            self.data.pending.expire(self.index, key, None);
+        }
+        Ok(had_one)
+    }
+
+    /// Removes every key.
+    pub(crate) fn clear(&mut self) {
+        self.data.pending.clear_db(self.index);
+    }
+
+    /// The number of keys. Keys past their time count until they are removed.
+    pub(crate) fn len(&mut self) -> Result<u64> {
+        let mut len = if self.is_cleared() { 0 } else { self.data.engine.len(self.index) };
+        for key in self.pending_keys() {
+            let before = !self.is_cleared() && self.in_store(&key)?;
+            match (before, self.contains(&key)?) {
+                (false, true) => len += 1,
+                (true, false) => len = len.saturating_sub(1),
+                _ => {}
+            }
+        }
+        Ok(len)
+    }
+
+    /// One step of a walk over all keys, in no order: about `limit` keys, and the cursor for the
+    /// next step, 0 at the end. A key that is there throughout is returned at least once.
+    pub(crate) fn scan(&mut self, cursor: u64, limit: usize) -> Result<(Vec<Vec<u8>>, u64)> {
+        let (mut keys, mut next) = (Vec::new(), 0);
+        if !self.is_cleared() {
+            (keys, next) = self.data.engine.scan(self.index, cursor, limit)?;
+        }
+        if self.data.pending.is_empty() {
+            return Ok((keys, next));
+        }
+        // Only inside MULTI, after writes: what they added comes with the first step.
+        let mut kept = Vec::with_capacity(keys.len());
+        for key in keys {
+            if self.contains(&key)? {
+                kept.push(key);
+            }
+        }
+        if cursor == 0 {
+            for key in self.pending_keys() {
+                if self.contains(&key)? && (self.is_cleared() || !self.in_store(&key)?) {
+                    kept.push(key);
+                }
+            }
+        }
+        Ok((kept, next))
+    }
+
+    /// Calls `f` with every key, in no order.
+    pub(crate) fn for_each_key(&mut self, mut f: impl FnMut(&[u8])) -> Result<()> {
+        let mut cursor = 0;
+        loop {
+            let (keys, next) = self.scan(cursor, 1024)?;
+            keys.iter().for_each(|key| f(key));
+            if next == 0 {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+
+    /// A key chosen evenly by `seed`.
+    pub(crate) fn random(&mut self, seed: u64) -> Result<Option<Vec<u8>>> {
+        if !self.is_cleared()
+            && let Some(key) = self.data.engine.random(self.index, seed)?
+            && self.contains(&key)?
+        {
+            return Ok(Some(key));
+        }
+        // Empty, or the changes of this MULTI hide what was drawn.
+        if self.data.pending.is_empty() {
+            return Ok(None);
+        }
+        let mut keys = Vec::new();
+        self.for_each_key(|key| keys.push(key.to_vec()))?;
+        let mut rng = fastrand::Rng::with_seed(seed);
+        Ok((!keys.is_empty()).then(|| keys.swap_remove(rng.usize(..keys.len()))))
+    }
+
+    fn seen(&mut self, key: &[u8]) -> Seen {
+        match self.data.pending.latest(self.index, key) {
+            None => Seen::Untouched,
+            Some(What::Put { value, expires_at_ms }) => {
+                Seen::Put(Value::from(value.to_vec()), expires_at_ms)
+            }
+            Some(What::Expire(at)) => Seen::Touched(at),
+            Some(What::Delete | What::Clear) => Seen::Absent,
+        }
+    }
+    fn is_past(&self, at: Option<u64>) -> bool {
+        at.is_some_and(|at| at <= self.data.now_ms)
+    }
+    fn in_store(&self, key: &[u8]) -> Result<bool> {
+        self.data.engine.contains(self.index, key)
+    }
+    fn is_cleared(&self) -> bool {
+        let index = self.index;
+        self.data.pending.iter().any(|change| change.db == index && change.key.is_none())
+    }
+    /// Every key of this database among the pending changes, once.
+    fn pending_keys(&self) -> Vec<Vec<u8>> {
+        let changes = self.data.pending.iter().filter(|change| change.db == self.index);
+        let keys: HashSet<&[u8]> = changes.filter_map(|change| change.key).collect();
+        keys.into_iter().map(<[u8]>::to_vec).collect()
+    }
+}

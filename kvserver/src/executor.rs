@@ -1,0 +1,192 @@
+//! Runs one request: checks it, queues it inside MULTI, calls the handler, commits its changes.
+//!
+//! Does not know sockets, parsing or locks; the worker holds the gate while this runs.
+//!
+//! # Laws
+//!
+//! E1. A handler that fails leaves one error line and no change (T2).
+//! E2. All changes of a request, an EXEC included, become one batch, committed right after it.
+//! E3. Without a round nothing is committed: the request must not be able to write (T3).
+
+use crate::client::{ClientState, Queued, Replies};
+use crate::command::table::{Entry, table};
+use crate::command::{CommandError, Flags};
+use crate::context::Context;
+use crate::data::{Data, Lookups, Round, StoreError};
+use crate::resp::Reply;
+use crate::shared::Shared;
+use crate::stats::Tally;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What a worker lends to the requests it runs.
+#[derive(Debug)]
+pub(crate) struct Executor<'w> {
+    pub(crate) shared: &'w Shared,
+    pub(crate) data: &'w mut Data,
+    pub(crate) rng: &'w mut fastrand::Rng,
+    pub(crate) tally: &'w mut Tally,
+    pub(crate) now_ms: u64,
+}
+
+impl Executor<'_> {
+    /// Runs one request and appends its reply to `out`.
+    pub(crate) fn execute(
+        &mut self,
+        entry: Option<&'static Entry>,
+        args: &[&[u8]],
+        client: &mut ClientState,
+        out: &mut Vec<u8>,
+        round: Option<&mut Round<'_, '_>>,
+    ) {
+        let start = out.len();
+        if entry.is_none() && is_http(args[0]) {
+            tracing::warn!(
+                client.id,
+                "closing a client that speaks HTTP: a browser was lured here?"
+            );
+            client.close = true;
+            return;
+        }
+        if let Err(error) = self.admit(entry, args, client, out, round) {
+            out.truncate(start);
+            self.shared.stats.error(&error.to_string());
+            Reply::new(out, client.protocol).error(&error);
+        }
+        match client.replies {
+            Replies::On => {}
+            Replies::Off => out.truncate(start),
+            Replies::SkipNext => {
+                out.truncate(start);
+                client.replies = Replies::SkipThis;
+            }
+            Replies::SkipThis => {
+                out.truncate(start);
+                client.replies = Replies::On;
+            }
+        }
+    }
+
+    /// Counts what has been executed, so that INFO shows it.
+    pub(crate) fn end_run(&mut self) {
+        let stats = &self.shared.stats;
+        self.tally.end(stats);
+        let Lookups { hits, misses } = self.data.take_lookups();
+        if hits + misses > 0 {
+            stats.hits.fetch_add(hits, Relaxed);
+            stats.misses.fetch_add(misses, Relaxed);
+        }
+    }
+
+    /// Refuses, queues or calls.
+    #[inline]
+    fn admit(
+        &mut self,
+        entry: Option<&'static Entry>,
+        args: &[&[u8]],
+        client: &mut ClientState,
+        out: &mut Vec<u8>,
+        round: Option<&mut Round<'_, '_>>,
+    ) -> Result<(), CommandError> {
+        let entry = match check(entry, args, client) {
+            Ok(entry) => entry,
+            Err(error) => {
+                self.reject(entry, client);
+                return Err(error);
+            }
+        };
+        if let Some(transaction) = &mut client.transaction
+            && !entry.command.flags.has(Flags::NOT_QUEUED)
+        {
+            let args = args.iter().map(|arg| arg.to_vec()).collect();
+            transaction.requests.push(Queued { entry, args });
+            Reply::new(out, client.protocol).simple("QUEUED");
+            return Ok(());
+        }
+        self.tally.begin(entry, &self.shared.stats);
+        let reply = Reply::new(out, client.protocol);
+        let mut ctx = Context {
+            args,
+            now_ms: self.now_ms,
+            rng: self.rng,
+            reply,
+            client,
+            server: self.shared,
+            data: self.data,
+        };
+        call(entry, &mut ctx);
+        self.commit(round).map_err(CommandError::from)
+    }
+
+    fn reject(&mut self, entry: Option<&'static Entry>, client: &mut ClientState) {
+        if let Some(transaction) = &mut client.transaction {
+            transaction.refused = true;
+        }
+        if let Some(entry) = entry {
+            self.shared.stats.command(entry).rejected.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[inline]
+    fn commit(&mut self, round: Option<&mut Round<'_, '_>>) -> Result<(), StoreError> {
+        let changes = self.data.pending_len();
+        if changes == 0 {
+            return Ok(());
+        }
+        let round = round.expect("T3: only commands with the write flag have changes");
+        if !self.shared.watches.is_empty() {
+            self.touch_watched();
+        }
+        let changes = u64::try_from(changes).unwrap_or(u64::MAX);
+        self.shared.stats.changes.fetch_add(changes, Relaxed);
+        let result = self.data.commit(round);
+        if let Err(error) = &result
+            && error.is_final()
+        {
+            self.shared.fail(error);
+        }
+        result
+    }
+
+    fn touch_watched(&self) {
+        self.data.touched(|db, key| {
+            let exists = |key: &[u8]| self.data.is_stored(db, key);
+            self.shared.watches.touch(db, key, exists);
+        });
+    }
+}
+
+/// True for a word that begins lines of an HTTP request, which a web page may make a browser send.
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+/// The entry, if the request may run.
+#[inline]
+fn check(
+    entry: Option<&'static Entry>,
+    args: &[&[u8]],
+    client: &ClientState,
+) -> Result<&'static Entry, CommandError> {
+    let entry = entry.ok_or_else(|| table().unknown(args))?;
+    if !entry.command.accepts(args.len()) {
+        return Err(CommandError::Arity(entry.full_name.as_str().into()));
+    }
+    if entry.command.flags.has(Flags::NO_MULTI) && client.transaction.is_some() {
+        return Err(CommandError::text("ERR Command not allowed inside a transaction"));
+    }
+    Ok(entry)
+}
+
+/// Calls the handler; an error becomes the reply, and what came before it is undone.
+/// EXEC calls this for each command it has queued.
+#[inline]
+pub(crate) fn call(entry: &'static Entry, ctx: &mut Context<'_>) {
+    let (mark, len) = (ctx.data.mark(), ctx.reply.len());
+    if let Err(error) = (entry.command.handler)(ctx) {
+        ctx.data.roll_back(mark);
+        ctx.reply.truncate(len);
+        ctx.reply.error(&error);
+        ctx.server.stats.error(&error.to_string());
+        ctx.server.stats.command(entry).failed.fetch_add(1, Relaxed);
+    }
+}

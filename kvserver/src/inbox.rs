@@ -1,0 +1,269 @@
+//! The bytes a client has sent, and the requests found in them.
+//!
+//! Idle connections own none: a worker lends one while there is something in it.
+//!
+//! # Laws
+//!
+//! I1. Bytes move only while no complete request waits, so the places of arguments stay right.
+//! I2. Capacity at most doubles when it is full of received bytes, never by a declared length.
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+use crate::command::Flags;
+use crate::command::table::{Entry, table};
+use crate::resp::{Limits, Parser, ProtocolError, Step};
+
+/// What an empty inbox has room for.
+const CAPACITY_BYTES_MIN: usize = 16 * 1024;
+/// A larger one is given back to the system when it is empty.
+const CAPACITY_BYTES_KEPT_MAX: usize = 64 * 1024;
+/// Least room for a read to be worth its call.
+const READ_BYTES_MIN: usize = 4 * 1024;
+
+/// A request, complete and looked up.
+#[derive(Debug)]
+struct Request {
+    entry: Option<&'static Entry>,
+    args: Args,
+}
+
+#[derive(Debug)]
+enum Args {
+    /// Indices into `Inbox::places`.
+    At(Range<usize>),
+    Inline(Vec<Vec<u8>>),
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// That many bytes, all there were; an edge will tell when there are more.
+    Drained(usize),
+    /// That many bytes, and there may be more.
+    More(usize),
+    /// The peer sends no more.
+    Closed,
+}
+
+/// Input, parser state and requests of one connection.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    bytes: Vec<u8>,
+    /// How many of `bytes` have been received.
+    end: usize,
+    parser: Parser,
+    places: Vec<Range<usize>>,
+    requests: Vec<Request>,
+    error: Option<ProtocolError>,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Inbox {
+            bytes: vec![0; CAPACITY_BYTES_MIN],
+            end: 0,
+            parser: Parser::default(),
+            places: Vec::new(),
+            requests: Vec::new(),
+            error: None,
+        }
+    }
+}
+
+impl Inbox {
+    /// Bytes received and not yet executed, about.
+    pub(crate) fn len(&self) -> usize {
+        self.end
+    }
+    /// True if nothing is in it, so that it can serve another connection.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+            && self.error.is_none()
+            && self.parser.is_idle()
+            && self.parser.position() == self.end
+    }
+    /// True if it is small enough to be kept for the next connection.
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        self.bytes.len() <= CAPACITY_BYTES_KEPT_MAX && self.places.capacity() <= 16 * 1024
+    }
+    /// Makes an empty one ready for another connection.
+    pub(crate) fn reset(&mut self) {
+        self.end = 0;
+        self.parser = Parser::default();
+        self.places.clear();
+    }
+
+    /// Reads once from `source`.
+    pub(crate) fn receive(&mut self, source: &mut impl Read) -> io::Result<Received> {
+        self.make_room();
+        let room = self.bytes.len() - self.end;
+        loop {
+            match source.read(&mut self.bytes[self.end..]) {
+                Ok(0) => return Ok(Received::Closed),
+                Ok(count) => {
+                    self.end += count;
+                    let drained = count < room;
+                    return Ok(if drained {
+                        Received::Drained(count)
+                    } else {
+                        Received::More(count)
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Received::Drained(0));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Drops what is not needed from the front, and grows if the rest fills the room.
+    fn make_room(&mut self) {
+        debug_assert!(self.requests.is_empty(), "I1");
+        let begun = self.places.len() - self.parser.begun();
+        self.places.drain(..begun);
+        let needed_from = self.places.first().map_or(self.parser.position(), |place| place.start);
+        if needed_from > 0 && self.bytes.len() - self.end < self.end - needed_from + READ_BYTES_MIN
+        {
+            self.bytes.copy_within(needed_from..self.end, 0);
+            self.end -= needed_from;
+            self.parser.shift(needed_from);
+            for place in &mut self.places {
+                *place = place.start - needed_from..place.end - needed_from;
+            }
+        } else if needed_from == self.end {
+            self.parser.shift(self.end);
+            self.end = 0;
+        }
+        if self.bytes.len() - self.end < READ_BYTES_MIN {
+            self.bytes.resize(self.bytes.len() * 2, 0);
+        }
+    }
+
+    /// Finds the complete requests.
+    pub(crate) fn parse(&mut self, limits: &Limits) {
+        while self.error.is_none() {
+            let first = self.places.len() - self.parser.begun();
+            match self.parser.step(&self.bytes[..self.end], &mut self.places, limits) {
+                Ok(Step::Request) => {
+                    let at = |index: usize| &self.bytes[self.places[index].clone()];
+                    let second = (self.places.len() > first + 1).then(|| at(first + 1));
+                    let entry = table().resolve(at(first), second);
+                    let args = Args::At(first..self.places.len());
+                    self.requests.push(Request { entry, args });
+                }
+                Ok(Step::Inline(words)) => {
+                    let entry = table().resolve(&words[0], words.get(1).map(Vec::as_slice));
+                    self.requests.push(Request { entry, args: Args::Inline(words) });
+                }
+                Ok(Step::Incomplete) => return,
+                Err(error) => self.error = Some(error),
+            }
+        }
+    }
+
+    /// The number of requests that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.requests.len()
+    }
+    /// True if one of them may write.
+    pub(crate) fn may_write(&self) -> bool {
+        let writes = |entry: &Entry| entry.command.flags.has(Flags::WRITE);
+        self.requests.iter().any(|request| request.entry.is_some_and(writes))
+    }
+    /// Why the stream ends after these requests, if it does.
+    pub(crate) fn error(&self) -> Option<ProtocolError> {
+        self.error
+    }
+
+    /// Hands the waiting requests to `f` in order, until it says stop. Those handed over are gone.
+    pub(crate) fn take(
+        &mut self,
+        mut f: impl FnMut(Option<&'static Entry>, &[&[u8]]) -> std::ops::ControlFlow<()>,
+    ) {
+        let mut args: Vec<&[u8]> = Vec::with_capacity(8);
+        let mut taken = 0;
+        for request in &self.requests {
+            args.clear();
+            match &request.args {
+                Args::At(range) => {
+                    args.extend(self.places[range.clone()].iter().map(|p| &self.bytes[p.clone()]));
+                }
+                Args::Inline(words) => args.extend(words.iter().map(Vec::as_slice)),
+            }
+            taken += 1;
+            if f(request.entry, &args).is_break() {
+                break;
+            }
+        }
+        drop(args);
+        self.requests.drain(..taken);
+    }
+    /// Forgets all requests; nothing of them runs.
+    pub(crate) fn discard(&mut self) {
+        self.requests.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ops::ControlFlow;
+
+    const LIMITS: Limits = Limits { args_max: 1 << 20, bulk_len_max: 1 << 29, authenticated: true };
+
+    /// Gives at most `step` bytes per read.
+    struct Dripping<'a>(&'a [u8], usize);
+    impl Read for Dripping<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let len = self.1.min(into.len()).min(self.0.len());
+            if len == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            into[..len].copy_from_slice(&self.0[..len]);
+            self.0 = &self.0[len..];
+            Ok(len)
+        }
+    }
+
+    fn drain(stream: &[u8], step: usize) -> (Vec<Vec<Vec<u8>>>, Inbox) {
+        let (mut inbox, mut source) = (Inbox::default(), Dripping(stream, step));
+        let mut requests = Vec::new();
+        while !source.0.is_empty() {
+            inbox.receive(&mut source).unwrap();
+            inbox.parse(&LIMITS);
+            inbox.take(|_, args| {
+                requests.push(args.iter().map(|arg| arg.to_vec()).collect());
+                ControlFlow::Continue(())
+            });
+        }
+        (requests, inbox)
+    }
+
+    #[test]
+    fn requests_larger_than_the_room_arrive_whole() {
+        let value = vec![b'v'; 300_000];
+        let mut stream = b"PING\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$300000\r\n".to_vec();
+        stream.extend_from_slice(&value);
+        stream.extend_from_slice(b"\r\n*1\r\n$4\r\nPING\r\n");
+        for step in [1000, 4096, 70_000, 1_000_000] {
+            let (requests, inbox) = drain(&stream, step);
+            assert_eq!(requests.len(), 3, "step {step}");
+            assert_eq!(requests[1][2], value);
+            assert!(inbox.is_empty());
+            assert!(inbox.bytes.len() <= 4 * stream.len());
+        }
+    }
+
+    #[test]
+    fn a_long_pipeline_stays_within_the_smallest_room() {
+        let stream = b"*2\r\n$3\r\nGET\r\n$10\r\n0123456789\r\n".repeat(10_000);
+        for step in [7, 1000, 16 * 1024] {
+            let (requests, inbox) = drain(&stream, step);
+            assert_eq!(requests.len(), 10_000);
+            assert_eq!(inbox.bytes.len(), CAPACITY_BYTES_MIN);
+        }
+    }
+}

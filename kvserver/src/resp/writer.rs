@@ -1,0 +1,238 @@
+//! Replies as bytes, in the protocol version of the connection.
+//!
+//! Shapes that only RESP3 has are written as RESP2 has them where the connection speaks that:
+//! a map as a flat array, a double as a bulk string, a boolean as an integer.
+
+use std::fmt;
+
+/// The protocol version a connection speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    #[default]
+    Resp2,
+    Resp3,
+}
+
+impl Protocol {
+    pub(crate) const fn number(self) -> i64 {
+        match self {
+            Protocol::Resp2 => 2,
+            Protocol::Resp3 => 3,
+        }
+    }
+}
+
+/// Appends replies to a connection's output.
+#[derive(Debug)]
+pub(crate) struct Reply<'a> {
+    out: &'a mut Vec<u8>,
+    protocol: Protocol,
+}
+
+impl<'a> Reply<'a> {
+    pub(crate) fn new(out: &'a mut Vec<u8>, protocol: Protocol) -> Self {
+        Reply { out, protocol }
+    }
+    /// The same reply, lent for a while.
+    pub(crate) fn reborrow(&mut self) -> Reply<'_> {
+        Reply { out: self.out, protocol: self.protocol }
+    }
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+    /// HELLO changes the version in the middle of its own reply.
+    pub(crate) fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+    /// The bytes written so far, of this and earlier replies.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len()
+    }
+    /// Forgets what was written after `len`.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.out.truncate(len);
+    }
+
+    pub(crate) fn ok(&mut self) {
+        self.out.extend_from_slice(b"+OK\r\n");
+    }
+    /// A status line; `text` has no line break.
+    pub(crate) fn simple(&mut self, text: &str) {
+        self.line(b'+', text.as_bytes());
+    }
+    /// An error line, code included. Line breaks in it become spaces.
+    pub(crate) fn error(&mut self, error: &dyn fmt::Display) {
+        let text = error.to_string().replace(['\r', '\n'], " ");
+        self.line(b'-', text.as_bytes());
+    }
+    pub(crate) fn integer(&mut self, n: i64) {
+        self.out.push(b':');
+        self.digits(n);
+        self.end();
+    }
+    /// A count; those above `i64::MAX` do not occur.
+    pub(crate) fn count(&mut self, n: u64) {
+        self.integer(i64::try_from(n).unwrap_or(i64::MAX));
+    }
+    /// 1 or 0, in both versions (what most commands answer for "did it happen").
+    pub(crate) fn flag(&mut self, yes: bool) {
+        self.integer(i64::from(yes));
+    }
+    pub(crate) fn bulk(&mut self, bytes: &[u8]) {
+        self.header(b'$', bytes.len());
+        self.out.extend_from_slice(bytes);
+        self.end();
+    }
+    pub(crate) fn bulk_or_null(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => self.bulk(bytes),
+            None => self.null(),
+        }
+    }
+    /// Null where a bulk string would stand.
+    pub(crate) fn null(&mut self) {
+        self.by_version(b"$-1\r\n", b"_\r\n");
+    }
+    /// Null where an array would stand.
+    pub(crate) fn null_array(&mut self) {
+        self.by_version(b"*-1\r\n", b"_\r\n");
+    }
+    /// `len` replies follow.
+    pub(crate) fn array(&mut self, len: usize) {
+        self.header(b'*', len);
+    }
+    /// `len` pairs of replies follow.
+    pub(crate) fn map(&mut self, len: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.header(b'*', len * 2),
+            Protocol::Resp3 => self.header(b'%', len),
+        }
+    }
+    /// `len` replies follow, in no order.
+    pub(crate) fn set(&mut self, len: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.header(b'*', len),
+            Protocol::Resp3 => self.header(b'~', len),
+        }
+    }
+    /// A message nobody asked for: `len` replies follow.
+    pub(crate) fn push(&mut self, len: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.header(b'*', len),
+            Protocol::Resp3 => self.header(b'>', len),
+        }
+    }
+    /// A double; `text` is its shortest form (`inf`, `-inf`, `nan` included).
+    pub(crate) fn double_text(&mut self, text: &str) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => self.line(b',', text.as_bytes()),
+        }
+    }
+    pub(crate) fn boolean(&mut self, yes: bool) {
+        match (self.protocol, yes) {
+            (Protocol::Resp2, _) => self.flag(yes),
+            (Protocol::Resp3, true) => self.out.extend_from_slice(b"#t\r\n"),
+            (Protocol::Resp3, false) => self.out.extend_from_slice(b"#f\r\n"),
+        }
+    }
+    /// Text for people: `txt`.
+    pub(crate) fn verbatim(&mut self, text: &str) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => {
+                self.header(b'=', text.len() + 4);
+                self.out.extend_from_slice(b"txt:");
+                self.out.extend_from_slice(text.as_bytes());
+                self.end();
+            }
+        }
+    }
+    /// Bytes that are a reply already.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    fn by_version(&mut self, resp2: &[u8], resp3: &[u8]) {
+        self.out.extend_from_slice(match self.protocol {
+            Protocol::Resp2 => resp2,
+            Protocol::Resp3 => resp3,
+        });
+    }
+    fn line(&mut self, kind: u8, text: &[u8]) {
+        self.out.push(kind);
+        self.out.extend_from_slice(text);
+        self.end();
+    }
+    fn header(&mut self, kind: u8, len: usize) {
+        self.out.push(kind);
+        self.digits(i64::try_from(len).unwrap_or(i64::MAX));
+        self.end();
+    }
+    fn end(&mut self) {
+        self.out.extend_from_slice(b"\r\n");
+    }
+    fn digits(&mut self, n: i64) {
+        if let Ok(small) = u8::try_from(n)
+            && small < 10
+        {
+            self.out.push(b'0' + small);
+            return;
+        }
+        let mut digits = [0u8; 20];
+        let mut at = digits.len();
+        let mut rest = n.unsigned_abs();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + u8::try_from(rest % 10).expect("a remainder by ten is below ten");
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if n < 0 {
+            self.out.push(b'-');
+        }
+        self.out.extend_from_slice(&digits[at..]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(protocol: Protocol, write: impl FnOnce(&mut Reply<'_>)) -> String {
+        let mut out = Vec::new();
+        write(&mut Reply::new(&mut out, protocol));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn integers_are_written_in_decimal_to_both_ends() {
+        for n in [0, 9, 10, -1, 12345, i64::MAX, i64::MIN] {
+            assert_eq!(written(Protocol::Resp2, |r| r.integer(n)), format!(":{n}\r\n"));
+        }
+    }
+
+    #[test]
+    fn resp3_shapes_fall_back_to_resp2() {
+        let all = |r: &mut Reply<'_>| {
+            r.map(1);
+            r.null();
+            r.boolean(true);
+            r.null_array();
+            r.double_text("1.5");
+            r.verbatim("a");
+        };
+        assert_eq!(
+            written(Protocol::Resp2, all),
+            "*2\r\n$-1\r\n:1\r\n*-1\r\n$3\r\n1.5\r\n$1\r\na\r\n"
+        );
+        assert_eq!(written(Protocol::Resp3, all), "%1\r\n_\r\n#t\r\n_\r\n,1.5\r\n=5\r\ntxt:a\r\n");
+    }
+
+    #[test]
+    fn an_error_stays_on_its_line() {
+        assert_eq!(written(Protocol::Resp2, |r| r.error(&"ERR a\r\nb")), "-ERR a  b\r\n");
+    }
+}

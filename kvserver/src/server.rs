@@ -1,0 +1,254 @@
+//! The server as a whole: listens, accepts, hands connections to workers, ends in order.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use kvcore::Store;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::background::{self, Job};
+use crate::client::Card;
+use crate::config::Config;
+use crate::data::Engine;
+use crate::error::Error;
+use crate::shared::{Shared, now_ms};
+use crate::worker::{Mail, Mailbox, Worker, reactor};
+
+const LISTENER: Token = Token(0);
+const WAKER: Token = Token(1);
+/// How long a full table of descriptors is given to empty.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// A server that listens; [`Server::run`] serves.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    poll: Poll,
+    listener: TcpListener,
+    workers: Vec<JoinHandle<()>>,
+    helpers: Vec<JoinHandle<()>>,
+}
+
+/// Serves `store` on `listener` until the process is told to end by SHUTDOWN; for an application
+/// that wants redis-cli to see its data. [`Server::with_listener`] also gives a handle to stop it.
+///
+/// The store stays open.
+///
+/// # Errors
+///
+/// As [`Server::with_listener`] and [`Server::run`].
+pub fn serve(listener: StdListener, store: Store, config: Config) -> Result<(), Error> {
+    Server::with_listener(listener, store, config)?.run()
+}
+
+/// Ends a server from another thread; may be cloned.
+#[derive(Clone, Debug)]
+pub struct StopHandle(Arc<Shared>);
+
+impl StopHandle {
+    /// Asks the server to end: requests that are running finish, then [`Server::run`] returns.
+    pub fn stop(&self) {
+        self.0.stop.ask();
+    }
+}
+
+impl Server {
+    /// Listens as `config` says, to serve `store`.
+    ///
+    /// The databases are the keyspaces `db0:keys`, `db1:keys` and so on of the store, which only
+    /// the server may write; an application's other keyspaces are its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::listen`], and [`Error::Store`] if the keyspaces cannot be opened.
+    pub fn bind(config: Config, store: Store) -> Result<Self, Error> {
+        let listener = config.listen()?;
+        Server::with_listener(listener, store, config)
+    }
+
+    /// Serves `store` on a listener that exists; `bind` and `port` of `config` count for nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::bind`].
+    pub fn with_listener(
+        listener: StdListener,
+        store: Store,
+        config: Config,
+    ) -> Result<Self, Error> {
+        let engine = Engine::new(store, config.databases);
+        let engine = engine.map_err(|error| Error::Store(error.to_string()))?;
+        Server::start(config, listener, Arc::new(engine))
+    }
+
+    fn start(config: Config, listener: StdListener, engine: Arc<Engine>) -> Result<Self, Error> {
+        let addr = listener.local_addr().map_err(Error::io("cannot read the listening address"))?;
+        config.check(addr)?;
+        listener
+            .set_nonblocking(true)
+            .map_err(Error::io("cannot make the listener non-blocking"))?;
+        let mut listener = TcpListener::from_std(listener);
+        let poll = Poll::new().map_err(Error::io("cannot make a reactor"))?;
+        let registry = poll.registry();
+        registry
+            .register(&mut listener, LISTENER, Interest::READABLE)
+            .map_err(Error::io("cannot watch the listener"))?;
+        let (jobs, asked) = crossbeam_channel::unbounded();
+        let shared = Arc::new(Shared::new(config, addr, engine, jobs));
+        shared
+            .stop
+            .set_waker(Waker::new(registry, WAKER).map_err(Error::io("cannot make a waker"))?);
+        let mut server =
+            Server { shared, poll, listener, workers: Vec::new(), helpers: Vec::new() };
+        server.start_helpers(asked)?;
+        server.start_workers()?;
+        Ok(server)
+    }
+
+    fn start_helpers(&mut self, asked: crossbeam_channel::Receiver<Job>) -> Result<(), Error> {
+        let (slow, slow_asked) = crossbeam_channel::unbounded();
+        let shared = Arc::clone(&self.shared);
+        let sync = move || background::sync_loop(&shared, &asked, &slow);
+        self.helpers.push(spawn("kv-sync", sync)?);
+        let shared = Arc::clone(&self.shared);
+        let slow = move || background::slow_loop(&shared, &slow_asked);
+        self.helpers.push(spawn("kv-background", slow)?);
+        Ok(())
+    }
+
+    fn start_workers(&mut self) -> Result<(), Error> {
+        let mut mailboxes = Vec::new();
+        for index in 0..self.shared.config.threads {
+            let (poll, mail, mailbox) = reactor().map_err(Error::io("cannot make a reactor"))?;
+            mailboxes.push(mailbox);
+            let worker = Worker::new(poll, mail, Arc::clone(&self.shared));
+            let shared = Arc::clone(&self.shared);
+            let run = move || {
+                if let Err(error) = worker.run() {
+                    tracing::error!(%error, index, "a worker ended");
+                    shared.stop.ask();
+                }
+            };
+            self.workers.push(spawn(&format!("kv-worker-{index}"), run)?);
+        }
+        // Nobody else sets it, and it is set once.
+        let _ = self.shared.mailboxes.set(mailboxes);
+        Ok(())
+    }
+
+    /// The address clients connect to, with the port that was chosen.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shared.addr
+    }
+
+    /// What ends this server.
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle(Arc::clone(&self.shared))
+    }
+
+    /// Accepts and serves until stopped; returns when every connection is closed and everything
+    /// committed has been synced.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store failed: what it acknowledged is safe, and nothing more is
+    /// accepted.
+    pub fn run(mut self) -> Result<(), Error> {
+        let result = self.accept_until_stopped();
+        self.shut_down();
+        if let Some(cause) = self.shared.stop.take_cause() {
+            return Err(Error::Store(cause));
+        }
+        result?;
+        self.shared.engine.sync().map_err(|error| Error::Store(error.to_string()))
+    }
+
+    fn accept_until_stopped(&mut self) -> Result<(), Error> {
+        let mut events = Events::with_capacity(8);
+        let mut retry = None;
+        while !self.shared.stop.is_asked() {
+            match self.poll.poll(&mut events, retry) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(Error::Io { what: "cannot wait for connections", source: error });
+                }
+                _ => retry = self.accept_waiting(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepts all that wait; when to try again if the system has no room for more.
+    fn accept_waiting(&self) -> Option<Duration> {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, peer)) => self.admit(stream, peer),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if is_passing(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    return Some(ACCEPT_RETRY);
+                }
+            }
+        }
+    }
+
+    fn admit(&self, mut stream: TcpStream, peer: SocketAddr) {
+        let shared = &self.shared;
+        shared.stats.connections.fetch_add(1, Relaxed);
+        if shared.clients.len() >= shared.parameters.clients_max() {
+            shared.stats.connections_rejected.fetch_add(1, Relaxed);
+            // The client may be gone already; it is refused either way.
+            let _ = io::Write::write(&mut stream, b"-ERR max number of clients reached\r\n");
+            return;
+        }
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection ended before it was served");
+            return;
+        }
+        let Some(mailboxes) = shared.mailboxes.get() else { return };
+        let worker = least_loaded(shared, mailboxes);
+        let (id, local) = (shared.clients.next_id(), stream.local_addr().unwrap_or(shared.addr));
+        let card = Arc::new(Card::new(id, peer, local, worker, now_ms()));
+        shared.clients.add(Arc::clone(&card));
+        mailboxes[worker].send(Mail::Connection(stream, card));
+    }
+
+    fn shut_down(&mut self) {
+        for mailbox in self.shared.mailboxes.get().into_iter().flatten() {
+            mailbox.send(Mail::Stop);
+        }
+        join(&mut self.workers);
+        self.shared.ask_background(Job::Stop);
+        join(&mut self.helpers);
+    }
+}
+
+/// True for the end of one connection before it was accepted: the next one may be fine.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+fn least_loaded(shared: &Shared, mailboxes: &[Mailbox]) -> usize {
+    let mut loads = vec![0usize; mailboxes.len()];
+    shared.clients.cards().iter().for_each(|card| loads[card.worker] += 1);
+    (0..loads.len()).min_by_key(|worker| loads[*worker]).unwrap_or(0)
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    let builder = thread::Builder::new().name(name.to_owned());
+    builder.spawn(run).map_err(Error::io("cannot start a thread"))
+}
+
+fn join(threads: &mut Vec<JoinHandle<()>>) {
+    for thread in threads.drain(..) {
+        if thread.join().is_err() {
+            tracing::error!("a thread of the server panicked");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What all workers share.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::Sender;
+use parking_lot::{Mutex, RwLock};
+
+use crate::background::Job;
+use crate::client::Card;
+use crate::config::Config;
+use crate::data::{Engine, StoreError};
+use crate::parameters::Parameters;
+use crate::stats::Stats;
+use crate::watch::Watches;
+use crate::worker::{Mail, Mailbox};
+
+/// The state of the server, shared by its threads.
+///
+/// Lock order: `gate`, then any one of the others; those are never held together.
+pub(crate) struct Shared {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) config: Config,
+    pub(crate) addr: SocketAddr,
+    pub(crate) parameters: Parameters,
+    pub(crate) stats: Stats,
+    pub(crate) watches: Watches,
+    pub(crate) clients: Clients,
+    /// Held shared by commands that read, exclusively by those that may write.
+    pub(crate) gate: RwLock<()>,
+    pub(crate) started_ms: u64,
+    /// Forty hex digits, different at each start.
+    pub(crate) run_id: String,
+    pub(crate) jobs: Sender<Job>,
+    pub(crate) background: BackgroundState,
+    pub(crate) mailboxes: OnceLock<Vec<Mailbox>>,
+    pub(crate) stop: Stop,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+/// What the background thread is at, for INFO.
+#[derive(Debug, Default)]
+pub(crate) struct BackgroundState {
+    pub(crate) merging: AtomicBool,
+    pub(crate) saving: AtomicBool,
+    /// Seconds since the Unix epoch.
+    pub(crate) last_save_s: AtomicU64,
+}
+
+/// How the server is asked to end.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    asked: AtomicBool,
+    cause: Mutex<Option<String>>,
+    waker: OnceLock<mio::Waker>,
+}
+
+impl Stop {
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+    /// Asks; says so to the accept loop, which stops the workers.
+    pub(crate) fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+        if let Some(waker) = self.waker.get()
+            && let Err(error) = waker.wake()
+        {
+            tracing::error!(%error, "cannot wake the accept loop");
+        }
+    }
+    pub(crate) fn set_waker(&self, waker: mio::Waker) {
+        // Only the accept loop sets it, once.
+        let _ = self.waker.set(waker);
+    }
+    /// Why the server ends, if it was not asked to by a person.
+    pub(crate) fn take_cause(&self) -> Option<String> {
+        self.cause.lock().take()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: Config,
+        addr: SocketAddr,
+        engine: Arc<Engine>,
+        jobs: Sender<Job>,
+    ) -> Self {
+        let background = BackgroundState::default();
+        background.last_save_s.store(now_ms() / 1000, Ordering::Relaxed);
+        Shared {
+            parameters: Parameters::new(&config, addr.port()),
+            engine,
+            config,
+            addr,
+            stats: Stats::default(),
+            watches: Watches::default(),
+            clients: Clients::default(),
+            gate: RwLock::new(()),
+            started_ms: now_ms(),
+            run_id: run_id(),
+            jobs,
+            background,
+            mailboxes: OnceLock::new(),
+            stop: Stop::default(),
+        }
+    }
+    /// The longest string a command may make, in bytes (`proto-max-bulk-len`).
+    pub(crate) fn string_len_max(&self) -> u64 {
+        self.parameters.bulk_len_max()
+    }
+    /// Ends the server because the store failed; the first cause is kept.
+    pub(crate) fn fail(&self, cause: &StoreError) {
+        tracing::error!(%cause, "the store failed; the server ends");
+        self.stop.cause.lock().get_or_insert_with(|| cause.to_string());
+        self.stop.ask();
+    }
+    /// Asks the background thread for something.
+    pub(crate) fn ask_background(&self, job: Job) {
+        // It ends only after all workers have.
+        if self.jobs.send(job).is_err() {
+            tracing::error!("the background thread has ended");
+        }
+    }
+    /// Makes every worker look which of its replies may leave now.
+    pub(crate) fn wake_workers(&self) {
+        self.mailboxes.get().into_iter().flatten().for_each(Mailbox::wake);
+    }
+    /// Closes a client, at the next turn of its worker.
+    pub(crate) fn kill(&self, card: &Card) {
+        card.kill();
+        if let Some(mailbox) = self.mailboxes.get().and_then(|all| all.get(card.worker)) {
+            mailbox.send(Mail::Kill);
+        }
+    }
+}
+
+/// The connected clients.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    cards: Mutex<BTreeMap<u64, Arc<Card>>>,
+    last_id: AtomicU64,
+}
+
+impl Clients {
+    pub(crate) fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+    pub(crate) fn add(&self, card: Arc<Card>) {
+        self.cards.lock().insert(card.id, card);
+    }
+    pub(crate) fn remove(&self, id: u64) {
+        self.cards.lock().remove(&id);
+    }
+    pub(crate) fn len(&self) -> usize {
+        self.cards.lock().len()
+    }
+    /// All of them, oldest first.
+    pub(crate) fn cards(&self) -> Vec<Arc<Card>> {
+        self.cards.lock().values().cloned().collect()
+    }
+}
+
+fn run_id() -> String {
+    let mut rng = fastrand::Rng::new();
+    (0..40).filter_map(|_| char::from_digit(rng.u32(..16), 16)).collect()
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

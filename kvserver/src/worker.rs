@@ -1,0 +1,358 @@
+//! A worker thread: a reactor, its connections, and rounds of reading, running and replying.
+//!
+//! One round: take events, read and parse every ready connection, run the requests that only read
+//! under the shared gate, those of connections that may write under the exclusive one with a single
+//! write to the log, then send every reply with one call per connection.
+//!
+//! Does not know commands, and never waits for the disk.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::background::Job;
+use crate::client::{Card, ClientState};
+use crate::config::AppendFsync;
+use crate::connection::Connection;
+use crate::data::{Data, Position, StoreError};
+use crate::executor::Executor;
+use crate::inbox::Inbox;
+use crate::resp::Limits;
+use crate::shared::{Shared, now_ms};
+use crate::stats::Tally;
+
+const WAKER: Token = Token(usize::MAX);
+const EVENTS_PER_ROUND: usize = 1024;
+/// Empty inboxes kept for the next connections that have something to say.
+const INBOXES_KEPT_MAX: usize = 256;
+/// Arguments of one request, as Redis limits them.
+const ARGS_MAX: u64 = 0x7FFF_FFFF;
+
+/// What other threads tell a worker.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    Connection(TcpStream, Arc<Card>),
+    /// One of the clients has been killed.
+    Kill,
+    Stop,
+}
+
+/// Where a worker's mail goes.
+pub(crate) struct Mailbox {
+    sender: Sender<Mail>,
+    waker: Waker,
+}
+
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox").finish_non_exhaustive()
+    }
+}
+
+impl Mailbox {
+    pub(crate) fn send(&self, mail: Mail) {
+        // A worker that has ended needs no mail.
+        if self.sender.send(mail).is_ok() {
+            self.wake();
+        }
+    }
+    pub(crate) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "cannot wake a worker");
+        }
+    }
+}
+
+/// A worker, before and while it runs.
+pub(crate) struct Worker {
+    poll: Poll,
+    mail: Receiver<Mail>,
+    shared: Arc<Shared>,
+    data: Data,
+    rng: fastrand::Rng,
+    tally: Tally,
+    connections: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    /// Connections with something to do in this round.
+    ready: Vec<usize>,
+    queued: Vec<bool>,
+    /// Connections to come back to without an event.
+    again: Vec<usize>,
+    held: Vec<usize>,
+    inboxes: Vec<Box<Inbox>>,
+    stopping: bool,
+}
+
+/// The halves of a worker: what runs, and how to reach it.
+pub(crate) fn reactor() -> io::Result<(Poll, Receiver<Mail>, Mailbox)> {
+    let poll = Poll::new()?;
+    let waker = Waker::new(poll.registry(), WAKER)?;
+    let (sender, mail) = crossbeam_channel::unbounded();
+    Ok((poll, mail, Mailbox { sender, waker }))
+}
+
+impl Worker {
+    pub(crate) fn new(poll: Poll, mail: Receiver<Mail>, shared: Arc<Shared>) -> Self {
+        Worker {
+            poll,
+            mail,
+            data: Data::new(Arc::clone(&shared.engine)),
+            shared,
+            rng: fastrand::Rng::new(),
+            tally: Tally::new(),
+            connections: Vec::new(),
+            free: Vec::new(),
+            ready: Vec::new(),
+            queued: Vec::new(),
+            again: Vec::new(),
+            held: Vec::new(),
+            inboxes: Vec::new(),
+            stopping: false,
+        }
+    }
+
+    /// Serves until told to stop.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_PER_ROUND);
+        while !self.stopping {
+            let timeout = (!self.again.is_empty()).then_some(Duration::ZERO);
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            for slot in std::mem::take(&mut self.again) {
+                self.queue(slot);
+            }
+            for event in &events {
+                match event.token() {
+                    WAKER => self.read_mail(),
+                    Token(slot) => {
+                        if let Some(Some(connection)) = self.connections.get_mut(slot) {
+                            connection.note_event(event);
+                            self.queue(slot);
+                        }
+                    }
+                }
+            }
+            self.round();
+        }
+        for slot in 0..self.connections.len() {
+            self.close(slot);
+        }
+        Ok(())
+    }
+
+    /// Puts a connection on this round's list, once.
+    fn queue(&mut self, slot: usize) {
+        if !std::mem::replace(&mut self.queued[slot], true) {
+            self.ready.push(slot);
+        }
+    }
+
+    fn read_mail(&mut self) {
+        let mut kill = false;
+        while let Ok(mail) = self.mail.try_recv() {
+            match mail {
+                Mail::Connection(stream, card) => self.open(stream, card),
+                Mail::Kill => kill = true,
+                Mail::Stop => self.stopping = true,
+            }
+        }
+        self.release_held();
+        if kill {
+            self.close_killed();
+        }
+    }
+
+    fn release_held(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        let durable = self.shared.engine.durable();
+        for slot in std::mem::take(&mut self.held) {
+            let Some(connection) = &mut self.connections[slot] else { continue };
+            connection.release(durable);
+            if connection.is_held() { self.held.push(slot) } else { self.queue(slot) }
+        }
+    }
+
+    fn close_killed(&mut self) {
+        for slot in 0..self.connections.len() {
+            if self.connections[slot].as_ref().is_some_and(|c| c.client.card.is_killed()) {
+                self.close(slot);
+            }
+        }
+    }
+
+    fn open(&mut self, mut stream: TcpStream, card: Arc<Card>) {
+        let slot = self.free.pop().unwrap_or(self.connections.len());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut stream, Token(slot), interest) {
+            tracing::warn!(%error, "cannot watch a connection; closing it");
+            self.shared.clients.remove(card.id);
+            if slot < self.connections.len() {
+                self.free.push(slot);
+            }
+            return;
+        }
+        let connection = Some(Connection::new(stream, ClientState::new(card)));
+        if slot == self.connections.len() {
+            self.connections.push(connection);
+            self.queued.push(false);
+        } else {
+            self.connections[slot] = connection;
+        }
+        self.queue(slot);
+    }
+
+    fn close(&mut self, slot: usize) {
+        let Some(mut connection) = self.connections[slot].take() else { return };
+        connection.end();
+        self.shared.watches.forget(&mut connection.client.watched);
+        self.shared.clients.remove(connection.client.id);
+        if let Err(error) = self.poll.registry().deregister(&mut connection.stream) {
+            tracing::debug!(%error, "cannot stop watching a connection");
+        }
+        self.free.push(slot);
+    }
+
+    fn round(&mut self) {
+        if self.ready.is_empty() {
+            return;
+        }
+        let mut ready = std::mem::take(&mut self.ready);
+        let (readers, writers) = self.receive(&ready);
+        if !readers.is_empty() {
+            self.run_readers(&readers);
+        }
+        if !writers.is_empty() {
+            self.run_writers(&writers);
+        }
+        for slot in ready.drain(..) {
+            self.queued[slot] = false;
+            self.settle(slot);
+        }
+        self.ready = ready;
+    }
+
+    /// Reads and parses; the connections that only read, and those that may write.
+    fn receive(&mut self, ready: &[usize]) -> (Vec<usize>, Vec<usize>) {
+        let (mut readers, mut writers) = (Vec::new(), Vec::new());
+        let parameters = &self.shared.parameters;
+        let bulk_len_max = parameters.bulk_len_max();
+        let input_bytes_max = parameters.input_bytes_max();
+        let limits = Limits { args_max: ARGS_MAX, bulk_len_max, authenticated: true };
+        for &slot in ready {
+            let Some(connection) = &mut self.connections[slot] else { continue };
+            let inboxes = &mut self.inboxes;
+            let lend = || inboxes.pop().unwrap_or_default();
+            connection.receive(&limits, input_bytes_max, lend, &self.shared.stats);
+            if connection.is_runnable() {
+                if connection.may_write() { writers.push(slot) } else { readers.push(slot) }
+            }
+        }
+        (readers, writers)
+    }
+
+    fn run_readers(&mut self, slots: &[usize]) {
+        let shared = Arc::clone(&self.shared);
+        let observed = {
+            let _gate = shared.gate.read();
+            let (mut executor, connections) = self.executor(&shared);
+            for &slot in slots {
+                if let Some(connection) = &mut connections[slot] {
+                    connection.run(&mut executor, None);
+                }
+            }
+            shared.engine.tip()
+        };
+        self.hold(slots, observed);
+    }
+
+    fn run_writers(&mut self, slots: &[usize]) {
+        let shared = Arc::clone(&self.shared);
+        let lens: Vec<usize> = slots
+            .iter()
+            .map(|slot| self.connections[*slot].as_ref().map_or(0, Connection::output_len))
+            .collect();
+        let (result, observed) = {
+            let _gate = shared.gate.write();
+            let (mut executor, connections) = self.executor(&shared);
+            let result = shared.engine.round(shared.parameters.appendfsync(), |round| {
+                for &slot in slots {
+                    if let Some(connection) = &mut connections[slot] {
+                        connection.run(&mut executor, Some(round));
+                    }
+                }
+            });
+            (result, shared.engine.tip())
+        };
+        match result {
+            Ok(()) => self.hold(slots, observed),
+            Err(error) => self.fail(slots, &lens, &error),
+        }
+    }
+
+    fn executor<'w>(
+        &'w mut self,
+        shared: &'w Shared,
+    ) -> (Executor<'w>, &'w mut Vec<Option<Connection>>) {
+        let now_ms = now_ms();
+        self.data.set_now_ms(now_ms);
+        let Worker { data, rng, tally, connections, .. } = self;
+        tally.start();
+        (Executor { shared, data, rng, tally, now_ms }, connections)
+    }
+
+    /// Under `appendfsync always`, keeps the replies until what they observed is durable.
+    fn hold(&mut self, slots: &[usize], observed: Position) {
+        let always = self.shared.parameters.appendfsync() == AppendFsync::Always;
+        let mut asked = false;
+        for &slot in slots {
+            let Some(connection) = &mut self.connections[slot] else { continue };
+            let asks = std::mem::take(&mut connection.client.wait_durable);
+            if (always || asks) && observed > self.shared.engine.durable() {
+                connection.hold_until(observed);
+                if connection.is_held() {
+                    self.held.push(slot);
+                    asked = true;
+                }
+            }
+        }
+        if asked {
+            self.shared.ask_background(Job::Durable(observed));
+        }
+    }
+
+    fn fail(&mut self, slots: &[usize], lens: &[usize], error: &StoreError) {
+        for (slot, len) in slots.iter().zip(lens) {
+            if let Some(connection) = &mut self.connections[*slot] {
+                connection.fail_round(*len, error);
+            }
+        }
+        self.shared.fail(error);
+    }
+
+    /// Sends replies, and decides whether the connection ends, goes on or waits.
+    fn settle(&mut self, slot: usize) {
+        let Some(connection) = &mut self.connections[slot] else { return };
+        connection.flush(&self.shared.stats);
+        if let Some(mut inbox) = connection.give_back_inbox()
+            && inbox.is_worth_keeping()
+            && self.inboxes.len() < INBOXES_KEPT_MAX
+        {
+            inbox.reset();
+            self.inboxes.push(inbox);
+        }
+        if connection.is_finished() {
+            self.close(slot);
+        } else if connection.wants_turn() {
+            self.again.push(slot);
+        }
+    }
+}

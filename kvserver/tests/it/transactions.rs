@@ -1,0 +1,63 @@
+//! MULTI and EXEC as far as the connection goes.
+
+use crate::support::Running;
+
+#[test]
+fn queued_commands_run_at_exec_and_discard_forgets_them() {
+    let server = Running::start();
+    let mut wire = server.connect();
+    wire.ask("MULTI", "+OK\r\n");
+    wire.ask("ECHO a", "+QUEUED\r\n");
+    wire.ask("SELECT 5", "+QUEUED\r\n");
+    wire.ask("EXEC", "*2\r\n$1\r\na\r\n+OK\r\n");
+    assert!(wire.bulk("CLIENT INFO").contains(" db=5 "));
+    wire.ask("MULTI", "+OK\r\n");
+    wire.ask("SELECT 1", "+QUEUED\r\n");
+    wire.ask("DISCARD", "+OK\r\n");
+    assert!(wire.bulk("CLIENT INFO").contains(" db=5 "));
+    wire.ask("EXEC", "-ERR EXEC without MULTI\r\n");
+    wire.ask("DISCARD", "-ERR DISCARD without MULTI\r\n");
+}
+
+#[test]
+fn a_refused_command_makes_exec_fail() {
+    let server = Running::start();
+    let abort = "-EXECABORT Transaction discarded because of previous errors.\r\n";
+    let refused = [
+        ("MULTI", "-ERR MULTI calls can not be nested\r\n"),
+        ("WATCH a", "-ERR WATCH inside MULTI is not allowed\r\n"),
+        ("NOSUCH", "-ERR unknown command 'NOSUCH', with args beginning with: \r\n"),
+        ("ECHO", "-ERR wrong number of arguments for 'echo' command\r\n"),
+        ("SAVE", "-ERR Command not allowed inside a transaction\r\n"),
+    ];
+    for (request, error) in refused {
+        let mut wire = server.connect();
+        wire.ask("MULTI", "+OK\r\n");
+        wire.ask(request, error);
+        wire.ask("ECHO a", "+QUEUED\r\n");
+        wire.ask("EXEC", abort);
+        wire.ask("EXEC", "-ERR EXEC without MULTI\r\n");
+    }
+}
+
+#[test]
+fn a_command_that_fails_in_exec_leaves_the_others_alone() {
+    let server = Running::start();
+    let mut wire = server.connect();
+    wire.ask("MULTI", "+OK\r\n");
+    wire.ask("ECHO a", "+QUEUED\r\n");
+    wire.ask("SELECT 99", "+QUEUED\r\n");
+    wire.ask("ECHO b", "+QUEUED\r\n");
+    wire.ask("EXEC", "*3\r\n$1\r\na\r\n-ERR DB index is out of range\r\n$1\r\nb\r\n");
+}
+
+#[test]
+fn watching_clients_are_counted_until_they_stop() {
+    let server = Running::start();
+    let (mut wire, mut other) = (server.connect(), server.connect());
+    wire.ask("WATCH a b a", "+OK\r\n");
+    assert!(other.bulk("INFO clients").contains("watching_clients:1\r\n"));
+    assert!(other.bulk("INFO clients").contains("total_watched_keys:2\r\n"));
+    wire.ask("UNWATCH", "+OK\r\n");
+    assert!(other.bulk("INFO clients").contains("watching_clients:0\r\n"));
+}
