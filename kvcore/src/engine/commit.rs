@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    ids::{Location, Sequence},
+    ids::{FileId, Location, Sequence},
     index::{Applying, Change, Held, Index, KeyHash, NEVER_MS, PutChange},
     keydir::{Entry, EntryFlags},
     log::{BatchEncoder, LogEnd, Record},
@@ -188,6 +188,14 @@ impl PreparedBatch {
         self.encoder.push(record);
         self.targets.push(at);
         Ok(())
+    }
+
+    /// The blobs its records refer to.
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = FileId> {
+        (0..self.targets.len()).filter_map(|i| match self.encoder.record(i) {
+            Record::BlobRef { blob, .. } => Some(blob),
+            _ => None,
+        })
     }
 
     /// Adds a record that is about no keyspace.

@@ -91,3 +91,16 @@ fn nth_skips_what_has_expired() -> Result<()> {
     assert_eq!((key(3)?, key(4)?), (None, None));
     Ok(())
 }
+
+#[test]
+fn dropped_batch_leaves_no_blob() -> Result<()> {
+    let machine = Machine::new();
+    let (store, numbers) = machine.open()?;
+    let before = machine.disk.paths();
+    let mut batch = store.batch();
+    batch.put(&numbers, 1, &"large".repeat(1_000))?;
+    assert_eq!(machine.disk.paths().len(), before.len() + 1, "the value is in a blob");
+    drop(batch);
+    assert_eq!(machine.disk.paths(), before);
+    Ok(())
+}
