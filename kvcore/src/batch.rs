@@ -189,7 +189,15 @@ impl Batch {
     }
 
     pub(crate) fn commit_when(mut self, when: When) -> Result<Sequence> {
-        self.store.0.engine.commit(&mut self.prepared, when)
+        let mut prepared = std::mem::take(&mut self.prepared);
+        self.store.engine().commit(&mut prepared, when)
+    }
+}
+
+/// What was put into blobs for a batch that is not committed is of no use.
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.prepared.blobs().for_each(|id| self.store.engine().discard_blob(id));
     }
 }
 

@@ -113,6 +113,14 @@ impl Engine {
         Ok(NewBlob { id, len_bytes: end.len_bytes, checksum: end.checksum })
     }
 
+    /// Removes a blob that no record refers to nor ever will. What stays behind by an error, or
+    /// after the close, is removed at the next open.
+    pub(crate) fn discard_blob(&self, id: FileId) {
+        if self.check_open().is_ok() {
+            let _ = self.disk.unlink(&self.dir.join(file_names::blob(id)));
+        }
+    }
+
     /// Reads a whole blob and checks every block.
     pub(crate) fn read_blob(&self, id: FileId, len_bytes: u64, checksum: u32) -> Result<Vec<u8>> {
         let name = file_names::blob(id);

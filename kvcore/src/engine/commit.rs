@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    ids::{Location, Sequence},
-    index::{Applying, Change, Held, Index, KeyHash, PutChange},
+    ids::{FileId, Location, Sequence},
+    index::{Applying, Change, Held, Index, KeyHash, NEVER_MS, PutChange},
     keydir::{Entry, EntryFlags},
     log::{BatchEncoder, LogEnd, Record},
     options::Durability,
@@ -110,10 +110,16 @@ impl PreparedBatch {
     }
 
     /// Turns the expiry changes into records, now that the first sequence is known. They come
-    /// last, which is the same: what a later record of the batch overwrites is left out.
-    fn settle_expiries(&mut self, first: Sequence) -> Result<()> {
+    /// last, which is the same: what a later record of the batch overwrites is left out, and so
+    /// is what would bring an expired key back.
+    fn settle_expiries(&mut self, first: Sequence, now_ms: u64) -> Result<()> {
         for late in std::mem::take(&mut self.expiries) {
-            let Some(put_sequence) = self.put_of(&late, first) else { continue };
+            let Some((put_sequence, expires_at_ms)) = self.put_of(&late, first) else { continue };
+            let stays = expires_at_ms.is_none_or(|at_ms| at_ms == NEVER_MS);
+            let is_gone = expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
+            if is_gone || (stays && late.at_ms.is_none()) {
+                continue;
+            }
             let record = Record::ExpiryChange {
                 keyspace: late.index.id,
                 key: &late.key,
@@ -125,8 +131,8 @@ impl PreparedBatch {
         Ok(())
     }
 
-    /// The sequence of the put whose expiry is meant, if it is still the key's at the end.
-    fn put_of(&self, late: &LateExpiry, first: Sequence) -> Option<Sequence> {
+    /// The put whose expiry is meant and when it expires so far, if it is the key's at the end.
+    fn put_of(&self, late: &LateExpiry, first: Sequence) -> Option<(Sequence, Option<u64>)> {
         let about = |i: &usize| match self.encoder.record(*i) {
             Record::Put { keyspace, key, .. }
             | Record::BlobRef { keyspace, key, .. }
@@ -137,17 +143,30 @@ impl PreparedBatch {
             Record::ExpiryChange { .. } | Record::Watermark { .. } => false,
         };
         let last = (0..self.targets.len()).rev().find(about);
-        match last {
-            Some(i) if i >= late.after => None,
+        let (put, expires_at_ms) = match last {
+            Some(i) if i >= late.after => return None,
             Some(i) => match self.encoder.record(i) {
-                Record::Put { .. } | Record::BlobRef { .. } => Some(Sequence(first.0 + i as u64)),
-                _ => None,
+                Record::Put { expires_at_ms, .. } | Record::BlobRef { expires_at_ms, .. } => {
+                    (Sequence(first.0 + i as u64), expires_at_ms)
+                }
+                _ => return None,
             },
             None => {
-                let index = &late.index;
-                index.state(&late.key, index.hash(&late.key)).map(|s| s.entry.sequence)
+                let state = late.index.state(&late.key, late.index.hash(&late.key))?;
+                (state.entry.sequence, state.expires_at_ms)
             }
-        }
+        };
+        Some((put, self.changed_expiry(put).unwrap_or(expires_at_ms)))
+    }
+
+    /// What an earlier change in this batch made of a put's expiry.
+    fn changed_expiry(&self, put: Sequence) -> Option<Option<u64>> {
+        (0..self.targets.len()).rev().find_map(|i| match self.encoder.record(i) {
+            Record::ExpiryChange { put_sequence, expires_at_ms, .. } if put_sequence == put => {
+                Some(expires_at_ms)
+            }
+            _ => None,
+        })
     }
 
     /// Adds a record for this index.
@@ -169,6 +188,14 @@ impl PreparedBatch {
         self.encoder.push(record);
         self.targets.push(at);
         Ok(())
+    }
+
+    /// The blobs its records refer to.
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = FileId> {
+        (0..self.targets.len()).filter_map(|i| match self.encoder.record(i) {
+            Record::BlobRef { blob, .. } => Some(blob),
+            _ => None,
+        })
     }
 
     /// Adds a record that is about no keyspace.
@@ -283,7 +310,7 @@ impl WriteGuard<'_> {
         let engine = self.engine;
         if !batch.expiries.is_empty() {
             let first = self.writer.last_sequence().0.saturating_add(1);
-            batch.settle_expiries(Sequence(first))?;
+            batch.settle_expiries(Sequence(first), engine.clock.now_ms())?;
         }
         if batch.targets.is_empty() {
             return Ok(self.writer.last_sequence());

@@ -74,7 +74,10 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         Ok((is_there && self.state_now(&bytes).is_some()).then_some(below))
     }
 
-    /// The entry with this many keys below it. O(log n). Expired keys count until their removal.
+    /// The entry with this many keys below it. O(log n).
+    ///
+    /// Expired keys count until their removal; where one has this place, the next entry that has
+    /// not expired is given.
     ///
     /// # Errors
     ///
@@ -82,7 +85,9 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     pub fn nth(&self, index: u64) -> Result<Option<Entry<K, V, C>>> {
         self.engine().check_open()?;
         self.check_ordered("nth")?;
-        let item = self.index().nth(&self.engine().files, index);
+        let now_ms = self.engine().clock.now_ms();
+        let mut items = (index..).map_while(|at| self.index().nth(&self.engine().files, at));
+        let item = items.find(|item| item.state.is_alive(|| now_ms));
         item.map(|item| Entry::new(item, &self.inner, None)).transpose()
     }
 

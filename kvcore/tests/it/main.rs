@@ -2,3 +2,9 @@
 
 mod api;
 mod disk;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod regressions;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,106 @@
+//! Bugs that were found, each as small as it gets.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use kvcore::{
+    Background, Durability, Keyspace, Options, Put, Result, Store, clock::SimClock, disk::SimDisk,
+};
+
+const START_MS: u64 = 1_750_000_000_000;
+
+/// A simulated machine.
+#[derive(Clone)]
+struct Machine {
+    disk: SimDisk,
+    clock: SimClock,
+}
+
+impl Machine {
+    fn new() -> Machine {
+        Machine { disk: SimDisk::new(1), clock: SimClock::new(START_MS) }
+    }
+
+    fn options(&self) -> Options {
+        Options::new()
+            .durability(Durability::Buffered)
+            .background(Background::Manual)
+            .data_file_bytes_max(4_000)
+            .disk(Arc::new(self.disk.clone()))
+            .clock(Arc::new(self.clock.clone()))
+    }
+
+    fn open(&self) -> Result<(Store, Keyspace<u64, String>)> {
+        let store = self.options().open("/store")?;
+        let numbers = store.keyspace("numbers")?;
+        Ok((store, numbers))
+    }
+}
+
+fn at_ms(ms: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(ms)
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn batched_expire_and_persist_do_not_bring_an_expired_key_back() -> Result<()> {
+    let machine = Machine::new();
+    let (store, numbers) = machine.open()?;
+    for n in 0..2 {
+        numbers.put_with(n, &"short".into(), Put::expires_in(SECOND))?;
+    }
+    machine.clock.advance(2 * SECOND);
+    assert_eq!(numbers.get(0)?, None);
+    let mut batch = store.batch();
+    batch.persist(&numbers, 0)?;
+    batch.expire(&numbers, 1, at_ms(START_MS + 60_000))?;
+    batch.commit()?;
+    assert_eq!((numbers.get(0)?, numbers.get(1)?), (None, None));
+    Ok(())
+}
+
+#[test]
+fn batched_writes_after_an_expiry_in_the_past_find_no_key() -> Result<()> {
+    let machine = Machine::new();
+    let (store, numbers) = machine.open()?;
+    numbers.put(0, &"there".into())?;
+    let mut batch = store.batch();
+    batch.expire(&numbers, 0, at_ms(START_MS - 1))?;
+    batch.persist(&numbers, 0)?;
+    batch.put_with(&numbers, 1, &"gone".into(), Put::expires_at(at_ms(START_MS - 1)))?;
+    batch.persist(&numbers, 1)?;
+    batch.commit()?;
+    assert_eq!((numbers.get(0)?, numbers.get(1)?), (None, None));
+    Ok(())
+}
+
+#[test]
+fn nth_skips_what_has_expired() -> Result<()> {
+    let machine = Machine::new();
+    let (_store, numbers) = machine.open()?;
+    for n in 0..4 {
+        numbers.put(n, &n.to_string())?;
+    }
+    numbers.expire(1, at_ms(START_MS))?;
+    numbers.expire(3, at_ms(START_MS))?;
+    let key = |n| numbers.nth(n).map(|entry| entry.map(|entry| *entry.key()));
+    assert_eq!((key(0)?, key(1)?, key(2)?), (Some(0), Some(2), Some(2)));
+    assert_eq!((key(3)?, key(4)?), (None, None));
+    Ok(())
+}
+
+#[test]
+fn dropped_batch_leaves_no_blob() -> Result<()> {
+    let machine = Machine::new();
+    let (store, numbers) = machine.open()?;
+    let before = machine.disk.paths();
+    let mut batch = store.batch();
+    batch.put(&numbers, 1, &"large".repeat(1_000))?;
+    assert_eq!(machine.disk.paths().len(), before.len() + 1, "the value is in a blob");
+    drop(batch);
+    assert_eq!(machine.disk.paths(), before);
+    Ok(())
+}
