@@ -38,6 +38,7 @@ mod blobs;
 mod commit;
 mod expire;
 mod hints;
+mod prepared;
 mod publish;
 mod read;
 mod sync;
@@ -45,7 +46,8 @@ mod sync;
 pub(crate) use append::{LogEndState, Writer};
 pub(crate) use background::{Background, Task, Tasks, tasks};
 pub(crate) use blobs::BlobTable;
-pub(crate) use commit::{PreparedBatch, Scratch, When, WriteGuard};
+pub(crate) use commit::{Scratch, When, WriteGuard};
+pub(crate) use prepared::PreparedBatch;
 pub(crate) use publish::{PublishError, write_manifest};
 pub(crate) use sync::SyncState;
 
@@ -93,6 +95,8 @@ pub(crate) struct Engine {
     space_turn: Mutex<()>,
     poison: OnceLock<Arc<Error>>,
     closed: AtomicBool,
+    /// The process that opened the store.
+    process: u32,
     next_file: AtomicU32,
     lock: Mutex<Option<Box<dyn DiskLock>>>,
 }
@@ -139,6 +143,7 @@ impl Engine {
             space_turn: Mutex::new(()),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
+            process: std::process::id(),
             next_file: AtomicU32::new(r.next_file.0),
             lock: Mutex::new(Some(r.lock)),
             manifest: Mutex::new(r.manifest),
@@ -162,6 +167,13 @@ impl Engine {
             None => Ok(()),
             Some(cause) => Err(Error::Poisoned { cause: Arc::clone(cause) }),
         }
+    }
+
+    /// A child made by `fork` shares the files and the lock, and must not touch either.
+    ///
+    /// Asked where files begin, are synced or end, since asking costs a system call.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if std::process::id() == self.process { Ok(()) } else { Err(Error::Forked) }
     }
 
     /// Memory may be ahead of the disk from here on: nothing more is believed (E2).

@@ -43,6 +43,10 @@ pub enum Error {
     #[error("store is closed")]
     Closed,
 
+    /// The process was forked after the store was opened; only the parent may use it.
+    #[error("the store was opened before this process was forked: open it in the child instead")]
+    Forked,
+
     // ---- restore or salvage ----
     /// Bytes on disk are not what was written. Nothing was changed.
     #[error("{} is damaged at byte {offset_bytes}: {what}", file.display())]

@@ -111,6 +111,8 @@ pub(crate) struct Index {
     pending: RwLock<Vec<Pending>>,
     has_pending: AtomicBool,
     undo: RwLock<Undo>,
+    /// Undo is not empty. Changed under the shard's lock, so that reads need look no further.
+    has_undo: AtomicBool,
     /// Entries with an expiry time, so that a keyspace without any is not looked through.
     expiring: AtomicU64,
 }
@@ -135,6 +137,7 @@ impl Index {
             pending: RwLock::default(),
             has_pending: AtomicBool::new(false),
             undo: RwLock::default(),
+            has_undo: AtomicBool::new(false),
             expiring: AtomicU64::new(0),
         }
     }
@@ -221,11 +224,12 @@ impl Index {
                 _ => {}
             }
         }
-        self.hold([put.hash.shard]).apply(cx, &Change::Put(*put));
+        self.hold(1 << put.hash.shard).apply(cx, &Change::Put(*put));
     }
 
-    /// Locks the order index and some shards, for changes that must become visible together.
-    pub(crate) fn hold(&self, shards: impl IntoIterator<Item = u8>) -> Held<'_> {
+    /// Locks the order index and some shards (one bit each), for changes that must become visible
+    /// together.
+    pub(crate) fn hold(&self, shards: u64) -> Held<'_> {
         Held::new(self, shards)
     }
 
@@ -297,6 +301,7 @@ impl Index {
             file: cx.files.get(state.entry.location.file).cloned(),
         });
         self.undo.write().keep(key, old, until, cx.views);
+        self.has_undo.store(true, Ordering::Release);
     }
 
     // ---- merge ----

@@ -100,6 +100,8 @@ pub struct FileStats {
     pub bytes: u64,
     /// Of those, bytes of records that the keydir points at.
     pub live_bytes: u64,
+    /// Of those, bytes that merge could give back.
+    pub dead_bytes: u64,
     /// It takes no more records.
     pub sealed: bool,
 }

@@ -274,7 +274,8 @@ impl Store {
             stats.dead_bytes += file.dead_bytes();
             let id = u64::from(file.id.0);
             let sealed = file.is_sealed();
-            stats.files.push(FileStats { id, bytes: file.len(), live_bytes, sealed });
+            let (bytes, dead_bytes) = (file.len(), file.dead_bytes());
+            stats.files.push(FileStats { id, bytes, live_bytes, dead_bytes, sealed });
         }
         stats.files.sort_by_key(|f| f.id);
         (stats.blobs, stats.blob_bytes) = engine.blobs.live();

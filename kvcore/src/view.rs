@@ -10,12 +10,13 @@
 
 use crate::{ids::Sequence, index::Index};
 use parking_lot::{Mutex, MutexGuard};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// The open views. Held locked, it keeps the tip where it is.
 #[derive(Debug, Default)]
 pub(crate) struct Views {
-    open: BTreeMap<Sequence, usize>,
+    /// Ascending, with how many views are at each: nearly always none or one.
+    open: Vec<(Sequence, usize)>,
     tip: Sequence,
     /// Indexes that may hold undo.
     dirty: Vec<Arc<Index>>,
@@ -28,11 +29,12 @@ impl Views {
 
     /// Some view sees a state that was valid from `from` up to, but not including, `until`.
     pub(crate) fn any_in(&self, from: Sequence, until: Sequence) -> bool {
-        from < until && self.open.range(from..until).next().is_some()
+        let at = self.open.partition_point(|(view, _)| *view < from);
+        self.open.get(at).is_some_and(|(view, _)| *view < until)
     }
 
     pub(crate) fn oldest(&self) -> Option<Sequence> {
-        self.open.keys().next().copied()
+        self.open.first().map(|(view, _)| *view)
     }
 
     /// The last applied commit's last sequence.
@@ -70,19 +72,24 @@ impl ViewRegistry {
     pub(crate) fn open(self: &Arc<Self>, now_ms: u64) -> View {
         let mut views = self.0.lock();
         let sequence = views.tip;
-        *views.open.entry(sequence).or_default() += 1;
+        match views.open.last_mut() {
+            // A new view is at the tip, which no other is above.
+            Some((last, count)) if *last == sequence => *count += 1,
+            _ => views.open.push((sequence, 1)),
+        }
         View { registry: Arc::clone(self), sequence, now_ms }
     }
 
     fn close(&self, sequence: Sequence) {
         let mut views = self.0.lock();
         let was_oldest = views.oldest() == Some(sequence);
-        if let Some(count) = views.open.get_mut(&sequence) {
+        let at = views.open.partition_point(|(view, _)| *view < sequence);
+        if let Some((_, count)) = views.open.get_mut(at) {
             *count -= 1;
             if *count > 0 {
                 return;
             }
-            views.open.remove(&sequence);
+            views.open.remove(at);
         }
         if was_oldest && !views.dirty.is_empty() {
             let dirty = std::mem::take(&mut views.dirty);

@@ -250,6 +250,7 @@ impl Engine {
     }
 
     fn start_file(&self, writer: &mut Writer, len: u64, first: Sequence) -> Result<Active> {
+        self.check_process()?;
         let needed = FILE_HEADER_LEN as u64 + len;
         let (file, limit, reserved) = self.take_prepared(writer, needed)?;
         let last_sequence = writer.end.last_sequence;

@@ -103,7 +103,7 @@ impl Engine {
         let value_at = BLOB_HEADER_LEN as u64;
         let end_at = value_at + end.len_bytes;
         let file_len = end_at + end.checksums.len() as u64;
-        file.reserve(file_len).map_err(|e| io("reserve space in", e))?;
+        let _allocated_or_not = file.reserve(file_len).map_err(|e| io("reserve space in", e))?;
         file.write_all_at(&blob::header(&self.store_id, id), 0).map_err(|e| io("write", e))?;
         file.write_all_at(value, value_at).map_err(|e| io("write", e))?;
         file.write_all_at(&end.checksums, end_at).map_err(|e| io("write", e))?;

@@ -39,7 +39,7 @@ impl Engine {
                 batch.push(index, &Record::Tombstone { keyspace: index.id, key })?;
             }
         }
-        let removed = batch.targets.len() as u64;
+        let removed = batch.record_count() as u64;
         if removed > 0 {
             guard.commit(&mut batch, When::Now(Durability::Buffered))?;
             self.counters.expired.fetch_add(removed, Ordering::Relaxed);

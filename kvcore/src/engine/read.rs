@@ -155,7 +155,7 @@ impl Engine {
     /// An entry to be read later. Called under the shard's lock, so the file is listed (D2).
     pub(crate) fn item(&self, key: &[u8], state: State) -> Option<Item> {
         let file = self.files.load().get(state.entry.location.file).cloned()?;
-        Some(Item { key: key.to_vec(), state, file })
+        Some(Item { key: key.into(), state, file })
     }
 
     fn missing_file(&self, entry: &Entry) -> Error {

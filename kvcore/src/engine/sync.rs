@@ -95,6 +95,7 @@ impl Engine {
     }
 
     fn sync_now(&self) -> Result<()> {
+        self.check_process()?;
         let scope = {
             let mut writer = self.writer.lock();
             self.flush_tail(&mut writer)?;

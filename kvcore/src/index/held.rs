@@ -79,18 +79,13 @@ impl KeySource for Shards<'_> {
 }
 
 impl<'a> Held<'a> {
-    pub(super) fn new(index: &'a Index, shards: impl IntoIterator<Item = u8>) -> Held<'a> {
+    pub(super) fn new(index: &'a Index, shards: u64) -> Held<'a> {
         let order = index.order.as_ref().map(|o| o.write());
-        let mut numbers: Vec<u8> = shards.into_iter().collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let held = numbers.into_iter().map(|n| (n, index.shard_mut(usize::from(n)))).collect();
+        let mut held = Vec::with_capacity(shards.count_ones() as usize);
+        for n in (0u8..).take(SHARDS).filter(|n| shards & (1 << n) != 0) {
+            held.push((n, index.shard_mut(usize::from(n))));
+        }
         Held { index, order, shards: Shards { index, held } }
-    }
-
-    /// Every shard number, for changes that may touch any key.
-    pub(crate) fn all_shards() -> impl Iterator<Item = u8> {
-        (0..u8::MAX).take(SHARDS)
     }
 
     pub(super) fn with_shard<R>(&self, number: usize, f: impl FnOnce(&Shard) -> R) -> R {

@@ -4,16 +4,52 @@ use super::{FilePin, Index, State, undo::OldState};
 use crate::{
     ids::Sequence,
     keydir::{KeySource, OrderRef, Side},
-    log::{FileTable, Files},
+    log::{FileTable, Files, record_bytes},
 };
-use std::{ops::Bound, sync::Arc};
+use std::{
+    ops::Bound,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// One key of a page with its state at the view.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
-    pub(crate) key: Vec<u8>,
+    pub(crate) key: ItemKey,
     pub(crate) state: State,
     pub(crate) file: FilePin,
+}
+
+/// A key's bytes; short ones without an allocation.
+#[derive(Clone, Debug)]
+pub(crate) enum ItemKey {
+    Short { len: u8, bytes: [u8; SHORT_KEY_BYTES] },
+    Long(Box<[u8]>),
+}
+
+const SHORT_KEY_BYTES: usize = 38;
+
+impl From<&[u8]> for ItemKey {
+    fn from(key: &[u8]) -> ItemKey {
+        match u8::try_from(key.len()) {
+            Ok(len) if key.len() <= SHORT_KEY_BYTES => {
+                let mut bytes = [0; SHORT_KEY_BYTES];
+                bytes[..key.len()].copy_from_slice(key);
+                ItemKey::Short { len, bytes }
+            }
+            _ => ItemKey::Long(key.into()),
+        }
+    }
+}
+
+impl std::ops::Deref for ItemKey {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            ItemKey::Short { len, bytes } => &bytes[..usize::from(*len)],
+            ItemKey::Long(key) => key,
+        }
+    }
 }
 
 /// What part of a keyspace is asked for.
@@ -48,7 +84,7 @@ impl Index {
         } else {
             order.page(self, start, end, limit, &mut refs);
         }
-        if self.undo.read().is_empty() && !self.has_pending() {
+        if !self.has_undo() && !self.has_pending() {
             return self.plain_page(files, request, &refs);
         }
         self.merged_page(files, request, refs)
@@ -82,11 +118,11 @@ impl Index {
         let key = shard.table.key(r.entry);
         let entry = shard.table.entry(r.entry);
         let current = shard.state(r.entry, entry);
-        let undo = self.undo.read();
-        let (state, file) = match undo.at(key, request.view) {
+        let undone = if self.has_undo() { self.undone(key, request.view) } else { None };
+        let (state, file) = match undone {
             Some(old) => {
                 let OldState { state, file } = old?;
-                (*state, file.clone()?)
+                (state, file?)
             }
             None if entry.sequence > request.view => return None,
             None if self.has_pending()
@@ -96,18 +132,32 @@ impl Index {
             }
             None => (current, pin(files, table, &current)?),
         };
-        let item = state.is_alive(|| request.now_ms).then(|| key.to_vec());
-        item.map(|key| Item { key, state, file })
+        if !state.is_alive(|| request.now_ms) {
+            return None;
+        }
+        let len = record_bytes(self.id, key.len(), &state.entry);
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        file.prefetch(u64::from(state.entry.location.offset), len);
+        Some(Item { key: key.into(), state, file })
+    }
+
+    fn has_undo(&self) -> bool {
+        self.has_undo.load(Ordering::Acquire)
+    }
+
+    /// The key's state at a view, if it changed since.
+    #[expect(clippy::option_option, reason = "unchanged and absent are different answers")]
+    fn undone(&self, key: &[u8], view: Sequence) -> Option<Option<OldState>> {
+        self.undo.read().at(key, view).map(|old| old.cloned())
     }
 
     /// A key that is in undo: its state at the view.
     fn undone_item(&self, request: &PageRequest<'_>, key: &[u8]) -> Option<Item> {
-        let undo = self.undo.read();
-        let OldState { state, file } = undo.at(key, request.view)??;
+        let OldState { state, file } = self.undone(key, request.view)??;
         if !state.is_alive(|| request.now_ms) {
             return None;
         }
-        Some(Item { key: key.to_vec(), state: *state, file: file.clone()? })
+        Some(Item { key: key.into(), state, file: file? })
     }
 
     /// Merges the order index with keys that were removed from it since the view.
@@ -197,7 +247,7 @@ impl Index {
         let shard = self.shard_at(usize::from(r.shard));
         let state = shard.state(r.entry, shard.table.entry(r.entry));
         let file = pin(files, &files.load(), &state)?;
-        Some(Item { key: shard.table.key(r.entry).to_vec(), state, file })
+        Some(Item { key: shard.table.key(r.entry).into(), state, file })
     }
 }
 

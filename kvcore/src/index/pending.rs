@@ -202,6 +202,7 @@ impl Index {
     pub(crate) fn purge_undo(&self, views: &Views) -> bool {
         let mut undo = self.undo.write();
         undo.purge(views);
+        self.has_undo.store(!undo.is_empty(), Ordering::Release);
         !undo.is_empty()
     }
 }

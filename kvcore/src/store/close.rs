@@ -6,7 +6,7 @@ use crate::{engine::Engine, error::Result};
 impl Handle {
     /// Closes the store, once; later calls do nothing.
     pub(super) fn close(&self) -> Result<()> {
-        if !self.engine.start_closing() {
+        if self.engine.check_process().is_err() || !self.engine.start_closing() {
             return Ok(());
         }
         self.threads.stop(&self.engine);
