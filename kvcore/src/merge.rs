@@ -82,6 +82,8 @@ impl Engine {
         let _one_at_a_time = self.merge.lock();
         self.check_open()?;
         self.write()?.seal()?;
+        // What a range delete covers counts as dead once it is worked off.
+        self.work_off_pending()?;
         self.sync_all()?;
         let inputs = self.select_all();
         let result = self.merge_files(&inputs)?;

@@ -104,3 +104,17 @@ fn dropped_batch_leaves_no_blob() -> Result<()> {
     assert_eq!(machine.disk.paths(), before);
     Ok(())
 }
+
+#[test]
+fn merge_gives_back_what_a_pending_range_delete_covers() -> Result<()> {
+    let machine = Machine::new();
+    let (store, numbers) = machine.open()?;
+    for n in 0..200 {
+        numbers.put(n, &"covered".into())?;
+    }
+    numbers.clear()?;
+    store.merge()?;
+    let stats = store.stats();
+    assert_eq!((stats.files.len(), stats.dead_bytes), (0, 0), "{stats:?}");
+    Ok(())
+}

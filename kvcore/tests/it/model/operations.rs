@@ -33,9 +33,10 @@ impl World {
             0..=249 => self.put(space),
             250..=299 => self.put_with_ttl(space),
             300..=369 => self.delete(space),
-            370..=379 => self.delete_range(space),
-            380..=383 => self.clear(space),
-            384..=409 => self.expire(space),
+            370..=374 => self.delete_range(space),
+            375 => self.clear(space),
+            376..=381 => self.fill(space),
+            382..=409 => self.expire(space),
             410..=424 => self.persist(space),
             425..=464 => self.update(space),
             465..=494 => self.swap(space),
@@ -75,6 +76,19 @@ impl World {
         self.log(format!("{space}: put {} = {} bytes", show(&key), value.len()));
         self.spaces[space].put(&key, &value, durability.into()).expect("put");
         self.expected[space].cells.insert(key, Cell { value, expires_ms: None });
+    }
+
+    /// Many keys at once, so that range deletes have more to do than fits into their commit.
+    fn fill(&mut self, space: usize) {
+        let keys: Vec<_> = (0..self.rng.usize(50..300)).map(|_| self.key(space)).collect();
+        self.log(format!("{space}: fill with {} keys", keys.len()));
+        let mut batch = self.store().batch();
+        for key in keys {
+            self.spaces[space].batch_put(&mut batch, &key, b"fill", Put::default()).expect("fits");
+            let cell = Cell { value: b"fill".to_vec(), expires_ms: None };
+            self.expected[space].cells.insert(key, cell);
+        }
+        batch.commit().expect("commit");
     }
 
     fn put_with_ttl(&mut self, space: usize) {
@@ -208,14 +222,14 @@ impl World {
 
     fn draw_write(&mut self, space: usize) -> Write {
         let key = self.key(space);
-        match self.rng.u8(..40) {
-            0..=15 => Write::Put(key, self.value(), None),
-            16..=20 => Write::Put(key, self.value(), Some(self.expiry_ms())),
-            21..=28 => Write::Delete(key),
-            29..=33 => Write::Expire(key, self.expiry_ms()),
-            34..=37 => Write::Persist(key),
-            38 if space != 2 => Write::DeleteRange(self.range(space)),
-            38 => Write::Delete(key),
+        match self.rng.u8(..200) {
+            0..=79 => Write::Put(key, self.value(), None),
+            80..=99 => Write::Put(key, self.value(), Some(self.expiry_ms())),
+            100..=139 => Write::Delete(key),
+            140..=169 => Write::Expire(key, self.expiry_ms()),
+            170..=196 => Write::Persist(key),
+            197 | 198 if space != 2 => Write::DeleteRange(self.range(space)),
+            197 | 198 => Write::Delete(key),
             _ => Write::Clear,
         }
     }
