@@ -30,16 +30,17 @@ pub(crate) struct SyncState {
 }
 
 impl SyncState {
-    pub(super) fn new(durable: Sequence) -> SyncState {
+    /// What recovery hands over is durable, up to the log's end.
+    pub(super) fn new(durable: Sequence, position: Option<LogPosition>) -> SyncState {
         SyncState {
             turn: Mutex::new(()),
-            position: RwLock::new(None),
+            position: RwLock::new(position),
             sequence: AtomicU64::new(durable.0),
             wakers: Mutex::default(),
         }
     }
 
-    /// The durable watermark inside the log files of this opening.
+    /// The durable watermark; none before a new store's first sync.
     pub(crate) fn durable_position(&self) -> Option<LogPosition> {
         *self.position.read()
     }
@@ -120,17 +121,14 @@ impl Engine {
                 self.poison(Error::Io { action: "sync", path: file.path.clone(), source })
             })?;
         }
-        if scope.directory {
-            self.sync_dir().map_err(|e| self.poison(e))?;
-        }
-        Ok(())
+        if scope.directory { self.sync_dir() } else { Ok(()) }
     }
 
+    /// Makes all names durable. They may be other threads' too, so a failure poisons (S3).
     pub(crate) fn sync_dir(&self) -> Result<()> {
-        self.disk.sync_dir(&self.dir).map_err(|source| Error::Io {
-            action: "sync the directory",
-            path: self.dir.clone(),
-            source,
+        self.disk.sync_dir(&self.dir).map_err(|source| {
+            let path = self.dir.clone();
+            self.poison(Error::Io { action: "sync the directory", path, source })
         })
     }
 }

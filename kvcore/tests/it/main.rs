@@ -1,6 +1,7 @@
 //! Integration tests of kvcore: one binary.
 
 mod api;
+mod crash;
 mod disk;
 #[cfg(test)]
 mod model;
