@@ -18,6 +18,23 @@ use std::{fmt, ops::Bound, sync::Arc, time::SystemTime};
 ///
 /// Takes effect at [`Batch::commit`], as one record of the log: readers and a crash see all of it
 /// or nothing. Writes to the same key apply in the order in which they were added.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// # let store = kvcore::Store::open(dir.path())?;
+/// use kvcore::{Durability, Keyspace};
+/// let users: Keyspace<String, u64> = store.keyspace("users")?;
+/// let by_age: Keyspace<(u64, String), ()> = store.keyspace("users by age")?;
+/// let mut batch = store.batch();
+/// batch.put(&users, "ada", &37)?;
+/// batch.delete(&by_age, (36, "ada"))?;
+/// batch.put(&by_age, (37, "ada"), &())?;
+/// let sequence = batch.commit_with(Durability::Immediate)?;
+/// assert!(store.durable_sequence() >= sequence);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a batch does nothing until `commit`"]
 pub struct Batch {
     store: Store,

@@ -138,6 +138,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     ///
     /// Costs one hash probe and one read. The stored bytes are checked before they are decoded.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// assert_eq!(users.get("ada")?, Some(36));
+    /// assert_eq!(users.get(String::from("bob"))?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Corrupt`] if the bytes are not what was written, [`Error::Decode`] if they do not
@@ -203,6 +215,21 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     }
 
     /// The same with an expiry or a durability of its own.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::{Durability, Put};
+    /// use std::time::Duration;
+    /// users.put_with("ada", &36, Put::expires_in(Duration::from_secs(60)))?;
+    /// assert!(users.expires_at("ada")?.is_some());
+    /// users.put_with("ada", &37, Durability::Immediate)?;
+    /// assert_eq!(users.expires_at("ada")?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -419,6 +446,29 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// A key that is there during the whole scan is returned, whatever is written, resized or
     /// restarted meanwhile; others may be. A page holds about `limit` entries: more where hashes
     /// collide, fewer where entries have expired. Works on every keyspace.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::ScanCursor;
+    /// for n in 0..100 {
+    ///     users.put(n.to_string(), &n)?;
+    /// }
+    /// let (mut cursor, mut seen) = (ScanCursor::default(), 0);
+    /// loop {
+    ///     let (page, next) = users.scan(cursor, 10)?;
+    ///     seen += page.len();
+    ///     cursor = next;
+    ///     if cursor == ScanCursor::default() {
+    ///         break;
+    ///     }
+    /// }
+    /// assert_eq!(seen, 100);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

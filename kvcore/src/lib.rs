@@ -1,4 +1,86 @@
 //! `kvcore`: an embeddable key/value store.
+//!
+//! A typed [`Store`] over a Bitcask-style log of data files. All keys are in memory, with their
+//! places and in their order; values are on disk. A read costs one hash probe and one memory
+//! access, a write one append.
+//!
+//! ```
+//! use kvcore::{Durability, Keyspace, Schema, Store};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+//! struct User {
+//!     name: String,
+//!     age: u64,
+//! }
+//!
+//! // Name, types and options of a keyspace in one place.
+//! const USERS: Schema<String, User> = Schema::new("users").version(1);
+//!
+//! # fn main() -> kvcore::Result<()> {
+//! # let dir = tempfile::tempdir().expect("a temporary directory");
+//! let store = Store::open(dir.path().join("data"))?;
+//! let users = store.keyspace(USERS)?;
+//! let by_age: Keyspace<(u64, String), ()> = store.keyspace("users by age")?;
+//!
+//! let ada = User { name: "Ada".into(), age: 36 };
+//! users.put("ada", &ada)?;
+//! assert_eq!(users.get("ada")?, Some(ada));
+//! users.update("ada", |old| old.map(|u| User { age: u.age + 1, ..u }))?;
+//!
+//! let mut batch = store.batch(); // all or nothing, across keyspaces
+//! batch.put(&users, "bob", &User { name: "Bob".into(), age: 41 })?;
+//! batch.put(&by_age, (41, "bob"), &())?;
+//! batch.commit_with(Durability::Immediate)?;
+//!
+//! for entry in users.range("a".."n") {
+//!     let entry = entry?; // in key order, a consistent view
+//!     println!("{}: {:?}", entry.key(), entry.value()?);
+//! }
+//! assert_eq!(by_age.count((18, "")..(65, ""))?, 1);
+//! store.close()
+//! # }
+//! ```
+//!
+//! # Where to start
+//!
+//! - [`Store`] is opened with [`Store::open`] or through [`Options`]; it is a handle that can be
+//!   cloned and sent to other threads.
+//! - [`Keyspace`] is a named, typed part of it: [`get`](Keyspace::get), [`put`](Keyspace::put),
+//!   [`update`](Keyspace::update), [`range`](Keyspace::range), [`count`](Keyspace::count) and
+//!   more. [`Schema`] names one in a constant.
+//! - [`Batch`] commits several writes as one; [`Store::commit_many`] writes many commits at once.
+//! - [`Durability`] says what an acknowledged write has survived; per store and per commit.
+//! - [`Key`] and [`AsKey`] are what may be a key, [`Codec`] how values become bytes.
+//! - [`Error`] is grouped by what the caller should do; [`Stats`] has the figures.
+//!
+//! # What is promised
+//!
+//! 1. A write acknowledged with [`Durability::Immediate`] survives power loss, one acknowledged
+//!    with [`Durability::Buffered`] survives `kill -9`.
+//! 2. After any crash the store holds a prefix of the order of commits: no hole, no half batch.
+//! 3. A damaged byte is never served as data: it is [`Error::Corrupt`] with file and offset, or,
+//!    at the unsynced end of the log, a truncation that [`Store::recovery`] reports.
+//! 4. Deleted and expired keys do not come back.
+//! 5. Reads do not wait for merges.
+//!
+//! After a failed write or sync every later call is [`Error::Poisoned`]; reopening recovers.
+//!
+//! # Limits
+//!
+//! Keys up to 64 KiB encoded, values up to 4 GiB − 1. Memory: about 35 bytes and the key for every
+//! key, 52 in ordered keyspaces, see [`Stats::keydir_bytes`]. Values are read through memory maps
+//! by default, which turns an unreadable sector, or a file cut by another program, into a SIGBUS;
+//! see [`ReadMode`]. A handle must not be used in a forked child.
+//!
+//! # Features
+//!
+//! | feature | default | gives |
+//! |---|---|---|
+//! | `bincode` | yes | [`Bincode`], the default codec, for every type with serde's traits |
+//! | `postcard` | no | `Postcard`, the same with a maintained crate |
+//! | `json` | no | `Json`, readable values |
+//! | `tracing` | no | events through the crate `tracing` |
 
 pub mod clock;
 pub mod disk;

@@ -2,7 +2,8 @@
 //!
 //! Everything below, but for `data_file` and `walk`, is a function from bytes to bytes. It knows no
 //! disk, no lock and no clock, so every line of it can be tested with slices. Who writes, syncs and
-//! names the files, and what a damaged one means for the store, is decided elsewhere. The drawings are in `docs/format.md`.
+//! names the files, and what a damaged one means for the store, is decided elsewhere. The drawings
+//! are in `docs/format.md`.
 //!
 //! # Invariants
 //!

@@ -66,6 +66,19 @@ pub struct RecoveryProgress {
 type ProgressFn = dyn Fn(RecoveryProgress) + Send + Sync;
 
 /// Settings for opening a store. The defaults are what the documentation measures.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// use kvcore::{Durability, Options, ReadMode};
+/// let store = Options::new()
+///     .durability(Durability::Buffered)
+///     .read_mode(ReadMode::Pread)
+///     .data_file_bytes_max(64 << 20)
+///     .open(dir.path())?;
+/// # store.close()
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use = "options do nothing until `open`"]
 pub struct Options {

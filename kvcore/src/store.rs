@@ -88,6 +88,15 @@ impl Options {
 impl Store {
     /// Opens or creates the store in `dir` with default [`Options`].
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// let store = kvcore::Store::open(dir.path().join("data"))?;
+    /// assert_eq!(store.stats().keys, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Options::open`].
@@ -102,6 +111,20 @@ impl Store {
     /// Opens a keyspace, and registers it durably the first time.
     ///
     /// One method for names and for constant [`Schema`]s; the types come from the receiver.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// use kvcore::{Error, Keyspace, Schema};
+    /// const NOTES: Schema<u64, String> = Schema::new("notes").version(2);
+    /// let notes = store.keyspace(NOTES)?; // types from the constant
+    /// let users: Keyspace<String, u64> = store.keyspace("users")?; // types from the annotation
+    /// let wrong: Result<Keyspace<u64, u64>, Error> = store.keyspace("users");
+    /// assert!(matches!(wrong, Err(Error::SchemaMismatch { what: "key type", .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -136,6 +159,20 @@ impl Store {
     }
 
     /// An empty batch: puts and deletes in any keyspaces, committed as one.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let mut batch = store.batch();
+    /// batch.put(&users, "ada", &36)?;
+    /// batch.delete(&users, "bob")?;
+    /// batch.commit()?;
+    /// assert_eq!(users.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn batch(&self) -> Batch {
         Batch::new(self.clone())
     }
@@ -146,6 +183,22 @@ impl Store {
     /// per commit. Each commit is atomic by itself and visible when its call returns; all of them
     /// are as durable as the store's durability says when this returns, whether `f` succeeded or
     /// not.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// store.commit_many(|round| {
+    ///     for n in 0..1_000 {
+    ///         round.put(&users, n.to_string(), &n, kvcore::Put::default())?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(users.len(), 1_000);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -186,6 +239,19 @@ impl Store {
     }
 
     /// Blocks until everything up to this sequence survives power loss.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Durability;
+    /// let sequence = users.put_with("ada", &36, Durability::Buffered)?;
+    /// store.wait_durable(sequence)?;
+    /// assert!(store.durable_sequence() >= sequence);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -293,6 +359,17 @@ impl Store {
 
     /// Closes the store: stops the threads, syncs, writes the hints, frees the lock. Every other
     /// handle then answers [`Error::Closed`].
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// store.close()?;
+    /// assert!(matches!(users.get("ada"), Err(kvcore::Error::Closed)));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

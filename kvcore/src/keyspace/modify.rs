@@ -18,6 +18,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// `f` runs once, under the writer lock: nobody writes meanwhile, and it should be short. An
     /// expiry the key had stays.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.update("visits", |n| Some(n.unwrap_or(0) + 1))?;
+    /// let visits = users.update("visits", |n| Some(n.unwrap_or(0) + 1))?;
+    /// assert_eq!(visits, Some(2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::get`] and [`Keyspace::put`]. A write from inside `f` is
@@ -58,6 +70,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// Sets a key's value to `new` if it is `expected`; `None` stands for an absent key.
     ///
     /// Values are compared decoded, not as bytes. An expiry the key had stays.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Swap;
+    /// assert_eq!(users.compare_and_swap("ada", None, Some(&36))?, Swap::Swapped);
+    /// assert_eq!(users.compare_and_swap("ada", None, Some(&37))?, Swap::Differs(Some(36)));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -30,6 +30,22 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// The entries of a range of keys, in order, from either end.
     ///
     /// On an unordered keyspace the first item is an error.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// for name in ["ada", "bob", "eve"] {
+    ///     users.put(name, &1)?;
+    /// }
+    /// for entry in users.range("b"..).rev() {
+    ///     users.delete(entry?.key())?; // the iterator is a view: writing meanwhile is fine
+    /// }
+    /// assert_eq!(users.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn range(&self, range: impl KeyRange<K>) -> Iter<K, V, C> {
         Iter::new(&self.inner, range.encode_range(), self.check_ordered("range").err())
@@ -37,6 +53,20 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
 
     /// The entries whose key starts with a prefix: bytes of a string, or leading components of a
     /// tuple.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// use kvcore::Keyspace;
+    /// let visits: Keyspace<(String, u64), ()> = store.keyspace("visits")?;
+    /// visits.put(("ada", 1), &())?;
+    /// visits.put(("ada", 2), &())?;
+    /// visits.put(("bob", 1), &())?;
+    /// assert_eq!(visits.prefix(("ada",)).count(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn prefix(&self, prefix: impl KeyPrefix<K>) -> Iter<K, V, C> {
         let mut bytes = Vec::new();
@@ -61,6 +91,21 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     }
 
     /// How many keys are below this one; `None` if it is not there. O(log n).
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// for name in ["ada", "bob", "eve"] {
+    ///     users.put(name, &1)?;
+    /// }
+    /// assert_eq!(users.rank("bob")?, Some(1));
+    /// assert_eq!(users.count("b"..)?, 2);
+    /// assert_eq!(users.nth(2)?.map(|e| e.into_key()).as_deref(), Some("eve"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -110,6 +155,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     }
 
     /// Deletes the entry with the smallest key and returns it: what a queue's consumer does.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("job 1", &1)?;
+    /// users.put("job 2", &2)?;
+    /// assert_eq!(users.pop_first()?, Some(("job 1".to_owned(), 1)));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -255,10 +255,7 @@ impl Log {
 
 /// Counts what lies behind the log's end, and takes it for cut where something is missing before.
 fn drop_unreached(log: &Log, extent: &mut LogExtent, cut: &mut Option<(LogPosition, String)>) {
-    let end = extent.files.last().map(|part| LogPosition {
-        file: part.file.id,
-        offset: part.len,
-    });
+    let end = extent.files.last().map(|part| LogPosition { file: part.file.id, offset: part.len });
     for found in log.files.iter().filter(|f| end.is_none_or(|end| f.file.id > end.file)) {
         let bytes = dropped(found, FILE_HEADER_LEN as u64);
         extent.dropped_bytes += bytes;

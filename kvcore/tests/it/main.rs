@@ -1,11 +1,13 @@
 //! Integration tests of kvcore: one binary.
 
+#[cfg(test)]
+#[cfg(test)]
+#[cfg(test)]
 mod api;
+mod calls;
 mod crash;
 mod disk;
-#[cfg(test)]
 mod model;
-#[cfg(test)]
 mod regressions;
-#[cfg(test)]
 mod support;
+mod tidy;

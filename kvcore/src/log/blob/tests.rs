@@ -1,3 +1,5 @@
+//! Blobs: their bytes come back, and damage to any of them is noticed.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Frames: their bytes, their search, and damage to any of them.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! File headers: their bytes, and damage to any of them.
+
 use proptest::prelude::*;
 
 use super::*;

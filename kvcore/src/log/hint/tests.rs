@@ -1,3 +1,5 @@
+//! Hint files: what is written is read, and damage to any byte is noticed.
+
 use std::ops::Bound;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Manifests: what is written is read, and damage to any byte is noticed.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Records: their bytes, and what is refused.
+
 use proptest::prelude::*;
 
 use super::*;

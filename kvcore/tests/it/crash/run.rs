@@ -209,7 +209,9 @@ impl Run {
             (Err(_), Op::Write(..) | Op::Batch(..)) if stops && records > 0 => {
                 self.ledger.push(before + records, after);
             }
-            (Err(_), Op::Write(..) | Op::Batch(..)) if self.lie == Lie::NoReserve && records > 0 => {
+            (Err(_), Op::Write(..) | Op::Batch(..))
+                if self.lie == Lie::NoReserve && records > 0 =>
+            {
                 self.ledger.failed(before + records, after);
             }
             (Err(_), Op::Merge | Op::Maintain) if stops => self.ledger.unseen_until(None),
@@ -365,7 +367,11 @@ impl Run {
             Write::PutFor { key, len, ms, .. } => {
                 let value = super::model::value(serial, len);
                 let put = Put::expires_in(Duration::from_millis(ms));
-                keyspace.put_with([key].as_slice(), &value, put.with_durability(durability(ack)))?;
+                keyspace.put_with(
+                    [key].as_slice(),
+                    &value,
+                    put.with_durability(durability(ack)),
+                )?;
             }
             Write::Delete { key, .. } => {
                 keyspace.delete([key].as_slice())?;
@@ -384,7 +390,11 @@ impl Run {
             }
         }
         // Only puts take a durability of their own.
-        if ack == Ack::Durable { self.store().wait_durable(self.store().tip_sequence()) } else { Ok(()) }
+        if ack == Ack::Durable {
+            self.store().wait_durable(self.store().tip_sequence())
+        } else {
+            Ok(())
+        }
     }
 
     fn batch(&mut self, writes: &[Write], ack: Ack) -> Result<()> {
@@ -492,9 +502,10 @@ fn difference(tip: u64, found: &State, wanted: &State) -> Violation {
         })
     };
     let places = found.0.keys().chain(wanted.0.keys());
-    let differing = places.filter(|p| found.0.get(p) != wanted.0.get(p)).take(3).map(|p| {
-        format!("{p:?} holds {}, should {}", text(found.0.get(p)), text(wanted.0.get(p)))
-    });
+    let differing = places
+        .filter(|p| found.0.get(p) != wanted.0.get(p))
+        .take(3)
+        .map(|p| format!("{p:?} holds {}, should {}", text(found.0.get(p)), text(wanted.0.get(p))));
     format!("at sequence {tip}: {}", differing.collect::<Vec<_>>().join("; "))
 }
 

@@ -235,12 +235,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Every image of a disk must hold what the ledger has as durable.
-    fn reopen_all(
-        &mut self,
-        disk: &SimDisk,
-        ledger: &Ledger,
-        how: &str,
-    ) -> Result<(), Violation> {
+    fn reopen_all(&mut self, disk: &SimDisk, ledger: &Ledger, how: &str) -> Result<(), Violation> {
         let images = disk.crash_images(self.effort.second_images, self.random.u64(..));
         for (image, disk) in images.collect::<Vec<_>>() {
             self.report.second_crashes += 1;
@@ -300,8 +295,7 @@ impl<'a> Sweep<'a> {
                 at += self.effort.stride;
             }
         }
-        let read_faults =
-            [(Fault::EIO, Repeat::Once), (Fault::ShortWrite(1), Repeat::Once)];
+        let read_faults = [(Fault::EIO, Repeat::Once), (Fault::ShortWrite(1), Repeat::Once)];
         for (fault, repeat) in read_faults {
             let mut at = self.random.u64(..self.effort.stride);
             while at < reads && !self.is_enough() {

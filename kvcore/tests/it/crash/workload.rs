@@ -32,7 +32,9 @@ pub(crate) enum Op {
     Batch(Vec<Write>, Ack),
     /// Each write a commit of its own, all written together.
     Round(Vec<Write>, Ack),
-    Advance { ms: u64 },
+    Advance {
+        ms: u64,
+    },
     Sync,
     Merge,
     Maintain,
@@ -275,7 +277,9 @@ fn random_write(random: &mut fastrand::Rng) -> Write {
         5 if random.bool() => Write::Clear { keyspace },
         6..8 => Write::Expire { keyspace, key, ms: random.u64(1..4_000) },
         8 => Write::Persist { keyspace, key },
-        9..11 => Write::PutFor { keyspace, key, len: random.usize(3..30), ms: random.u64(1..4_000) },
+        9..11 => {
+            Write::PutFor { keyspace, key, len: random.usize(3..30), ms: random.u64(1..4_000) }
+        }
         _ => random_put(random),
     }
 }
