@@ -174,11 +174,17 @@ impl Connection {
     pub(crate) fn output_len(&self) -> usize {
         self.out.len()
     }
-    /// The round's replies were not true: the store failed. One error takes their place.
-    pub(crate) fn fail_round(&mut self, len: usize, error: &dyn std::fmt::Display) {
+    /// The replies after `len` were not true, as the store failed: one error takes their place.
+    pub(crate) fn fail_from(&mut self, len: usize, cause: &dyn std::fmt::Display) {
         self.out.truncate(len);
-        Reply::new(&mut self.out, self.client.protocol).error(&format_args!("ERR {error}"));
+        let text = format_args!("ERR the store failed: {cause}");
+        Reply::new(&mut self.out, self.client.protocol).error(&text);
         self.closing = true;
+    }
+    /// The replies that wait for a sync will never be true.
+    pub(crate) fn fail_held(&mut self, cause: &dyn std::fmt::Display) {
+        self.held_until = None;
+        self.fail_from(self.sent, cause);
     }
 
     /// Keeps the replies until `position` is durable.

@@ -142,8 +142,4 @@ impl Data {
         self.pending.clear();
         result
     }
-    /// The store behind.
-    pub(crate) fn engine(&self) -> &Arc<Engine> {
-        &self.engine
-    }
 }

@@ -17,6 +17,8 @@ use crate::number::parse_i64;
 enum Kind {
     /// Set at the start only.
     Fixed,
+    /// Set at the start; may be set again to what it is, as in Redis, where it can be changed.
+    Same,
     Text,
     YesNo,
     Integer {
@@ -38,14 +40,16 @@ const INT: Kind = Kind::Integer { min: 0, max: i32::MAX as i64 };
 const LIST_SIZE: Kind = Kind::Integer { min: i32::MIN as i64, max: i32::MAX as i64 };
 const SIGNED: Kind = Kind::Integer { min: -1, max: i64::MAX };
 
+type Parameter = (&'static str, Kind, &'static str, &'static str);
+
 /// Name, kind and default; a name in the fourth place is the same parameter under its other name.
-const PARAMETERS: &[(&str, Kind, &str, &str)] = &[
+const PARAMETERS: &[Parameter] = &[
     ("acllog-max-len", ANY, "128", ""),
     ("activerehashing", Kind::YesNo, "yes", ""),
     ("appendfsync", Kind::OneOf(&["everysec", "always", "no"]), "", ""),
     ("appendonly", Kind::YesNo, "yes", ""),
     ("auto-aof-rewrite-percentage", INT, "100", ""),
-    ("bind", Kind::Fixed, "", ""),
+    ("bind", Kind::Same, "", ""),
     ("busy-reply-threshold", ANY, "5000", "lua-time-limit"),
     (
         "client-output-buffer-limit",
@@ -54,8 +58,9 @@ const PARAMETERS: &[(&str, Kind, &str, &str)] = &[
         "",
     ),
     ("client-query-buffer-limit", Kind::Memory, "1073741824", ""),
+    ("daemonize", Kind::Fixed, "no", ""),
     ("databases", Kind::Fixed, "", ""),
-    ("dir", Kind::Fixed, "", ""),
+    ("dir", Kind::Same, "", ""),
     ("extended-redis-compatibility", Kind::YesNo, "no", ""),
     ("hash-max-listpack-entries", ANY, "128", "hash-max-ziplist-entries"),
     ("hash-max-listpack-value", ANY, "64", "hash-max-ziplist-value"),
@@ -95,11 +100,11 @@ const PARAMETERS: &[(&str, Kind, &str, &str)] = &[
     ("min-replicas-max-lag", INT, "10", "min-slaves-max-lag"),
     ("min-replicas-to-write", INT, "0", "min-slaves-to-write"),
     ("notify-keyspace-events", Kind::Events, "", ""),
-    ("port", Kind::Fixed, "", ""),
+    ("port", Kind::Same, "", ""),
     ("proto-max-bulk-len", Kind::Memory, "536870912", ""),
-    ("protected-mode", Kind::Fixed, "yes", ""),
+    ("protected-mode", Kind::Same, "yes", ""),
     ("rdb-key-save-delay", Kind::Integer { min: i32::MIN as i64, max: i32::MAX as i64 }, "0", ""),
-    ("requirepass", Kind::Fixed, "", ""),
+    ("requirepass", Kind::Same, "", ""),
     ("save", Kind::Save, "", ""),
     ("set-max-intset-entries", ANY, "512", ""),
     ("set-max-listpack-entries", ANY, "128", ""),
@@ -213,6 +218,9 @@ impl Parameters {
                 return Err(refuse("can't set immutable config".to_owned()));
             }
             let value = kind.accept(value).map_err(refuse)?;
+            if matches!(kind, Kind::Same) && value != self.value(name) {
+                return Err(refuse("it can be changed at the start only".to_owned()));
+            }
             if new.insert(*name, value).is_some() {
                 return Err(refuse("duplicate parameter".to_owned()));
             }
@@ -238,7 +246,7 @@ impl Parameters {
     }
 }
 
-fn find(asked: &str) -> Option<&'static (&'static str, Kind, &'static str, &'static str)> {
+fn find(asked: &str) -> Option<&'static Parameter> {
     PARAMETERS.iter().find(|(name, _, _, alias)| *name == asked || *alias == asked)
 }
 
@@ -248,7 +256,7 @@ impl Kind {
         let text = String::from_utf8_lossy(value).into_owned();
         let lower = text.to_ascii_lowercase();
         match self {
-            Kind::Fixed | Kind::Text => Ok(text),
+            Kind::Fixed | Kind::Same | Kind::Text => Ok(text),
             Kind::YesNo if ["yes", "no"].contains(&lower.as_str()) => Ok(lower),
             Kind::YesNo => Err("argument must be 'yes' or 'no'".to_owned()),
             Kind::OneOf(words) if words.contains(&lower.as_str()) => Ok(lower),

@@ -161,7 +161,7 @@ impl Server {
     pub fn run(mut self) -> Result<(), Error> {
         let result = self.accept_until_stopped();
         self.shut_down();
-        if let Some(cause) = self.shared.stop.take_cause() {
+        if let Some(cause) = self.shared.stop.cause() {
             return Err(Error::Store(cause));
         }
         result?;

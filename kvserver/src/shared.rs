@@ -83,8 +83,8 @@ impl Stop {
         let _ = self.waker.set(waker);
     }
     /// Why the server ends, if it was not asked to by a person.
-    pub(crate) fn take_cause(&self) -> Option<String> {
-        self.cause.lock().take()
+    pub(crate) fn cause(&self) -> Option<String> {
+        self.cause.lock().clone()
     }
 }
 

@@ -40,6 +40,7 @@ impl Watched {
 
 /// A connection's mark.
 type Watcher = Arc<AtomicBool>;
+type WatchersByKey = HashMap<Vec<u8>, Vec<Watcher>>;
 
 /// All watched keys, of all connections.
 #[derive(Debug, Default)]
@@ -47,7 +48,7 @@ pub(crate) struct Watches {
     /// How many keys are watched: nearly always none, which costs a write one load.
     keys: AtomicUsize,
     clients: AtomicUsize,
-    by_db: Mutex<HashMap<usize, HashMap<Vec<u8>, Vec<Watcher>>>>,
+    by_db: Mutex<HashMap<usize, WatchersByKey>>,
 }
 
 impl Watches {

@@ -84,6 +84,7 @@ pub(crate) struct Worker {
     /// Connections to come back to without an event.
     again: Vec<usize>,
     held: Vec<usize>,
+    #[expect(clippy::vec_box, reason = "connections and this list pass the boxes on")]
     inboxes: Vec<Box<Inbox>>,
     stopping: bool,
 }
@@ -174,9 +175,13 @@ impl Worker {
             return;
         }
         let durable = self.shared.engine.durable();
+        let failure = self.shared.stop.cause();
         for slot in std::mem::take(&mut self.held) {
             let Some(connection) = &mut self.connections[slot] else { continue };
             connection.release(durable);
+            if let (true, Some(cause)) = (connection.is_held(), &failure) {
+                connection.fail_held(cause);
+            }
             if connection.is_held() { self.held.push(slot) } else { self.queue(slot) }
         }
     }
@@ -332,7 +337,7 @@ impl Worker {
     fn fail(&mut self, slots: &[usize], lens: &[usize], error: &StoreError) {
         for (slot, len) in slots.iter().zip(lens) {
             if let Some(connection) = &mut self.connections[*slot] {
-                connection.fail_round(*len, error);
+                connection.fail_from(*len, error);
             }
         }
         self.shared.fail(error);

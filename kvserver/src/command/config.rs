@@ -58,7 +58,7 @@ fn get(ctx: &mut Context<'_>) -> Outcome {
 
 fn set(ctx: &mut Context<'_>) -> Outcome {
     let args = &ctx.args[2..];
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(CommandError::Arity("config|set".into()));
     }
     let pairs: Vec<(&[u8], &[u8])> = args.chunks(2).map(|pair| (pair[0], pair[1])).collect();

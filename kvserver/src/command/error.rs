@@ -21,8 +21,6 @@ pub(crate) enum CommandError {
     Overflow,
     /// `NaN` or infinity as the result of INCRBYFLOAT.
     NanOrInfinity,
-    /// An index or a count out of its range.
-    IndexOutOfRange,
     /// A string longer than `proto-max-bulk-len`.
     StringTooLong,
     /// A time that does not fit, or is not positive; holds the command's lower-case name.
@@ -64,7 +62,6 @@ impl fmt::Display for CommandError {
             E::NotFloat => f.write_str("ERR value is not a valid float"),
             E::Overflow => f.write_str("ERR increment or decrement would overflow"),
             E::NanOrInfinity => f.write_str("ERR increment would produce NaN or Infinity"),
-            E::IndexOutOfRange => f.write_str("ERR index out of range"),
             E::StringTooLong => {
                 f.write_str("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
             }

@@ -59,6 +59,7 @@ pub(crate) enum Span {
     /// From the first to `last` (relative to the first; −1 is the last argument), every `step`-th.
     Range { last: i32, step: usize },
     /// `args[first]` holds the number of keys, which follow it directly.
+    #[expect(dead_code, reason = "the collections' commands count keys so: SINTERCARD, ZUNION")]
     Counted,
 }
 
@@ -78,10 +79,6 @@ impl KeySpec {
     /// Every `step`-th argument from `first` to the end.
     pub(crate) const fn to_end(first: usize, step: usize, flags: KeyFlags) -> Self {
         KeySpec { first, span: Span::Range { last: -1, step }, flags }
-    }
-    /// The number of keys stands at `at`.
-    pub(crate) const fn counted(at: usize, flags: KeyFlags) -> Self {
-        KeySpec { first: at, span: Span::Counted, flags }
     }
 
     /// The positions in `args`, or `None` if they do not fit.

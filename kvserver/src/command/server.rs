@@ -176,7 +176,7 @@ fn shutdown(ctx: &mut Context<'_>) -> Outcome {
     {
         return Err(CommandError::text("ERR No shutdown in progress."));
     }
-    if !options.iter().all(|arg| is_known(arg)) {
+    if !options.iter().all(is_known) {
         return Err(CommandError::Syntax);
     }
     // No reply: that the connection ends is the answer.

@@ -108,8 +108,8 @@ fn config_values_are_remembered_and_checked() {
         "-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'\r\n",
     );
     wire.ask(
-        "CONFIG SET port 1",
-        "-ERR CONFIG SET failed (possibly related to argument 'port') - \
+        "CONFIG SET databases 1",
+        "-ERR CONFIG SET failed (possibly related to argument 'databases') - \
          can't set immutable config\r\n",
     );
     wire.ask("CONFIG GET nosuch", "*0\r\n");

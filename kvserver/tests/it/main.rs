@@ -1,7 +1,14 @@
 //! Integration tests of kvserver: one binary. They compare bytes on a socket.
 
+#[cfg(test)]
 mod connection;
+#[cfg(test)]
+mod data;
+#[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
 mod protocol;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod transactions;

@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use kvcore::{Durability, Options};
+use kvcore::{Durability, Options, Store};
 use kvserver::{Config, Error, Server, StopHandle};
 use tempfile::TempDir;
 
@@ -14,7 +14,7 @@ pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
     stop: StopHandle,
     thread: Option<JoinHandle<Result<(), Error>>>,
-    _dir: TempDir,
+    dir: Option<TempDir>,
 }
 
 impl Running {
@@ -22,16 +22,22 @@ impl Running {
         Running::with(|_| {})
     }
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let dir = TempDir::new().unwrap();
+        let store = Options::new().durability(Durability::Buffered).open(dir.path()).unwrap();
+        let mut running = Running::on(store, change);
+        running.dir = Some(dir);
+        running
+    }
+    /// Serves a store that the test has opened.
+    pub(crate) fn on(store: Store, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.port = 0;
         config.threads = 2;
         change(&mut config);
-        let dir = TempDir::new().unwrap();
-        let store = Options::new().durability(Durability::Buffered).open(dir.path()).unwrap();
         let server = Server::bind(config, store).unwrap();
         let (addr, stop) = (server.local_addr(), server.stop_handle());
         let thread = Some(std::thread::spawn(|| server.run()));
-        Running { addr, stop, thread, _dir: dir }
+        Running { addr, stop, thread, dir: None }
     }
     pub(crate) fn connect(&self) -> Wire {
         let stream = TcpStream::connect(self.addr).unwrap();
