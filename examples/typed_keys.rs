@@ -6,6 +6,10 @@
 //! Keys are encoded so that the order of their bytes is the order of the Rust type. Ranges,
 //! prefixes and positions follow from that, and lookups take borrowed forms: `"ada"` finds a
 //! `String`, `(36, "ada")` a `(u64, String)`.
+#![allow(
+    clippy::needless_borrows_for_generic_args,
+    reason = "that borrowed keys work too is what is shown"
+)]
 
 use kv_examples::StoreDir;
 use kvcore::{Keyspace, Raw, Store, key_newtype};

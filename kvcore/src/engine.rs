@@ -91,7 +91,7 @@ pub(crate) struct Engine {
     /// Which thread holds the writer lock; 0 for none.
     owner: AtomicU64,
     /// Told when dead bytes are few again; see [`Engine::wait_for_space`].
-    pub(crate) space_free: Condvar,
+    space_free: Condvar,
     space_turn: Mutex<()>,
     poison: OnceLock<Arc<Error>>,
     closed: AtomicBool,
@@ -192,10 +192,16 @@ impl Engine {
         }
         let deadline = std::time::Instant::now() + SPACE_WAIT_MAX;
         let mut turn = self.space_turn.lock();
-        while self.counters.is_overfull.load(Ordering::Acquire)
-            && self.check_open().is_ok()
-            && !self.space_free.wait_until(&mut turn, deadline).timed_out()
-        {}
+        let must_wait = |(): &mut ()| {
+            self.counters.is_overfull.load(Ordering::Acquire) && self.check_open().is_ok()
+        };
+        self.space_free.wait_while_until(&mut turn, must_wait, deadline);
+    }
+
+    /// Lets writers go on that wait for space.
+    pub(crate) fn announce_space(&self) {
+        let _turn = self.space_turn.lock();
+        self.space_free.notify_all();
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -473,6 +473,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// # Errors
     ///
     /// [`Error::Decode`] for a key, [`Error::Closed`], [`Error::Poisoned`].
+    #[expect(clippy::type_complexity, reason = "a page and where to go on, nothing to name")]
     pub fn scan(
         &self,
         cursor: ScanCursor,

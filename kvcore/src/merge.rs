@@ -195,7 +195,6 @@ impl MergeState {
 
 /// What a merge has decided before it copies.
 struct Plan<'a> {
-    engine: &'a Engine,
     inputs: &'a [Arc<DataFile>],
     indexes: HashMap<KeyspaceId, Arc<Index>>,
     /// The oldest dead put outside the inputs: tombstones newer than it are kept (M2).
@@ -209,7 +208,7 @@ impl<'a> Plan<'a> {
             engine.files.load().iter().filter(|f| !is_input(f)).filter_map(|f| f.min_dead()).min();
         let indexes =
             engine.all_keyspaces().iter().map(|k| (k.id(), Arc::clone(&k.index))).collect();
-        Plan { engine, inputs, indexes, oldest_dead_outside: outside }
+        Plan { inputs, indexes, oldest_dead_outside: outside }
     }
 
     /// A delete with this sequence may still have something to hide in another file.
@@ -234,7 +233,7 @@ impl<'a> Plan<'a> {
         }
         manifest.log_floor = floor;
         manifest.files.retain(|f| !is_input(f.id));
-        manifest.files.extend(outputs.iter().map(|f| listed(f)));
+        manifest.files.extend(outputs.iter().map(listed));
         manifest.files.sort_by_key(|f| f.id);
         let split = self.inputs.iter().map(|f| f.max_sequence()).max().unwrap_or_default();
         manifest.feed_floor = manifest.feed_floor.max(split);

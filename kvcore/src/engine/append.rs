@@ -107,10 +107,6 @@ impl Writer {
         LogEndState { last_file: active.or(self.end.last_file), ..self.end }
     }
 
-    pub(crate) fn active_id(&self) -> Option<FileId> {
-        self.active.as_ref().map(|a| a.file.id)
-    }
-
     /// Bytes appended since the last sync are spread over these files.
     pub(crate) fn take_sync_scope(&mut self) -> SyncScope {
         let mut files = std::mem::take(&mut self.unsynced);
@@ -312,7 +308,7 @@ impl Engine {
 
     /// How large data files are now: small stores merge in small steps.
     pub(crate) fn file_bytes_target(&self) -> u64 {
-        let live: u64 = self.files.load().iter().map(|f| live_bytes(f)).sum();
+        let live: u64 = self.files.load().iter().map(live_bytes).sum();
         let max = self.options.data_file_bytes_max;
         (live / 8).clamp(max.min(FILE_BYTES_SMALL), max)
     }

@@ -54,6 +54,7 @@ impl EncodedRange {
         Self { start: Bound::Included(prefix), end }
     }
 
+    #[cfg(test)]
     /// Whether an encoded key lies in the range.
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
         let after_start = match &self.start {

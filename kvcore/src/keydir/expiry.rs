@@ -33,11 +33,13 @@ pub(crate) struct ExpiryIndex {
 }
 
 impl ExpiryIndex {
+    #[cfg(test)]
     /// An empty index; takes no memory.
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
+    #[cfg(test)]
     /// Number of entries that expire.
     pub(crate) fn len(&self) -> usize {
         self.times.len()
@@ -79,6 +81,7 @@ impl ExpiryIndex {
         due.take(limit).map(|&(_, r)| r).collect()
     }
 
+    #[cfg(test)]
     /// The earliest time at which an entry expires.
     pub(crate) fn next_at(&self) -> Option<u64> {
         self.by_time.first().map(|&(at_ms, _)| at_ms)

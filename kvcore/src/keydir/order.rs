@@ -126,6 +126,7 @@ impl OrderIndex {
         removed
     }
 
+    #[cfg(test)]
     /// Points a key's entry elsewhere; returns whether it was there. Looks up no keys.
     pub(crate) fn replace_ref(&mut self, key: &[u8], old: OrderRef, new: OrderRef) -> bool {
         if !self.contains_fenced(key) {
@@ -187,11 +188,13 @@ impl OrderIndex {
         out.pop()
     }
 
+    #[cfg(test)]
     /// The lowest key.
     pub(crate) fn first(&self) -> Option<OrderRef> {
         self.nth(0)
     }
 
+    #[cfg(test)]
     /// The highest key.
     pub(crate) fn last(&self) -> Option<OrderRef> {
         self.nth(self.len.checked_sub(1)?)

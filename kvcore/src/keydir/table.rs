@@ -144,11 +144,13 @@ impl Table {
         others.find(|&&bucket| bucket != EMPTY).map(|&bucket| ref_of(bucket))
     }
 
+    #[cfg(test)]
     /// Length of the array of buckets, empty ones included.
     pub(crate) fn bucket_count(&self) -> usize {
         self.buckets.len()
     }
 
+    #[cfg(test)]
     /// Makes room for so many more entries, so that none of them makes the array grow.
     pub(crate) fn reserve(&mut self, additional: usize) {
         let homes = (self.len + additional) * 16 / LOAD_MAX_SIXTEENTHS + 1;

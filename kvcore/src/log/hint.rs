@@ -131,6 +131,7 @@ impl<'a> HintReader<'a> {
         self.facts
     }
 
+    #[cfg(test)]
     /// How many entries follow. Under the checksum, and still no reason to allocate before they
     /// are seen: an entry is at least [`entry::LEN_MIN`] bytes long, which bounds it.
     pub(crate) fn entry_count(&self) -> usize {

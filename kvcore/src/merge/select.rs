@@ -102,7 +102,7 @@ impl Engine {
         let overfull = self.merges_by_itself() && space.dead > bound;
         self.counters.is_overfull.store(overfull, Ordering::Release);
         if !overfull {
-            self.space_free.notify_all();
+            self.announce_space();
         }
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! Most of it holds once it compiles: it is type inference that must not need help. It runs too,
 //! and what comes back is compared.
+#![allow(
+    clippy::needless_borrows_for_generic_args,
+    reason = "that borrowed keys work too is what is shown"
+)]
 
 use kvcore::*;
 use serde::{Deserialize, Serialize};

@@ -1,13 +1,18 @@
 //! Integration tests of kvcore: one binary.
 
 #[cfg(test)]
-#[cfg(test)]
-#[cfg(test)]
 mod api;
+#[cfg(test)]
 mod calls;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod disk;
+#[cfg(test)]
 mod model;
+#[cfg(test)]
 mod regressions;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod tidy;

@@ -34,7 +34,6 @@ pub(crate) trait Space {
         f: &mut dyn FnMut(Option<Vec<u8>>) -> Option<Vec<u8>>,
     ) -> Result<Option<Vec<u8>>>;
     /// `Ok(None)` if swapped, else what is there.
-    #[expect(clippy::type_complexity, reason = "an optional optional value is what it is")]
     fn swap(
         &self,
         key: &[u8],

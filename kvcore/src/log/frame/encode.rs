@@ -102,6 +102,7 @@ impl BatchEncoder {
         record
     }
 
+    #[cfg(test)]
     /// The encoded length of the record of that index.
     pub(crate) fn record_len(&self, index: usize) -> usize {
         let end = self.members.get(index + 1).map_or(self.bytes.len(), |next| next.at);

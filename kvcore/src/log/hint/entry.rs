@@ -22,6 +22,7 @@ const EXPIRES: u8 = 0x80;
 const MEMBER: u8 = 0x20;
 
 const PLACE_LEN: usize = size_of::<u8>() + size_of::<u32>() + size_of::<u64>();
+#[cfg(test)]
 /// Place, keyspace and key length: a tombstone of the empty key.
 pub(super) const LEN_MIN: usize = PLACE_LEN + 2;
 
