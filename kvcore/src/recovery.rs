@@ -91,7 +91,7 @@ impl Found {
         recovery.cut_at.clone_from(&end.cut_at);
         let listed = scan::open_listed(&self)?;
         let mut live = listed;
-        if self.manifest.clean_end.is_some() {
+        if end.is_clean(self.manifest.clean_end) {
             live.extend(scan::exact(&self, &end)?);
         } else if !log.files.is_empty() {
             live.extend(copy::settle(&mut self, &end, &mut next_file, &mut recovery)?);

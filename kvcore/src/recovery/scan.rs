@@ -7,7 +7,7 @@ use crate::{
     ids::{FileId, Sequence},
     log::{
         DataFile, DecodedHeader, FILE_HEADER_LEN, FileHeader, FileKey, FileParts, FrameWalk,
-        HintReader, LogPosition, Manifest, Role, Step, corrupt,
+        HintReader, LogEnd, LogPosition, Manifest, Role, Step, corrupt,
         file_names::{self, Name},
     },
     options::ReadMode,
@@ -57,6 +57,10 @@ fn scan_file(store: &Found, directory: &Directory, id: FileId) -> Result<Option<
     let (file, header) = open_file(store, id, Role::Log, None)?;
     let header = match header {
         Ok(DecodedHeader::Unused) => return Ok(None),
+        // Created, and not even its length has reached the medium.
+        Err(_) if file.written() < FILE_HEADER_LEN as u64 && rest_is_zero(&file, 0)? => {
+            return Ok(None);
+        }
         Ok(DecodedHeader::Written(header)) if header.role == Role::Copy => return Ok(None),
         Ok(DecodedHeader::Written(header)) => Ok(header),
         Err(e) if e.is_newer() => return Err(format_error(&file.path, &e)),
@@ -185,6 +189,14 @@ pub(super) struct LogExtent {
     pub(super) cut_at: Option<(PathBuf, u64)>,
 }
 
+impl LogExtent {
+    /// The log ends where the store was closed: nothing was begun behind it.
+    pub(super) fn is_clean(&self, clean_end: Option<LogEnd>) -> bool {
+        let last = self.files.last().map(|part| part.file.id);
+        clean_end.is_some_and(|end| last.is_none_or(|last| last <= end.file))
+    }
+}
+
 /// A log file and what of it counts.
 pub(super) struct Part {
     pub(super) file: Arc<DataFile>,
@@ -192,66 +204,75 @@ pub(super) struct Part {
 }
 
 /// Follows the log from file to file up to its end; refuses damage below the floor (R2).
+///
+/// Files are joined by what their headers say of their predecessors, never by their numbers: a
+/// file that was begun and given up, and one whose name came back after a crash, are in between.
 pub(super) fn find_end(store: &Found, log: &Log, floor: Option<LogPosition>) -> Result<LogExtent> {
     let clean = store.manifest.clean_end;
     let start = clean.map_or(Sequence::ZERO, |end| end.last_sequence);
-    let last_listed = store.manifest.last_sequence_known();
     let mut extent = LogExtent {
         files: Vec::new(),
         floor,
-        last_sequence: start.max(last_listed),
+        last_sequence: start.max(store.manifest.last_sequence_known()),
         dropped_bytes: 0,
         cut_at: None,
     };
-    let mut cut: Option<(LogPosition, String)> = missing_front(store, log);
-    for (i, found) in log.files.iter().enumerate() {
-        if cut.is_some() {
-            extent.dropped_bytes += dropped(found, FILE_HEADER_LEN as u64);
-            continue;
-        }
-        let position = |offset| LogPosition { file: found.file.id, offset };
-        if found.header.is_none() {
-            cut = Some((position(0), found.damage.clone().unwrap_or_default()));
-            extent.dropped_bytes += dropped(found, 0);
-            continue;
-        }
-        let successor = log.files[i + 1..].iter().find_map(|f| f.header?.predecessor);
-        let wanted = match (successor, clean) {
-            (Some(end), _) if end.file == found.file.id => Some(end.length),
-            // A file that its successor does not know: begun, given up, and empty.
-            (Some(_), _) if found.last_sequence.is_none() => continue,
-            (Some(_), _) => None,
-            (None, Some(end)) if end.file == found.file.id => Some(end.length),
-            (None, _) => None,
-        };
+    let mut cut: Option<(LogPosition, String)> = None;
+    let mut next = log.following(|before| before.is_none_or(|p| is_settled(store, p.file)));
+    while let (Some(found), None) = (next, &cut) {
+        let id = found.file.id;
+        next = log.following(|before| before.is_some_and(|p| p.file == id));
+        let recorded = next.and_then(|f| f.header?.predecessor);
+        let wanted = recorded.or(clean.filter(|end| end.file == id)).map(|end| end.length);
         let len = wanted.map_or(found.whole, |w| w.min(found.whole));
-        if wanted.is_some_and(|w| found.whole < w) {
+        if wanted.map_or(found.has_more, |w| found.whole < w) {
             let what = found.damage.clone().unwrap_or_else(|| "the log ends too early".to_owned());
-            cut = Some((position(found.whole), what));
-        } else if wanted.is_none() && found.has_more {
-            let what = found.damage.clone().unwrap_or_else(|| "a hole in the log".to_owned());
-            cut = Some((position(found.whole), what));
-        }
-        if cut.is_some() {
-            extent.dropped_bytes += dropped(found, found.whole);
+            cut = Some((LogPosition { file: id, offset: len }, what));
+            extent.dropped_bytes += dropped(found, len);
         }
         extent.last_sequence = extent.last_sequence.max(last_in(found, len)?);
         extent.files.push(Part { file: Arc::clone(&found.file), len });
     }
+    drop_unreached(log, &mut extent, &mut cut);
     check_floor(store, &extent, cut.as_ref())?;
     extent.cut_at = cut.map(|(at, _)| (store.path(&file_names::data(at.file)), at.offset));
     Ok(extent)
 }
 
-/// The log's first file follows one that is gone, though nothing has replaced it.
-fn missing_front(store: &Found, log: &Log) -> Option<(LogPosition, String)> {
-    let first = log.files.iter().find_map(|f| f.header)?;
-    let before = first.predecessor?;
-    let known = before.file < store.manifest.log_floor
-        || store.manifest.files.iter().any(|f| f.id == before.file)
-        || log.files.iter().any(|f| f.file.id == before.file);
-    let what = || format!("the log file is missing; {} follows it", file_names::data(first.file));
-    (!known).then(|| (LogPosition { file: before.file, offset: 0 }, what()))
+/// Whether the log may start behind this file: it is not part of it any more.
+fn is_settled(store: &Found, id: FileId) -> bool {
+    id < store.manifest.log_floor || store.manifest.files.iter().any(|f| f.id == id)
+}
+
+impl Log {
+    /// The file whose header names such a predecessor. Of several, the newest: the others were
+    /// begun and given up before anything was appended. Numbers only grow along the log.
+    fn following(&self, is_wanted: impl Fn(Option<LogEnd>) -> bool) -> Option<&LogFile> {
+        let grows = |f: &LogFile, p: Option<LogEnd>| p.is_none_or(|p| p.file < f.file.id);
+        let follows = |f: &&LogFile| {
+            f.header.is_some_and(|h| is_wanted(h.predecessor) && grows(f, h.predecessor))
+        };
+        self.files.iter().rev().find(follows)
+    }
+}
+
+/// Counts what lies behind the log's end, and takes it for cut where something is missing before.
+fn drop_unreached(log: &Log, extent: &mut LogExtent, cut: &mut Option<(LogPosition, String)>) {
+    let end = extent.files.last().map(|p| LogPosition { file: p.file.id, offset: p.len });
+    for found in log.files.iter().filter(|f| end.is_none_or(|end| f.file.id > end.file)) {
+        let id = found.file.id;
+        let bytes = dropped(found, FILE_HEADER_LEN as u64);
+        extent.dropped_bytes += bytes;
+        if cut.is_some() {
+            continue;
+        }
+        if let Some(damage) = found.damage.clone().filter(|_| found.header.is_none() && bytes > 0) {
+            *cut = Some((LogPosition { file: id, offset: 0 }, damage));
+        } else if found.header.is_some() {
+            let what = format!("the log does not lead from here to {}", file_names::data(id));
+            *cut = Some((end.unwrap_or(LogPosition { file: id, offset: 0 }), what));
+        }
+    }
 }
 
 /// The last sequence in the part of a file that counts.
