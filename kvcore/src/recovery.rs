@@ -93,8 +93,11 @@ impl Found {
         let mut live = listed;
         if end.is_clean(self.manifest.clean_end) {
             live.extend(scan::exact(&self, &end)?);
+            self.confirm_manifest(directory)?;
         } else if !log.files.is_empty() {
             live.extend(copy::settle(&mut self, &end, &mut next_file, &mut recovery)?);
+        } else {
+            self.confirm_manifest(directory)?;
         }
         let keyspaces = load::keyspaces(&self.manifest);
         let blobs = BlobTable::default();
@@ -147,6 +150,19 @@ impl Found {
             Some(None) => Err(Error::Exhausted { what: "file numbers" }),
             Some(Some(next)) => Ok(self.manifest.next_file.max(FileId(next))),
         }
+    }
+
+    /// Writes the manifest again if it may not be durable: the process before this one may have
+    /// ended, or been told of a failure, while it replaced the one that is still there.
+    fn confirm_manifest(&mut self, directory: &Directory) -> Result<()> {
+        let current = self.manifest.number;
+        let is_older = |n: &Name| matches!(n, Name::Manifest(number) if *number < current);
+        if !directory.names.iter().any(is_older) {
+            return Ok(());
+        }
+        self.manifest.number += 1;
+        crate::engine::write_manifest(&*self.options.disk, &self.dir, &self.manifest)
+            .map_err(crate::engine::PublishError::into_error)
     }
 
     fn check_blobs(&self, directory: &Directory, blobs: &BlobTable) -> Result<()> {
