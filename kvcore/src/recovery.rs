@@ -259,19 +259,28 @@ fn create_directory(dir: &Path, options: &Options) -> Result<()> {
             what: format!("it is a {}, not a directory", found.kind),
         }),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            options.disk.create_dir(dir).map_err(|e| io("create the directory", e))?;
-            match dir.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => {
-                    options.disk.sync_dir(parent).map_err(|e| io("sync the parent of", e))
-                }
-                Some(_) => {
-                    let here = Path::new(".");
-                    options.disk.sync_dir(here).map_err(|e| io("sync the parent of", e))
-                }
-                None => Ok(()),
-            }
+            options.disk.create_dir(dir).map_err(|e| io("create the directory", e))
         }
         Err(e) => Err(io("look at", e)),
+    }
+}
+
+/// Makes the name of a new store's directory durable, whoever created it: an earlier attempt may
+/// have ended before it came to this. A parent that may not be read belongs to somebody who gave
+/// us this directory, and is theirs to sync.
+fn sync_parent(dir: &Path, options: &Options) -> Result<()> {
+    let parent = match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    match options.disk.sync_dir(parent) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced.map_err(|source| Error::Io {
+            action: "sync the parent of",
+            path: dir.to_path_buf(),
+            source,
+        }),
     }
 }
 
@@ -333,6 +342,7 @@ pub(crate) fn format_error(path: &Path, e: &crate::log::FormatError) -> Error {
 
 /// A new, empty store: its first manifest.
 fn create(dir: &Path, options: &Options) -> Result<Manifest> {
+    sync_parent(dir, options)?;
     let random = |bytes: &mut [u8]| {
         getrandom::fill(bytes).map_err(|e| Error::Io {
             action: "draw an identity for",
