@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     ids::{FileId, KeyspaceId, Sequence},
     index::{HashKey, Index},
-    log::{Files, KeyspaceMeta, Manifest, StoreId},
+    log::{Files, KeyspaceMeta, LogPosition, Manifest, StoreId},
     options::{Durability, Options},
     view::ViewRegistry,
 };
@@ -120,6 +120,7 @@ pub(crate) struct Recovered {
 impl Engine {
     pub(crate) fn new(r: Recovered, tasks: Tasks) -> Engine {
         let last = r.end.last_sequence;
+        let position = r.end.last_file.map(|(file, offset)| LogPosition { file, offset });
         Engine {
             disk: Arc::clone(&r.options.disk),
             clock: r.clock,
@@ -128,7 +129,7 @@ impl Engine {
             files: r.files,
             blobs: r.blobs,
             views: Arc::new(ViewRegistry::starting_at(last)),
-            sync: SyncState::new(last),
+            sync: SyncState::new(last, position),
             keyspaces: RwLock::new(r.keyspaces),
             tasks,
             merge: Mutex::default(),

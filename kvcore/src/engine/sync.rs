@@ -30,16 +30,17 @@ pub(crate) struct SyncState {
 }
 
 impl SyncState {
-    pub(super) fn new(durable: Sequence) -> SyncState {
+    /// What recovery hands over is durable, up to the log's end.
+    pub(super) fn new(durable: Sequence, position: Option<LogPosition>) -> SyncState {
         SyncState {
             turn: Mutex::new(()),
-            position: RwLock::new(None),
+            position: RwLock::new(position),
             sequence: AtomicU64::new(durable.0),
             wakers: Mutex::default(),
         }
     }
 
-    /// The durable watermark inside the log files of this opening.
+    /// The durable watermark; none before a new store's first sync.
     pub(crate) fn durable_position(&self) -> Option<LogPosition> {
         *self.position.read()
     }
