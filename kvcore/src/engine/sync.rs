@@ -120,17 +120,14 @@ impl Engine {
                 self.poison(Error::Io { action: "sync", path: file.path.clone(), source })
             })?;
         }
-        if scope.directory {
-            self.sync_dir().map_err(|e| self.poison(e))?;
-        }
-        Ok(())
+        if scope.directory { self.sync_dir() } else { Ok(()) }
     }
 
+    /// Makes all names durable. They may be other threads' too, so a failure poisons (S3).
     pub(crate) fn sync_dir(&self) -> Result<()> {
-        self.disk.sync_dir(&self.dir).map_err(|source| Error::Io {
-            action: "sync the directory",
-            path: self.dir.clone(),
-            source,
+        self.disk.sync_dir(&self.dir).map_err(|source| {
+            let path = self.dir.clone();
+            self.poison(Error::Io { action: "sync the directory", path, source })
         })
     }
 }
