@@ -101,11 +101,19 @@ impl Engine {
         let outputs = match copied.and_then(|files| self.publish_merge(&plan, files)) {
             Ok(files) => files,
             Err(e) => {
-                outputs.discard();
+                // A manifest that may or may not be durable may list them (M5).
+                if self.check_poison().is_ok() {
+                    outputs.discard();
+                }
                 return Err(e);
             }
         };
-        self.swap(&plan, &outputs)?;
+        if let Err(e) = self.swap(&plan, &outputs) {
+            // The inputs stay in use, and what of the outputs is dead later is not noted there:
+            // until the outputs are merged again, no delete that could hide any of it is dropped.
+            outputs.iter().for_each(|output| output.note_dead(Sequence::ZERO));
+            return Err(e);
+        }
         let bytes_in = inputs.iter().map(|f| f.written()).sum();
         let bytes_out = outputs.iter().map(|f| f.written()).sum();
         self.remove_inputs(inputs);
