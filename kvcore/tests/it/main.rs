@@ -1,4 +1,5 @@
 //! Integration tests of kvcore: one binary.
 
 mod api;
+mod crash;
 mod disk;
