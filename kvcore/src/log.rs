@@ -33,8 +33,9 @@ pub(crate) mod walk;
 pub(crate) use checksum::{FileKey, StoreId};
 pub(crate) use data_file::{DataFile, FileTable, Files, Parts as FileParts, corrupt};
 pub(crate) use frame::{
-    BatchEncoder, FrameError, FrameView, MEMBER_OVERHEAD, Member, Parsed, SINGLE_OVERHEAD,
-    WATERMARK_IN_HEADER, find_next_frame, parse_frame, read_member, read_single,
+    BatchEncoder, FrameError, FrameView, HEADER_LEN as FRAME_HEADER_LEN, MEMBER_OVERHEAD, Member,
+    Parsed, SINGLE_OVERHEAD, WATERMARK_IN_HEADER, find_next_frame, parse_frame, read_member,
+    read_single,
 };
 pub(crate) use header::{DecodedHeader, FILE_HEADER_LEN, FileHeader, LogEnd, LogPosition, Role};
 pub(crate) use hint::{HintEntry, HintFacts, HintKind, HintRange, HintReader, HintWriter, Place};

@@ -4,7 +4,7 @@
 //!
 //! A1. Space for a frame is reserved before the frame is written, where the file system can.
 //! A2. A frame goes behind the last whole frame of the active file, never over old bytes: after a
-//!     failed write the log continues in a new file.
+//!     failed write the log continues in a new file, and what failed is made unreadable.
 //! A3. A generation is durable before its first append.
 
 use super::{Engine, Task};
@@ -13,8 +13,8 @@ use crate::{
     error::{Error, Result},
     ids::{FileId, Sequence},
     log::{
-        BatchEncoder, DataFile, FILE_HEADER_LEN, FileHeader, FileKey, FileParts, Generation,
-        LogEnd, LogPosition, Role, WATERMARK_IN_HEADER, file_names,
+        BatchEncoder, DataFile, FILE_HEADER_LEN, FRAME_HEADER_LEN, FileHeader, FileKey, FileParts,
+        Generation, LogEnd, LogPosition, Role, WATERMARK_IN_HEADER, file_names,
     },
     options::{DATA_FILE_BYTES_MAX, ReadMode},
 };
@@ -181,6 +181,10 @@ impl Engine {
             // Applied or not, the bytes should have been there: memory may be ahead (E2).
             writer.active = Some(active);
             return self.poison(Error::Io { action: "write", path, source });
+        }
+        if let Err(source) = erase_failed_frame(&active.file) {
+            writer.active = Some(active);
+            return self.poison(Error::Io { action: "erase a failed write in", path, source });
         }
         // Nothing was applied; what the file holds behind its last whole frame stays outside
         // the length that its successor records (A2).
@@ -354,6 +358,21 @@ impl Engine {
             let _ = self.disk.unlink(&file.path);
         }
     }
+}
+
+/// Makes sure that a frame whose write failed is not found after a crash: it may be there whole,
+/// and until a successor's header is durable nothing says that it does not count.
+fn erase_failed_frame(file: &DataFile) -> std::io::Result<()> {
+    let handle = file.handle();
+    let at = file.written();
+    let there = handle.len()?.saturating_sub(at).min(FRAME_HEADER_LEN as u64);
+    if there == 0 {
+        return Ok(());
+    }
+    let zeros = [0; FRAME_HEADER_LEN];
+    let there = usize::try_from(there).unwrap_or(zeros.len());
+    handle.write_all_at(&zeros[..there], at)?;
+    handle.sync_data()
 }
 
 /// Data files of a small store are at least this large, in bytes.

@@ -246,23 +246,31 @@ fn is_settled(store: &Found, id: FileId) -> bool {
 
 impl Log {
     /// The file whose header names such a predecessor. Of several, the newest: the others were
-    /// begun and given up before anything was appended.
+    /// begun and given up before anything was appended. Numbers only grow along the log.
     fn following(&self, is_wanted: impl Fn(Option<LogEnd>) -> bool) -> Option<&LogFile> {
-        let follows = |f: &&LogFile| f.header.is_some_and(|h| is_wanted(h.predecessor));
+        let grows = |f: &LogFile, p: Option<LogEnd>| p.is_none_or(|p| p.file < f.file.id);
+        let follows = |f: &&LogFile| {
+            f.header.is_some_and(|h| is_wanted(h.predecessor) && grows(f, h.predecessor))
+        };
         self.files.iter().rev().find(follows)
     }
 }
 
 /// Counts what lies behind the log's end, and takes it for cut where something is missing before.
 fn drop_unreached(log: &Log, extent: &mut LogExtent, cut: &mut Option<(LogPosition, String)>) {
-    let end = extent.files.last().map(|part| LogPosition { file: part.file.id, offset: part.len });
+    let end = extent.files.last().map(|p| LogPosition { file: p.file.id, offset: p.len });
     for found in log.files.iter().filter(|f| end.is_none_or(|end| f.file.id > end.file)) {
+        let id = found.file.id;
         let bytes = dropped(found, FILE_HEADER_LEN as u64);
         extent.dropped_bytes += bytes;
-        if cut.is_none() && (found.header.is_some() || bytes > 0) {
-            let name = file_names::data(found.file.id);
-            let what = format!("the log does not lead from here to {name}");
-            *cut = Some((end.unwrap_or(LogPosition { file: found.file.id, offset: 0 }), what));
+        if cut.is_some() {
+            continue;
+        }
+        if let Some(damage) = found.damage.clone().filter(|_| found.header.is_none() && bytes > 0) {
+            *cut = Some((LogPosition { file: id, offset: 0 }, damage));
+        } else if found.header.is_some() {
+            let what = format!("the log does not lead from here to {}", file_names::data(id));
+            *cut = Some((end.unwrap_or(LogPosition { file: id, offset: 0 }), what));
         }
     }
 }
@@ -310,6 +318,7 @@ fn check_floor(
 }
 
 /// Opens a data file and reads its header; its written length is the file's, or the one given.
+#[expect(clippy::type_complexity, reason = "used in this module only")]
 fn open_file(
     store: &Found,
     id: FileId,

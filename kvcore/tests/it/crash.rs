@@ -15,6 +15,7 @@
 //! `KVCORE_CRASH_SEED=n` starts from other random workloads; `KVCORE_KILLS=n` sets the number of
 //! real processes that are killed.
 
+mod found;
 mod kill;
 mod lying;
 mod model;

@@ -91,9 +91,6 @@ struct Point {
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     points: Vec<Point>,
-    /// A commit that failed and was not applied. Its bytes may be whole in a file that nothing
-    /// follows yet, and then a crash brings it back.
-    failed: Option<(u64, Arc<State>)>,
     /// Acknowledged or reported as surviving power loss.
     pub(crate) durable: u64,
     /// Acknowledged: survives the end of the process.
@@ -113,7 +110,7 @@ impl Ledger {
         let start = Point { sequence: 0, same_until: 0, state: Arc::default() };
         let (durable, acked, serial) = (0, 0, 0);
         let keyspaces = Vec::new();
-        Ledger { points: vec![start], failed: None, durable, acked, keyspaces, now_ms, serial }
+        Ledger { points: vec![start], durable, acked, keyspaces, now_ms, serial }
     }
 
     fn last(&self) -> &Point {
@@ -131,13 +128,7 @@ impl Ledger {
     /// A commit was made, or may have been.
     pub(crate) fn push(&mut self, sequence: u64, state: State) {
         let state = Arc::new(state);
-        self.failed = None;
         self.points.push(Point { sequence, same_until: sequence, state });
-    }
-
-    /// A commit failed, and the store goes on without it.
-    pub(crate) fn failed(&mut self, sequence: u64, state: State) {
-        self.failed = Some((sequence, Arc::new(state)));
     }
 
     /// Records were appended that change nothing anybody sees.
@@ -148,24 +139,12 @@ impl Ledger {
 
     /// The state at this sequence, if it is the end of a commit.
     pub(crate) fn at(&self, sequence: u64) -> Option<&State> {
-        if let Some((at, state)) = &self.failed
-            && *at == sequence
-            && *at > self.tip()
-        {
-            return Some(state);
-        }
         let point = self.points.iter().rev().find(|p| p.sequence <= sequence)?;
         (sequence <= point.same_until).then_some(&*point.state)
     }
 
     /// The store came back with this tip: what was behind it is gone, what is left is durable.
     pub(crate) fn recovered(&mut self, tip: u64) {
-        if let Some((at, state)) = self.failed.take()
-            && at == tip
-            && at > self.tip()
-        {
-            self.points.push(Point { sequence: at, same_until: at, state });
-        }
         self.points.retain(|p| p.sequence <= tip);
         let last = self.points.last_mut().expect("the empty store has sequence 0");
         last.same_until = tip;

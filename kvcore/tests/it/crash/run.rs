@@ -209,11 +209,6 @@ impl Run {
             (Err(_), Op::Write(..) | Op::Batch(..)) if stops && records > 0 => {
                 self.ledger.push(before + records, after);
             }
-            (Err(_), Op::Write(..) | Op::Batch(..))
-                if self.lie == Lie::NoReserve && records > 0 =>
-            {
-                self.ledger.failed(before + records, after);
-            }
             (Err(_), Op::Merge | Op::Maintain) if stops => self.ledger.unseen_until(None),
             (Err(_), Op::Merge | Op::Maintain) => {
                 let tip = self.tip();
@@ -431,7 +426,7 @@ impl Run {
             self.keyspace(write.keyspace())?;
         }
         let (now_ms, first) = (self.ledger.now_ms, self.ledger.serial);
-        let (lie, keyspaces, ledger) = (self.lie, &self.keyspaces, &mut self.ledger);
+        let (keyspaces, ledger) = (&self.keyspaces, &mut self.ledger);
         let store = self.store.as_ref().expect("the script runs on an open store");
         store.commit_many_with(durability(ack), |round| {
             for (serial, write) in (first..).zip(writes) {
@@ -447,8 +442,6 @@ impl Run {
                 // A failed one may have come as far as the disk, but only if nothing follows it.
                 if done.is_ok() || store.wait_durable(store.durable_sequence()).is_err() {
                     ledger.push(next, state);
-                } else if lie == Lie::NoReserve {
-                    ledger.failed(next, state);
                 }
                 assert!(done.as_ref().is_ok_and(|s| s.get() == next) || done.is_err());
                 done?;

@@ -196,6 +196,23 @@ pub(crate) fn scripts() -> Vec<Workload> {
             ],
         ),
         script(
+            "files large enough to be prepared ahead",
+            128 << 10,
+            vec![
+                puts(0..4, 20 << 10, Buffered),
+                one(Op::Maintain),
+                puts(4..6, 20 << 10, Durable),
+                puts(0..3, 20 << 10, Buffered),
+                one(Op::Maintain),
+                puts(0..2, 20 << 10, Buffered),
+                one(Op::Kill),
+                puts(0..5, 20 << 10, Buffered),
+                one(Op::Maintain),
+                one(Op::Reopen),
+                one(Op::Merge),
+            ],
+        ),
+        script(
             "killed and reopened in one boot",
             256,
             vec![
