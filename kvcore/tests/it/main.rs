@@ -1,6 +1,8 @@
 //! Integration tests of kvcore: one binary.
 
 mod api;
+#[cfg(test)]
+mod corruption;
 mod disk;
 #[cfg(test)]
 mod model;

@@ -177,7 +177,8 @@ where
     ) -> Result<Option<Option<Vec<u8>>>> {
         let owned = |v: Option<&[u8]>| v.map(|v| C::Owned::from(v.to_vec()));
         let (expected, new) = (owned(expected), owned(new));
-        let (expected, new) = (expected.as_ref().map(|v| v.borrow()), new.as_ref().map(|v| v.borrow()));
+        let (expected, new) =
+            (expected.as_ref().map(|v| v.borrow()), new.as_ref().map(|v| v.borrow()));
         let swap = self.keyspace.compare_and_swap((self.to_key)(key), expected, new)?;
         Ok(match swap {
             Swap::Swapped => None,

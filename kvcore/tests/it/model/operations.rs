@@ -351,8 +351,10 @@ impl World {
         let expected = &self.expected[space];
         let (walk, left, made) = if self.rng.u8(..3) == 0 {
             let prefix = [b'a' + self.rng.u8(..6)];
-            let all = expected.range(&(std::ops::Bound::Unbounded, std::ops::Bound::Unbounded), now_ms);
-            let left: VecDeque<_> = all.into_iter().filter(|(k, _)| k.starts_with(&prefix)).collect();
+            let all =
+                expected.range(&(std::ops::Bound::Unbounded, std::ops::Bound::Unbounded), now_ms);
+            let left: VecDeque<_> =
+                all.into_iter().filter(|(k, _)| k.starts_with(&prefix)).collect();
             (self.spaces[space].prefix(&prefix), left, format!("prefix {}", show(&prefix)))
         } else {
             let range = self.range(space);

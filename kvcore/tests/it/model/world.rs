@@ -288,7 +288,8 @@ impl World {
     pub(super) fn key(&mut self, space: usize) -> Vec<u8> {
         let rng = &mut self.rng;
         if space == 1 && rng.u8(..50) == 0 {
-            return [vec![], vec![0], vec![0, 0], vec![255], vec![255, 255]][rng.usize(..5)].clone();
+            return [vec![], vec![0], vec![0, 0], vec![255], vec![255, 255]][rng.usize(..5)]
+                .clone();
         }
         let mut key = vec![b'a' + rng.u8(..6)];
         key.extend((0..rng.usize(..4)).map(|_| b'a' + rng.u8(..5)));
@@ -363,7 +364,10 @@ pub(super) fn unix_ms(time: SystemTime) -> u64 {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{:?}, seed {}, step {}; the last operations:", self.kind, self.seed, self.steps);
+            eprintln!(
+                "{:?}, seed {}, step {}; the last operations:",
+                self.kind, self.seed, self.steps
+            );
             self.trace.iter().for_each(|line| eprintln!("  {line}"));
             self.walks.clear();
         }
