@@ -5,6 +5,8 @@ mod api;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod corruption;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod disk;
