@@ -33,12 +33,8 @@ pub(crate) struct ExpiryIndex {
 }
 
 impl ExpiryIndex {
-    /// An empty index; takes no memory.
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// Number of entries that expire.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.times.len()
     }
@@ -80,6 +76,7 @@ impl ExpiryIndex {
     }
 
     /// The earliest time at which an entry expires.
+    #[cfg(test)]
     pub(crate) fn next_at(&self) -> Option<u64> {
         self.by_time.first().map(|&(at_ms, _)| at_ms)
     }
@@ -129,7 +126,7 @@ mod tests {
         let seed = fastrand::u64(..);
         println!("seed {seed}");
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut index = ExpiryIndex::new();
+        let mut index = ExpiryIndex::default();
         let mut model: BTreeMap<EntryRef, Expiry> = BTreeMap::new();
         for step in 0..20_000 {
             let r = EntryRef(random.u32(1..300) * 6);
@@ -161,7 +158,7 @@ mod tests {
 
     #[test]
     fn memory_is_given_back_when_nothing_expires_any_more() {
-        let mut index = ExpiryIndex::new();
+        let mut index = ExpiryIndex::default();
         for n in 0..10_000 {
             index.set(EntryRef(n), Expiry { at_ms: u64::from(n), change: None });
         }

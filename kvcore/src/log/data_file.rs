@@ -275,14 +275,12 @@ impl Bytes for DataFile {
 #[derive(Debug, Default)]
 pub(crate) struct FileTable {
     slots: Vec<Option<Arc<DataFile>>>,
-    len: usize,
 }
 
 impl FileTable {
     pub(crate) fn new(files: impl IntoIterator<Item = Arc<DataFile>>) -> FileTable {
         let files: Vec<_> = files.into_iter().collect();
         let mut slots = vec![None; (files.len() * 2).next_power_of_two()];
-        let len = files.len();
         for file in files {
             let mut at = slot(file.id, slots.len());
             while slots[at].is_some() {
@@ -290,7 +288,7 @@ impl FileTable {
             }
             slots[at] = Some(file);
         }
-        FileTable { slots, len }
+        FileTable { slots }
     }
 
     pub(crate) fn get(&self, id: FileId) -> Option<&Arc<DataFile>> {
@@ -307,10 +305,6 @@ impl FileTable {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<DataFile>> {
         self.slots.iter().flatten()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.len
     }
 
     /// The same files with some added and some taken out.

@@ -59,7 +59,7 @@ mod encode;
 mod parse;
 
 pub(crate) use encode::BatchEncoder;
-pub(crate) use parse::{FrameView, Member, Members, Parsed, find_next_frame, parse_frame};
+pub(crate) use parse::{FrameView, Member, Parsed, find_next_frame, parse_frame};
 
 /// Why bytes are not the frame or member they were taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -40,10 +40,6 @@ impl<'f> FrameWalk<'f> {
         FrameWalk { file, at, end: end.min(file.written()), window: Vec::new(), window_at: 0 }
     }
 
-    pub(crate) fn position(&self) -> u64 {
-        self.at
-    }
-
     /// Goes on from here, wherever that is.
     pub(crate) fn seek(&mut self, at: u64) {
         self.at = at;

@@ -3,6 +3,8 @@
 //! Most of it holds once it compiles: it is type inference that must not need help. It runs too,
 //! and what comes back is compared.
 
+#![expect(clippy::needless_borrows_for_generic_args, reason = "borrowed forms must work too")]
+
 use kvcore::*;
 use serde::{Deserialize, Serialize};
 use std::{

@@ -31,6 +31,7 @@ impl Separators {
         Self { len: 0, skip, heads: Heads::new(), ends: [0; LEN_MAX], bytes: Vec::new() }
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.len
     }

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 
 /// One file of the workspace.
 #[derive(Debug)]
-pub struct Source {
+pub(super) struct Source {
     /// From the workspace's root, with `/`.
-    pub path: String,
-    pub text: String,
+    pub(super) path: String,
+    pub(super) text: String,
     /// Without comments, and without what stands in strings; ends where unit tests begin.
-    pub code: String,
+    pub(super) code: String,
     /// What stands in the strings of `code`.
-    pub strings: Vec<String>,
+    pub(super) strings: Vec<String>,
 }
 
 impl Source {
-    pub fn new(path: String, text: String) -> Source {
+    pub(super) fn new(path: String, text: String) -> Source {
         let before_tests = match text.find("#[cfg(test)]\nmod tests {") {
             Some(at) if !is_test_path(&path) => &text[..at],
             _ => &text,
@@ -27,12 +27,12 @@ impl Source {
     }
 
     /// It holds nothing but tests and what they need.
-    pub fn is_test(&self) -> bool {
+    pub(super) fn is_test(&self) -> bool {
         is_test_path(&self.path)
     }
 
     /// Its code has this word, whole.
-    pub fn has_word(&self, word: &str) -> bool {
+    pub(super) fn has_word(&self, word: &str) -> bool {
         let is_part = |c: char| c.is_alphanumeric() || c == '_';
         self.code.match_indices(word).any(|(at, _)| {
             let before = self.code[..at].chars().next_back();
@@ -51,7 +51,7 @@ fn is_test_path(path: &str) -> bool {
 }
 
 /// Every Rust file below a directory of the workspace; none if there is no such directory.
-pub fn sources(root: &Path, below: &str) -> Vec<Source> {
+pub(super) fn sources(root: &Path, below: &str) -> Vec<Source> {
     let mut files = Vec::new();
     collect(&root.join(below), &mut files);
     files.sort();
