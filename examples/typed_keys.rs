@@ -133,7 +133,7 @@ fn newtypes(store: &Store) -> kvcore::Result<()> {
     let orders: Keyspace<OrderId, String> = store.keyspace("orders")?;
     orders.put(OrderId(300), &"tea".to_owned())?;
     orders.put(OrderId(7), &"coffee".to_owned())?;
-    assert_eq!(orders.get(&OrderId(7))?.as_deref(), Some("coffee"));
+    assert_eq!(orders.get(OrderId(7))?.as_deref(), Some("coffee"));
     let first = orders.range(OrderId(1)..OrderId(1000)).next().transpose()?;
     assert_eq!(first.map(kvcore::Entry::into_key), Some(OrderId(7)));
     Ok(())

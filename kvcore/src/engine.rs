@@ -185,8 +185,8 @@ impl Engine {
         Error::Poisoned { cause }
     }
 
-    /// Slows writers down while merge is behind; at most for a second, so that it never hangs.
-    fn wait_for_space(&self) {
+    /// Slows writers down while merge is behind, by a bounded time each, so that none ever hangs.
+    pub(crate) fn wait_for_space(&self) {
         if !self.counters.is_overfull.load(Ordering::Relaxed) {
             return;
         }
@@ -251,8 +251,8 @@ impl Engine {
     }
 }
 
-/// The longest a write waits for merge to catch up.
-const SPACE_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(1);
+/// The longest a commit, or a round of them, waits for merge to catch up.
+const SPACE_WAIT_MAX: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// A number that tells threads apart; never 0.
 pub(crate) fn thread_token() -> u64 {

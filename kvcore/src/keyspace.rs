@@ -251,7 +251,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         let sequence = self.with_put_record(key, value, put, |index, record, batch| {
             batch.push(record);
             let hash = index.hash(record.key().unwrap_or_default());
-            engine.write()?.commit_put(index, batch, hash, when)
+            engine.write_paced(when)?.commit_put(index, batch, hash, when)
         })?;
         engine.acknowledge(sequence, when)?;
         Ok(sequence)
@@ -334,7 +334,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         Scratch::with(|s| {
             key.encode_key(&mut s.key, Position::Last);
             check_key(&s.key)?;
-            let mut guard = self.engine().write()?;
+            let mut guard = self.engine().write_paced(when)?;
             if self.state_now(&s.key).is_none() {
                 return Ok(None);
             }
@@ -398,7 +398,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         let sequence = Scratch::with(|s| {
             key.encode_key(&mut s.key, Position::Last);
             check_key(&s.key)?;
-            let mut guard = self.engine().write()?;
+            let mut guard = self.engine().write_paced(when)?;
             let Some(state) = self.state_now(&s.key) else { return Ok(None) };
             let stays = state.expires_at_ms.is_none_or(|ms| ms == crate::index::NEVER_MS);
             if expires_at_ms.is_none() && stays {

@@ -90,11 +90,19 @@ impl Engine {
         if self.owner.load(Ordering::Relaxed) == me {
             return Err(Error::Nested);
         }
-        self.wait_for_space();
         let writer = self.writer.lock();
         self.check_open()?;
         self.owner.store(me, Ordering::Relaxed);
         Ok(WriteGuard { engine: self, writer })
+    }
+
+    /// The same for a commit of a caller, who waits while merge is behind. Commits of a round have
+    /// waited when it began.
+    pub(crate) fn write_paced(&self, when: When) -> Result<WriteGuard<'_>> {
+        if when != When::Later && self.owner.load(Ordering::Relaxed) != thread_token() {
+            self.wait_for_space();
+        }
+        self.write()
     }
 
     /// Waits until the commit is as durable as asked.
@@ -134,7 +142,7 @@ impl Engine {
             self.check_open()?;
             return Ok(self.tip());
         }
-        let sequence = self.write()?.commit(batch, when)?;
+        let sequence = self.write_paced(when)?.commit(batch, when)?;
         self.acknowledge(sequence, when)?;
         Ok(sequence)
     }

@@ -240,12 +240,24 @@ impl Index {
         (below, order.position(self, key, Side::After) > below)
     }
 
-    /// The key with this many keys below it, at the tip.
-    pub(crate) fn nth(&self, files: &Files, n: u64) -> Option<Item> {
+    /// The first key at or after this rank that has not expired, at the tip.
+    pub(crate) fn nth(&self, files: &Files, rank: u64, now_ms: u64) -> Option<Item> {
         let order = self.order.as_ref()?.read();
-        let r = order.nth(n)?;
+        (rank..order.len()).find_map(|at| self.alive_item(files, order.nth(at)?, now_ms))
+    }
+
+    /// The last key that has not expired, at the tip.
+    pub(crate) fn last(&self, files: &Files, now_ms: u64) -> Option<Item> {
+        let order = self.order.as_ref()?.read();
+        (0..order.len()).rev().find_map(|at| self.alive_item(files, order.nth(at)?, now_ms))
+    }
+
+    fn alive_item(&self, files: &Files, r: OrderRef, now_ms: u64) -> Option<Item> {
         let shard = self.shard_at(usize::from(r.shard));
         let state = shard.state(r.entry, shard.table.entry(r.entry));
+        if !state.is_alive(|| now_ms) {
+            return None;
+        }
         let file = pin(files, &files.load(), &state)?;
         Some(Item { key: shard.table.key(r.entry).into(), state, file })
     }

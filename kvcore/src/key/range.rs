@@ -56,6 +56,7 @@ impl EncodedRange {
 
     #[cfg(test)]
     /// Whether an encoded key lies in the range.
+    #[cfg(test)]
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
         let after_start = match &self.start {
             Bound::Included(start) => key >= start.as_slice(),

@@ -33,14 +33,8 @@ pub(crate) struct ExpiryIndex {
 }
 
 impl ExpiryIndex {
-    #[cfg(test)]
-    /// An empty index; takes no memory.
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
-    #[cfg(test)]
     /// Number of entries that expire.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.times.len()
     }
@@ -81,8 +75,8 @@ impl ExpiryIndex {
         due.take(limit).map(|&(_, r)| r).collect()
     }
 
-    #[cfg(test)]
     /// The earliest time at which an entry expires.
+    #[cfg(test)]
     pub(crate) fn next_at(&self) -> Option<u64> {
         self.by_time.first().map(|&(at_ms, _)| at_ms)
     }
@@ -132,7 +126,7 @@ mod tests {
         let seed = fastrand::u64(..);
         println!("seed {seed}");
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut index = ExpiryIndex::new();
+        let mut index = ExpiryIndex::default();
         let mut model: BTreeMap<EntryRef, Expiry> = BTreeMap::new();
         for step in 0..20_000 {
             let r = EntryRef(random.u32(1..300) * 6);
@@ -164,7 +158,7 @@ mod tests {
 
     #[test]
     fn memory_is_given_back_when_nothing_expires_any_more() {
-        let mut index = ExpiryIndex::new();
+        let mut index = ExpiryIndex::default();
         for n in 0..10_000 {
             index.set(EntryRef(n), Expiry { at_ms: u64::from(n), change: None });
         }

@@ -126,21 +126,6 @@ impl OrderIndex {
         removed
     }
 
-    #[cfg(test)]
-    /// Points a key's entry elsewhere; returns whether it was there. Looks up no keys.
-    pub(crate) fn replace_ref(&mut self, key: &[u8], old: OrderRef, new: OrderRef) -> bool {
-        if !self.contains_fenced(key) {
-            return false;
-        }
-        let mut node = self.root.as_mut();
-        while let Some(Node::Inner(inner)) = node {
-            let at = inner.separators().child_for(key);
-            node = Some(inner.child_mut(at));
-        }
-        let Some(Node::Leaf(leaf)) = node else { return false };
-        leaf.locate(key, old).inspect(|&at| leaf.set(at, new)).is_some()
-    }
-
     /// The rank of a place beside `key`: the number of keys below it, or not above it.
     pub(crate) fn position(&self, keys: &impl KeySource, key: &[u8], side: Side) -> u64 {
         if key < &self.low[..] {
@@ -186,18 +171,6 @@ impl OrderIndex {
         let mut out = Vec::new();
         self.page_at(rank, 1, &mut out);
         out.pop()
-    }
-
-    #[cfg(test)]
-    /// The lowest key.
-    pub(crate) fn first(&self) -> Option<OrderRef> {
-        self.nth(0)
-    }
-
-    #[cfg(test)]
-    /// The highest key.
-    pub(crate) fn last(&self) -> Option<OrderRef> {
-        self.nth(self.len.checked_sub(1)?)
     }
 
     /// Appends up to `limit` keys between the bounds to `out`, ascending from the first.

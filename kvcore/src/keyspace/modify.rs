@@ -99,7 +99,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         let mut bytes = Vec::new();
         key.encode_key(&mut bytes, Position::Last);
         check_key(&bytes)?;
-        let mut guard = self.engine().write()?;
+        let mut guard = self.engine().write_paced(when)?;
         let (state, old) = self.read_for_update(&bytes)?;
         if old.as_ref().map(|o| o.borrow()) != expected {
             return Ok(Swap::Differs(old));
@@ -144,7 +144,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     ) -> Result<Option<C::Owned>> {
         check_key(key)?;
         let when = When::Now(self.engine().options.durability);
-        let mut guard = self.engine().write()?;
+        let mut guard = self.engine().write_paced(when)?;
         let (state, old) = self.read_for_update(key)?;
         let (step, value) = f(old);
         let sequence = match (step, &value) {

@@ -131,8 +131,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         self.engine().check_open()?;
         self.check_ordered("nth")?;
         let now_ms = self.engine().clock.now_ms();
-        let mut items = (index..).map_while(|at| self.index().nth(&self.engine().files, at));
-        let item = items.find(|item| item.state.is_alive(|| now_ms));
+        let item = self.index().nth(&self.engine().files, index, now_ms);
         item.map(|item| Entry::new(item, &self.inner, None)).transpose()
     }
 
@@ -194,17 +193,9 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     fn item_at(&self, end: End) -> Option<Item> {
         let now_ms = self.engine().clock.now_ms();
         let files = &self.engine().files;
-        let mut skipped = 0;
-        loop {
-            let at = match end {
-                End::First => skipped,
-                End::Last => self.index().len().checked_sub(1 + skipped)?,
-            };
-            let item = self.index().nth(files, at)?;
-            if item.state.is_alive(|| now_ms) {
-                return Some(item);
-            }
-            skipped += 1;
+        match end {
+            End::First => self.index().nth(files, 0, now_ms),
+            End::Last => self.index().last(files, now_ms),
         }
     }
 
@@ -212,7 +203,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         self.check_ordered("pop_first and pop_last")?;
         let engine = self.engine();
         let when = When::Now(engine.options.durability);
-        let mut guard = engine.write()?;
+        let mut guard = engine.write_paced(when)?;
         let Some(item) = self.item_at(end) else { return Ok(None) };
         let key: K = decode_whole(&item.key).map_err(decode_error)?;
         let id = self.index().id;

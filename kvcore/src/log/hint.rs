@@ -134,6 +134,7 @@ impl<'a> HintReader<'a> {
     #[cfg(test)]
     /// How many entries follow. Under the checksum, and still no reason to allocate before they
     /// are seen: an entry is at least [`entry::LEN_MIN`] bytes long, which bounds it.
+    #[cfg(test)]
     pub(crate) fn entry_count(&self) -> usize {
         let bound = self.entries.len() / entry::LEN_MIN;
         usize::try_from(self.entry_count).unwrap_or(usize::MAX).min(bound)

@@ -22,6 +22,7 @@ pub struct Round<'s> {
 
 impl<'s> Round<'s> {
     pub(super) fn new(store: &'s Store) -> Round<'s> {
+        store.engine().wait_for_space();
         Round { store, last: None }
     }
 

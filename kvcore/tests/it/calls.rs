@@ -6,6 +6,7 @@
     clippy::needless_borrows_for_generic_args,
     reason = "that borrowed keys work too is what is shown"
 )]
+#![expect(clippy::needless_borrows_for_generic_args, reason = "borrowed forms must work too")]
 
 use kvcore::*;
 use serde::{Deserialize, Serialize};

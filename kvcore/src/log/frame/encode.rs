@@ -104,6 +104,7 @@ impl BatchEncoder {
 
     #[cfg(test)]
     /// The encoded length of the record of that index.
+    #[cfg(test)]
     pub(crate) fn record_len(&self, index: usize) -> usize {
         let end = self.members.get(index + 1).map_or(self.bytes.len(), |next| next.at);
         end - self.members[index].at - MEMBER_OVERHEAD

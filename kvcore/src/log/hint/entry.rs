@@ -24,6 +24,7 @@ const MEMBER: u8 = 0x20;
 const PLACE_LEN: usize = size_of::<u8>() + size_of::<u32>() + size_of::<u64>();
 #[cfg(test)]
 /// Place, keyspace and key length: a tombstone of the empty key.
+#[cfg(test)]
 pub(super) const LEN_MIN: usize = PLACE_LEN + 2;
 
 const _: () = assert!(PLACE_LEN == 13);
