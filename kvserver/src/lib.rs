@@ -1,4 +1,34 @@
-//! A RESP server over a `kvcore` store.
+//! A RESP server over a `kvcore` store: redis-cli and every Redis client can use it.
+//!
+//! The binary `kvserver` opens a store of its own. An application can serve the store it has open:
+//!
+//! ```no_run
+//! use kvserver::{Config, Server};
+//!
+//! let store = kvcore::Store::open("data")?;
+//! let server = Server::bind(Config::default(), store.clone())?;
+//! println!("redis-cli -p {}", server.local_addr().port());
+//! let stop = server.stop_handle();
+//! let thread = std::thread::spawn(|| server.run());
+//! // … and when the application ends:
+//! stop.stop();
+//! thread.join().expect("the server does not panic")?;
+//! store.close()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The way of a request
+//!
+//! `server` accepts and hands the connection to a `worker`, which reads it into an `inbox`, where
+//! `resp` finds requests and the table in `command` their entries. The `executor` runs each entry's
+//! handler on a `context`: `data` collects its changes, which become one batch. The worker sends
+//! the replies, or `connection` keeps them until `background` has made durable what they tell.
+//!
+//! # What parts refuse to know
+//!
+//! `resp`, `command` and `executor` know no sockets and no locks; `worker` and `connection` no
+//! commands; handlers no clock and no chance but their context's. Only `data::engine` knows how
+//! databases lie on keyspaces.
 
 mod background;
 mod client;

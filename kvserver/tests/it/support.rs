@@ -40,11 +40,7 @@ impl Running {
         Running { addr, stop, thread, dir: None }
     }
     pub(crate) fn connect(&self) -> Wire {
-        let stream = TcpStream::connect(self.addr).unwrap();
-        // A test that would hang fails instead.
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Wire { stream }
+        Wire::connect(self.addr)
     }
     /// Waits until the server ends by itself.
     pub(crate) fn wait(mut self) -> Result<(), Error> {
@@ -71,6 +67,13 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
+    pub(crate) fn connect(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect(addr).unwrap();
+        // A test that would hang fails instead.
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Wire { stream }
+    }
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
