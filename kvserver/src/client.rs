@@ -1,4 +1,4 @@
-//! The state of a connection that commands see and change, and what other connections may see of it.
+//! The state of a connection that commands see and change, and what others may see of it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

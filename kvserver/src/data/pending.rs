@@ -1,7 +1,7 @@
 //! The changes of one command, or of one MULTI, before they are committed.
 //!
 //! Keys and values lie in one buffer that is reused, so a plain SET allocates nothing. Few changes
-//! are searched one by one; from [`LINEAR_MAX`] on a hash index is built, and only if somebody reads.
+//! are searched one by one; from [`LINEAR_MAX`] on a hash index is built, if somebody reads.
 //!
 //! Pure: knows neither the store nor a clock.
 
@@ -127,7 +127,7 @@ impl Pending {
         self.ops.push(Op { db, key: 0..0, kind: OpKind::Clear });
     }
     /// Changes the expiry of a key that exists. A pending put is repeated with the new expiry, so
-    /// that the latest change of a key always tells its whole state, or that the store's value stays.
+    /// that the latest change of a key always tells its whole state, or that the store's one stays.
     pub(super) fn expire(&mut self, db: usize, key: &[u8], expires_at_ms: Option<u64>) {
         let kind = match self.latest_op(db, key).map(|at| &self.ops[at].kind) {
             Some(OpKind::Put { value, .. }) => OpKind::Put { value: value.clone(), expires_at_ms },

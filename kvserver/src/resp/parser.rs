@@ -1,6 +1,6 @@
 //! Requests out of a stream of bytes that arrives in pieces.
 //!
-//! Knows nothing of sockets. The buffer belongs to the caller, who appends to it, and drops or moves
+//! Knows nothing of sockets. The buffer belongs to the caller, who appends to it, and drops or
 //! bytes only as [`Parser::shift`] is told.
 //!
 //! # Laws
@@ -96,7 +96,7 @@ impl Parser {
     pub(crate) fn begun(&self) -> usize {
         self.begun
     }
-    /// The caller has dropped `bytes` from the front of the buffer (and moved the ranges of `args`).
+    /// The caller has dropped `bytes` from the front of the buffer (and moved `args`).
     pub(crate) fn shift(&mut self, bytes: usize) {
         self.at -= bytes;
     }

@@ -7,7 +7,10 @@ fn hello_answers_in_the_version_it_chooses() {
     let server = Running::start();
     let mut wire = server.connect();
     wire.send("HELLO 3 SETNAME me\r\n");
-    wire.expect("%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.2.4\r\n$5\r\nproto\r\n:3\r\n");
+    wire.expect(concat!(
+        "%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n",
+        "$5\r\n7.2.4\r\n$5\r\nproto\r\n:3\r\n"
+    ));
     wire.expect(
         "$2\r\nid\r\n:1\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n",
     );

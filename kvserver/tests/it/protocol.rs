@@ -5,7 +5,8 @@ use crate::support::Running;
 #[test]
 fn requests_in_any_pieces_get_the_same_replies() {
     let server = Running::start();
-    let stream = b"*1\r\n$4\r\nPING\r\nECHO \"a b\"\r\n*2\r\n$4\r\nEcHo\r\n$4\r\n\r\n\0x\r\n\r\n*0\r\nPING\n";
+    let stream = b"*1\r\n$4\r\nPING\r\nECHO \"a b\"\r\n\
+        *2\r\n$4\r\nEcHo\r\n$4\r\n\r\n\0x\r\n\r\n*0\r\nPING\n";
     let replies = b"+PONG\r\n$3\r\na b\r\n$4\r\n\r\n\0x\r\n+PONG\r\n";
     for size in [1, 3, 7, stream.len()] {
         let mut wire = server.connect();

@@ -64,7 +64,7 @@ fn log_file_missing_in_the_middle_ends_the_log_before_it() {
     let (store, keyspace) = open(&disk).unwrap();
     let found = keys(&keyspace);
     assert!(!found.is_empty() && found.len() < 4, "{found:?}");
-    assert_eq!(found, (0..found.len()).map(|n| n as u8).collect::<Vec<_>>());
+    assert_eq!(found, (0u8..).take(found.len()).collect::<Vec<_>>());
     assert!(store.recovery().dropped_bytes > 0);
 }
 
