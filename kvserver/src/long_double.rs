@@ -48,7 +48,7 @@ impl LongDouble {
         LongDouble::Finite { negative: false, mantissa: 0, exponent: 0 };
 
     /// Parses what C's `strtold` takes, whole and without leading space: decimal or hexadecimal
-    /// with optional exponent, or infinity. `None` also for what is too large or small to represent.
+    /// with optional exponent, or infinity. `None` also for what is out of its range.
     pub(crate) fn parse(text: &[u8]) -> Option<LongDouble> {
         if text.len() > TEXT_LEN_MAX {
             return None;

@@ -1,7 +1,7 @@
 //! Requests out of a stream of bytes that arrives in pieces.
 //!
 //! Knows nothing of sockets. The buffer belongs to the caller, who appends to it, and drops or
-//! bytes only as [`Parser::shift`] is told.
+//! moves bytes only as [`Parser::shift`] is told.
 //!
 //! # Laws
 //!
