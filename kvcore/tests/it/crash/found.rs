@@ -124,6 +124,8 @@ fn to_be_merged() -> (SimDisk, (Store, BytesKeyspace)) {
     let opened = open(&disk).unwrap();
     put(&opened.1, 0..6, 30);
     put(&opened.1, 0..3, 20);
+    // Something is dead in the last log file, too: none is left when all are merged.
+    put(&opened.1, [5, 5, 5, 5], 10);
     opened.0.sync().unwrap();
     (disk, opened)
 }
