@@ -232,7 +232,7 @@ impl<'a> Plan<'a> {
         }
         manifest.log_floor = floor;
         manifest.files.retain(|f| !is_input(f.id));
-        manifest.files.extend(outputs.iter().map(|f| listed(f)));
+        manifest.files.extend(outputs.iter().map(listed));
         manifest.files.sort_by_key(|f| f.id);
         let split = self.inputs.iter().map(|f| f.max_sequence()).max().unwrap_or_default();
         manifest.feed_floor = manifest.feed_floor.max(split);

@@ -315,7 +315,7 @@ impl Engine {
 
     /// How large data files are now: small stores merge in small steps.
     pub(crate) fn file_bytes_target(&self) -> u64 {
-        let live: u64 = self.files.load().iter().map(|f| live_bytes(f)).sum();
+        let live: u64 = self.files.load().iter().map(live_bytes).sum();
         let max = self.options.data_file_bytes_max;
         (live / 8).clamp(max.min(FILE_BYTES_SMALL), max)
     }

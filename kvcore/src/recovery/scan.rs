@@ -318,7 +318,6 @@ fn check_floor(
 }
 
 /// Opens a data file and reads its header; its written length is the file's, or the one given.
-#[expect(clippy::type_complexity, reason = "used in this module only")]
 fn open_file(
     store: &Found,
     id: FileId,

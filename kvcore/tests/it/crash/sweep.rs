@@ -12,6 +12,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 /// What a sweep did and found.
@@ -142,6 +143,25 @@ impl<'a> Sweep<'a> {
             });
             at += self.effort.stride;
         }
+    }
+
+    /// A power cut somewhere while one thread writes and another merges.
+    pub(crate) fn crash_beside_a_merge(&mut self) {
+        let disk = SimDisk::new(self.effort.seed);
+        let mut run = self.run(&disk);
+        // Which operation that is, is up to the threads.
+        let at = self.random.u64(20..400);
+        run.fail(at, Fault::Crash, Repeat::Once);
+        let how = format!("power cut at #{at} beside a merge");
+        self.case(&disk, &how, |sweep| {
+            if run.start()? {
+                beside_a_merge(&mut run, &sweep.workload.ops)?;
+            }
+            run.disk.crash();
+            sweep.report.faults_fired += 1;
+            run.drop_store();
+            sweep.power_cut(&run, &how, sweep.effort.images)
+        });
     }
 
     /// Opens what a cut of this disk may have left, and what the end of its process did.
@@ -329,6 +349,27 @@ impl<'a> Sweep<'a> {
             Ok(())
         });
     }
+}
+
+/// Plays the script while another thread merges and tidies up, until the power goes.
+fn beside_a_merge(run: &mut Run, ops: &[Op]) -> Result<(), Violation> {
+    let (store, disk) = (run.store().clone(), run.disk.clone());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let merger = scope.spawn(|| {
+            while !disk.crashed() && !done.load(Ordering::Acquire) {
+                if let Err(e) = store.merge().and_then(|_| store.maintain())
+                    && !disk.crashed()
+                {
+                    return Err(format!("merge failed without a fault: {e}"));
+                }
+            }
+            Ok(())
+        });
+        let played = run.play_on(ops);
+        done.store(true, Ordering::Release);
+        played.and(merger.join().expect("the merging thread does not panic"))
+    })
 }
 
 /// A disk for faults: no later call can mend the name of a directory whose sync has failed.
