@@ -85,6 +85,12 @@ fn every_failing_call_loses_nothing_that_was_promised() {
 }
 
 #[test]
+fn full_disk_fails_commits_and_loses_none() {
+    let report = sweep_all(Lie::None, images_wanted() / 6, 31, |sweep| sweep.full_disks());
+    assert_kept("full disks", &report);
+}
+
+#[test]
 fn disk_without_reservations_keeps_the_same_promises() {
     let report = sweep_all(Lie::NoReserve, images_wanted() / 6, 61, |sweep| {
         sweep.crashes();

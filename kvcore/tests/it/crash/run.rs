@@ -28,6 +28,8 @@ pub(crate) struct Run {
     armed: Option<(u64, Fault, Repeat)>,
     /// Faults that struck disks of processes that are gone.
     fired_before: u64,
+    /// Steps that failed and were reported.
+    pub(crate) failures: u64,
 }
 
 /// A promise that was not kept, in words.
@@ -70,6 +72,7 @@ impl Run {
             ledger,
             armed: None,
             fired_before: 0,
+            failures: 0,
         }
     }
 
@@ -255,6 +258,7 @@ impl Run {
         let stepped = match result {
             Ok(()) => Stepped::Done,
             Err(e) => {
+                self.failures += 1;
                 check_kind(&e)?;
                 Stepped::Failed(e)
             }

@@ -327,6 +327,19 @@ impl<'a> Sweep<'a> {
         }
     }
 
+    /// The disk is full, at one size after the other, until there is space again.
+    pub(crate) fn full_disks(&mut self) {
+        let disk = disk_with_directory(self.effort.seed);
+        self.count(&disk);
+        let step = disk.used_bytes() / 24 + self.effort.stride * 8;
+        let mut capacity_bytes = self.random.u64(..step);
+        while capacity_bytes < disk.used_bytes() && !self.is_enough() {
+            let how = format!("a disk of {capacity_bytes} bytes");
+            self.one_fault(&how, |run| run.disk.set_capacity_bytes(Some(capacity_bytes)));
+            capacity_bytes += step;
+        }
+    }
+
     fn one_fault(&mut self, how: &str, arm: impl FnOnce(&mut Run)) {
         let disk = disk_with_directory(self.effort.seed);
         let mut run = self.run(&disk);
@@ -334,8 +347,10 @@ impl<'a> Sweep<'a> {
         self.case(&disk, how, |sweep| {
             run.play(&sweep.workload.ops)?;
             run.drop_store();
-            sweep.report.faults_fired += run.fired();
+            // A full disk is no fault to the disk, but to the step that met it.
+            sweep.report.faults_fired += run.fired().max(run.failures);
             run.disk.clear_faults();
+            run.disk.set_capacity_bytes(None);
             // What a power cut leaves right now, and what the next process finds and then keeps.
             let limit = sweep.effort.second_images;
             sweep.power_cut(&run, how, limit)?;
