@@ -242,6 +242,20 @@ pub(crate) fn random(seed: u64) -> Workload {
     Workload { name: format!("random {seed}"), file_bytes_max, ops }
 }
 
+/// Writes and syncs only, so that the tip is known while another thread merges.
+pub(crate) fn random_writes(seed: u64) -> Workload {
+    let whole = random(seed);
+    let is_steady = |write: &Write| !matches!(write, Write::PutFor { .. } | Write::Expire { .. });
+    let stays = |op: &Op| match op {
+        Op::Write(write, _) => is_steady(write),
+        Op::Batch(writes, _) => writes.iter().all(is_steady),
+        Op::Round(..) | Op::Sync => true,
+        Op::Advance { .. } | Op::Merge | Op::Maintain | Op::Reopen | Op::Kill => false,
+    };
+    let ops = whole.ops.into_iter().filter(stays).collect();
+    Workload { name: format!("random writes {seed}"), ops, ..whole }
+}
+
 fn random_op(random: &mut fastrand::Rng) -> Op {
     let ack = if random.u8(..4) == 0 { Durable } else { Buffered };
     match random.u8(..100) {
