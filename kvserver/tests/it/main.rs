@@ -7,10 +7,12 @@ mod connection;
 #[cfg(test)]
 mod data;
 #[cfg(test)]
+mod kill;
 mod lifecycle;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod spawned;
 mod support;
 #[cfg(test)]
 mod transactions;
