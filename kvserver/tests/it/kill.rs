@@ -288,7 +288,7 @@ fn watch(addr: SocketAddr, until: Instant) -> [u64; 3] {
             });
         }
         // The instant of the end is the test's subject: it comes by the clock.
-        std::thread::sleep(left.min(Duration::from_millis(5)));
+        std::thread::park_timeout(left.min(Duration::from_millis(5)));
     }
     figures
 }

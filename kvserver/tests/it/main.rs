@@ -8,11 +8,13 @@ mod connection;
 mod data;
 #[cfg(test)]
 mod kill;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod spawned;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod transactions;
