@@ -14,7 +14,7 @@ use crate::{
     log::{DataFile, Found, FrameError, decode_put_value, read_member, read_single, record_bytes},
     value::{Bytes, Value, ValueRef},
 };
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 /// What a read makes of the value's bytes.
 pub(crate) type Decoded<T> = Result<T, crate::error::BoxError>;
@@ -39,8 +39,8 @@ impl Engine {
         let Some((state, files)) = found else { return Ok(None) };
         let location = state.entry.location;
         let file = files.get(location.file);
+        let len = record_bytes_len(index.id, key, &state.entry);
         if let Some(file) = file {
-            let len = record_bytes_len(index.id, key, &state.entry);
             file.prefetch(u64::from(location.offset), len);
         }
         if !state.is_alive(|| self.clock.now_ms()) {
@@ -50,7 +50,7 @@ impl Engine {
             return self.get_blob(index, key, hash, decode);
         }
         let file = file.ok_or_else(|| self.missing_file(&state.entry))?;
-        self.read_value(file, index.id, key, &state.entry, decode).map(Some)
+        self.read_record(file, index.id, key, (&state.entry, len), decode).map(Some)
     }
 
     /// The same for a value in a blob, which may be superseded and unlinked meanwhile.
@@ -91,8 +91,21 @@ impl Engine {
         if entry.flags.has(EntryFlags::BLOB) {
             return decode_with(&self.value_bytes(file, keyspace, key, entry)?, decode);
         }
-        let offset = u64::from(entry.location.offset);
         let len = record_bytes_len(keyspace, key, entry);
+        self.read_record(file, keyspace, key, (entry, len), decode)
+    }
+
+    /// Reads a put's value from a record of this length in the log.
+    #[inline]
+    fn read_record<T>(
+        &self,
+        file: &Arc<DataFile>,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        (entry, len): (&Entry, usize),
+        decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+    ) -> Result<T> {
+        let offset = u64::from(entry.location.offset);
         let decoded = match file.mapped(offset, len) {
             Some(bytes) => {
                 let value = checked_value(file, keyspace, key, entry, bytes)?;
@@ -143,12 +156,12 @@ impl Engine {
     }
 
     fn is_durable(&self, file: &DataFile, offset: u64, len: usize) -> bool {
-        // Files of earlier openings, copies and sealed files below the active one were synced
-        // before they were listed or are below the watermark's file.
+        // A hint is written only for what was durable. Copies are newer than the watermark's file
+        // and count as not durable, which costs a copy of the value.
         match self.sync.durable_position() {
             Some(at) if at.file == file.id => offset + len as u64 <= at.offset,
             Some(at) => file.id < at.file,
-            None => file.is_sealed(),
+            None => file.has_hint.load(Ordering::Acquire),
         }
     }
 
