@@ -2,6 +2,8 @@
 
 mod api;
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod corruption;
 mod disk;
 #[cfg(test)]
