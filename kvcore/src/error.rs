@@ -128,7 +128,8 @@ pub enum Error {
         /// The keyspace's name.
         keyspace: String,
     },
-    /// A write was called from inside a closure that already holds the writer lock.
+    /// A write, sync, merge or close was called from inside a closure that already holds the
+    /// writer lock.
     #[error("a write inside the closure of `update` or a transaction: use the value it returns")]
     Nested,
     /// An option has a value that cannot work.

@@ -79,6 +79,7 @@ impl Engine {
 
     /// Merges everything that has dead bytes, now.
     pub(crate) fn merge_all(&self) -> Result<MergeResult> {
+        self.check_nested()?;
         let _one_at_a_time = self.merge.lock();
         self.check_open()?;
         self.write()?.seal()?;

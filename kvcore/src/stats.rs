@@ -40,7 +40,8 @@ pub struct Stats {
     pub keys: u64,
     /// Bytes of records that the keydir points at.
     pub live_bytes: u64,
-    /// Bytes in data files that merge could give back.
+    /// Bytes in data files that no key means: what merge gives back, and deletes and expiry changes
+    /// that it still has to keep.
     pub dead_bytes: u64,
     /// Files and bytes of values stored outside the log.
     pub blobs: u64,

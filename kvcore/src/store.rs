@@ -305,7 +305,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The first error of any step; the later ones are done at the next call.
+    /// The first error of any step; the others are done all the same.
     pub fn maintain(&self) -> Result<()> {
         self.engine().check_open()?;
         self.engine().maintain()

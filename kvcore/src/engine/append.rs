@@ -298,15 +298,17 @@ impl Engine {
             }
             let _ = self.disk.unlink(&file.path);
         }
-        let wanted = self.file_bytes_target().max(needed);
-        match self.create_file(wanted) {
-            Err(Error::Io { source, .. })
-                if source.kind() == std::io::ErrorKind::StorageFull && needed < wanted =>
-            {
-                // Little space is left: take just what this commit needs.
-                self.create_file(needed)
+        let mut wanted = self.file_bytes_target().max(needed);
+        loop {
+            match self.create_file(wanted) {
+                Err(Error::Io { source, .. })
+                    if source.kind() == std::io::ErrorKind::StorageFull && needed < wanted =>
+                {
+                    // Little space is left: a smaller file may fit.
+                    wanted = (wanted / 2).max(needed);
+                }
+                other => return other,
             }
-            other => other,
         }
     }
 

@@ -151,14 +151,19 @@ impl Engine {
         }
     }
 
-    /// One round of everything that can wait.
+    /// One round of everything that can wait. A step that fails does not keep the later ones from
+    /// their turn: on a full disk only merge can help, and what comes before it needs space.
     pub(crate) fn maintain(&self) -> Result<()> {
-        self.work_off_pending()?;
-        self.remove_expired()?;
-        self.prepare_next_file()?;
-        self.unlink_dead_blobs()?;
-        self.write_missing_hints()?;
-        self.merge_if_due()
+        self.check_nested()?;
+        let steps: [fn(&Engine) -> Result<()>; 6] = [
+            Engine::work_off_pending,
+            |engine| engine.remove_expired().map(drop),
+            Engine::prepare_next_file,
+            Engine::unlink_dead_blobs,
+            Engine::write_missing_hints,
+            Engine::merge_if_due,
+        ];
+        steps.iter().map(|step| step(self)).fold(Ok(()), Result::and)
     }
 
     /// Works all pending range deletes off, in steps that let writers in between.

@@ -86,23 +86,30 @@ impl Drop for WriteGuard<'_> {
 impl Engine {
     /// Takes the writer lock, unless the store is closed or poisoned or this thread has it.
     pub(crate) fn write(&self) -> Result<WriteGuard<'_>> {
-        let me = thread_token();
-        if self.owner.load(Ordering::Relaxed) == me {
-            return Err(Error::Nested);
-        }
+        self.check_nested()?;
         let writer = self.writer.lock();
         self.check_open()?;
-        self.owner.store(me, Ordering::Relaxed);
+        self.owner.store(thread_token(), Ordering::Relaxed);
         Ok(WriteGuard { engine: self, writer })
     }
 
     /// The same for a commit of a caller, who waits while merge is behind. Commits of a round have
     /// waited when it began.
     pub(crate) fn write_paced(&self, when: When) -> Result<WriteGuard<'_>> {
-        if when != When::Later && self.owner.load(Ordering::Relaxed) != thread_token() {
+        if when != When::Later {
+            self.check_nested()?;
             self.wait_for_space();
         }
         self.write()
+    }
+
+    /// Whatever takes the writer lock, or waits for somebody who does, asks this first: it would
+    /// wait for itself inside a closure that is called under the lock.
+    pub(crate) fn check_nested(&self) -> Result<()> {
+        if self.owner.load(Ordering::Relaxed) == thread_token() {
+            return Err(Error::Nested);
+        }
+        Ok(())
     }
 
     /// Waits until the commit is as durable as asked.

@@ -6,6 +6,7 @@ use crate::{engine::Engine, error::Result};
 impl Handle {
     /// Closes the store, once; later calls do nothing.
     pub(super) fn close(&self) -> Result<()> {
+        self.engine.check_nested()?;
         if self.engine.check_process().is_err() || !self.engine.start_closing() {
             return Ok(());
         }
