@@ -12,7 +12,8 @@
 //!     lost is a dead put of the output.
 //! M4. Nothing is published before everything it relied on to drop something is durable, and a
 //!     poisoned store publishes nothing.
-//! M5. A merge that fails changes nothing.
+//! M5. A merge that fails before it is published changes nothing; one of which it is not known
+//!     whether it was, removes nothing.
 
 use crate::{
     engine::Engine,

@@ -10,6 +10,8 @@
 //! R3. What lies above the floor is copied into new synced files before it is served.
 //! R4. Every step can be interrupted and repeated with the same result: nothing is removed before
 //!     the manifest that does without it is durable.
+//! R5. Log files are joined by the predecessors their headers name; what is not reached from the
+//!     front is not part of the log.
 
 use crate::{
     clock::ClampedClock,

@@ -6,7 +6,7 @@
 //!     checked after it, since the system reports a failed write-back once.
 //! S2. The durable watermark moves to a position only after every file up to it and the directory
 //!     are synced.
-//! S3. A failed sync poisons the store; it is never repeated.
+//! S3. A failed sync, of a log file or of the directory, poisons the store; it is never repeated.
 
 use super::{Engine, append::SyncScope};
 use crate::{
