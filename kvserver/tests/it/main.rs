@@ -5,5 +5,6 @@ mod kill;
 mod lifecycle;
 mod protocol;
 mod spawned;
+mod startup;
 mod support;
 mod transactions;
