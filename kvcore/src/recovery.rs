@@ -210,7 +210,7 @@ impl Directory {
                 Some(name) => {
                     return Err(Error::NotAStore {
                         path: path.join(name.to_string()),
-                        what: format!("it is a {}, where a file of the store is due", entry.kind),
+                        what: format!("it is {}, where a file of the store is due", entry.kind),
                     });
                 }
                 None => {
@@ -258,7 +258,7 @@ fn create_directory(dir: &Path, options: &Options) -> Result<()> {
         Ok(found) if matches!(found.kind, FileKind::Directory | FileKind::Symlink) => Ok(()),
         Ok(found) => Err(Error::NotAStore {
             path: dir.to_path_buf(),
-            what: format!("it is a {}, not a directory", found.kind),
+            what: format!("it is {}, not a directory", found.kind),
         }),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             options.disk.create_dir(dir).map_err(|e| io("create the directory", e))

@@ -15,6 +15,8 @@ mod protocol;
 #[cfg(test)]
 mod spawned;
 #[cfg(test)]
+mod startup;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod transactions;

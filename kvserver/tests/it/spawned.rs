@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// The binary under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_kvserver");
+
 /// How long anything the server does by itself may take before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,7 +36,7 @@ pub(crate) enum Start {
 impl Spawned {
     /// Starts the binary on `dir`, on a free port; its log goes to the file `log`.
     pub(crate) fn new(dir: &Path, log: &Path, args: &[&str]) -> Spawned {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kvserver"))
+        let mut child = Command::new(PROGRAM)
             .arg("--dir")
             .arg(dir)
             .args(["--port", "0"])

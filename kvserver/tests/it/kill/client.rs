@@ -9,6 +9,9 @@ use super::model::{Entry, Key, Op, SHARED_DB, State, is_short_lived, ticket_key}
 use super::reply::{Expect, Reply, encode};
 use crate::spawned::PATIENCE;
 
+/// The store's clock never goes back, for which it may be this far ahead of the wall's.
+const CLOCK_AHEAD_MS: u64 = 1;
+
 /// Reads replies from, and writes requests to, one socket.
 pub(super) struct Conn {
     reader: BufReader<TcpStream>,
@@ -98,7 +101,9 @@ impl Client {
         for expect in expected {
             let reply = Reply::read(&mut conn.reader)?;
             if !expect.allows(&reply) {
-                let what = format!("{op:?}\nanswered {reply:?}\nnot      {expect:?}");
+                let requests = op.requests(self.number);
+                let said: Vec<_> = requests.iter().map(|args| shown(&args.join(&b' '))).collect();
+                let what = format!("{said:?}\nanswered {reply:?}\nnot      {expect:?}");
                 return Err(io::Error::new(ErrorKind::InvalidData, what));
             }
         }
@@ -131,11 +136,14 @@ impl Client {
             misses.iter().enumerate().min_by_key(|(_, m)| m.len()).expect("there is one");
         let (number, sent) = (self.number, self.in_flight.len());
         let from = after.saturating_sub(2);
-        let around: Vec<_> = self.in_flight.iter().skip(from).take(5).map(|(op, _)| op).collect();
+        let around =
+            self.in_flight.iter().skip(from).take(5).flat_map(|(op, _)| op.requests(number));
+        let around: Vec<_> = around.map(|args| shown(&args.join(&b' '))).collect();
         Err(format!(
             "connection {number}: no prefix of the {sent} commands in flight gives what is there; \
-             after {after} of them it is nearest:\n{}\nthe commands around: {around:#?}",
-            fewest.join("\n")
+             after {after} of them it is nearest:\n{}\nthe commands around:\n{}",
+            fewest.join("\n"),
+            around.join("\n")
         ))
     }
 
@@ -216,7 +224,8 @@ impl Seen {
             let (is, should) = (self.state.entries.get(key), wanted.entries.get(key));
             if is != should && !(is.is_none() && should.is_some_and(|e| self.may_be_gone(e))) {
                 let key = String::from_utf8_lossy(key);
-                found.push(format!("{key} is {} instead of {}", show(is), show(should)));
+                let (is, should, now) = (show(is), show(should), now_ms());
+                found.push(format!("{key} is {is} instead of {should}; it is {now}"));
             } else if is.is_some_and(|e| e.expires_at_ms.is_some_and(|at| at <= self.began_ms)) {
                 found.push(format!("{} has expired and is there", String::from_utf8_lossy(key)));
             }
@@ -225,7 +234,7 @@ impl Seen {
     }
 
     fn may_be_gone(&self, entry: &Entry) -> bool {
-        entry.expires_at_ms.is_some_and(|at| at <= now_ms())
+        entry.expires_at_ms.is_some_and(|at| at <= now_ms() + CLOCK_AHEAD_MS)
     }
 
     /// Keys that expire while the test runs count or not, as they have been removed or not.
@@ -241,6 +250,10 @@ impl Seen {
 
 fn show(entry: Option<&Entry>) -> String {
     let Some(Entry { value, expires_at_ms }) = entry else { return "absent".to_owned() };
-    let start = String::from_utf8_lossy(&value[..value.len().min(24)]).into_owned();
-    format!("{start:?}… ({} bytes, expires {expires_at_ms:?})", value.len())
+    format!("{:?} ({} bytes, expires {expires_at_ms:?})", shown(value), value.len())
+}
+
+/// The beginning of something binary, for people.
+fn shown(bytes: &[u8]) -> String {
+    bytes[..bytes.len().min(48)].escape_ascii().to_string()
 }
