@@ -27,7 +27,7 @@
 
 use super::{
     checksum::{self, FileKey, Partial},
-    record::{Record, RecordError},
+    record::RecordError,
 };
 use crate::ids::Sequence;
 

@@ -247,7 +247,6 @@ pub(super) fn swap_into(engine: &Engine, plan: &Plan<'_>, output: &Arc<DataFile>
             swap_one(index, &member, to, output, &files);
         }
     }
-    Ok(())
 }
 
 fn swap_one(
