@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::log::Record;
 use crate::{
     ids::{FileId, KeyspaceId},
     log::{
