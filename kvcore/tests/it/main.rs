@@ -4,6 +4,8 @@ mod api;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod concurrency;
+#[cfg(test)]
 mod corruption;
 mod disk;
 #[cfg(test)]
