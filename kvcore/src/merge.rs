@@ -68,7 +68,7 @@ impl Engine {
                 self.update_overfull();
                 return Ok(());
             }
-            let result = self.merge_files(&inputs);
+            let result = self.merge_fitting(&inputs);
             state.note(&result);
             self.update_overfull();
             let low_yield = result?.bytes_given_back() == 0;
@@ -88,9 +88,28 @@ impl Engine {
         self.work_off_pending()?;
         self.sync_all()?;
         let inputs = self.select_all();
-        let result = self.merge_files(&inputs)?;
+        let result = self.merge_fitting(&inputs)?;
         self.update_overfull();
         Ok(result)
+    }
+
+    /// Merges these files, in parts if the disk is too full for all at once: those with the most
+    /// to give back make space for the others. What the last parts fail with is reported only if
+    /// nothing was given back.
+    fn merge_fitting(&self, inputs: &[Arc<DataFile>]) -> Result<MergeResult> {
+        let result = self.merge_files(inputs);
+        if inputs.len() < 2 || !result.as_ref().is_err_and(is_full) {
+            return result;
+        }
+        let mut inputs = inputs.to_vec();
+        inputs.sort_by_key(|f| f.live_bytes.load(Ordering::Relaxed) * 100 / f.written().max(1));
+        let (first, rest) = inputs.split_at(inputs.len() / 2);
+        let first = self.merge_fitting(first)?;
+        match self.merge_fitting(rest) {
+            Ok(rest) => Ok(first.and(rest)),
+            Err(e) if is_full(&e) && first.bytes_given_back() > 0 => Ok(first),
+            Err(e) => Err(e),
+        }
     }
 
     /// Merges these files into as few new ones as needed.
@@ -180,6 +199,14 @@ impl MergeResult {
     pub(crate) fn bytes_given_back(&self) -> u64 {
         self.bytes_in.saturating_sub(self.bytes_out)
     }
+
+    fn and(self, other: MergeResult) -> MergeResult {
+        MergeResult {
+            files_in: self.files_in + other.files_in,
+            bytes_in: self.bytes_in + other.bytes_in,
+            bytes_out: self.bytes_out + other.bytes_out,
+        }
+    }
 }
 
 impl MergeState {
@@ -250,6 +277,11 @@ fn listed(file: &Arc<DataFile>) -> ListedFile {
         min_dead_sequence: file.min_dead(),
         max_sequence: file.max_sequence(),
     }
+}
+
+/// No space is left on the disk.
+fn is_full(e: &Error) -> bool {
+    matches!(e, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)
 }
 
 /// The engine's error for work that stopped because the store is being closed.

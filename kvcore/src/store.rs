@@ -290,7 +290,8 @@ impl Store {
         self.engine().sync_all()
     }
 
-    /// Gives the space of all dead records back now, in this thread. Reads and writes go on.
+    /// Gives the space of all dead records back now, in this thread. Reads and writes go on. On a
+    /// disk that is nearly full it gives back what it can.
     ///
     /// # Errors
     ///

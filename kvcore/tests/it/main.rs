@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod concurrency;
+#[cfg(test)]
 mod corruption;
 #[cfg(test)]
 mod crash;
