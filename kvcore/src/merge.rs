@@ -140,6 +140,9 @@ impl Engine {
         let bytes_in = inputs.iter().map(|f| f.written()).sum();
         let bytes_out = outputs.iter().map(|f| f.written()).sum();
         self.remove_inputs(inputs);
+        if bytes_in > bytes_out {
+            self.counters.is_short_of_space.store(false, Ordering::Release);
+        }
         self.counters.merges.fetch_add(1, Ordering::Relaxed);
         self.counters.merge_read_bytes.fetch_add(bytes_in, Ordering::Relaxed);
         self.counters.merge_written_bytes.fetch_add(bytes_out, Ordering::Relaxed);

@@ -126,6 +126,8 @@ pub(crate) struct Counters {
     pub(crate) sync_every_ms: AtomicU64,
     /// Dead bytes have come close to the bound; writers wait for merge.
     pub(crate) is_overfull: AtomicBool,
+    /// The disk was full, and no merge has given space back since.
+    pub(crate) is_short_of_space: AtomicBool,
 }
 
 impl Default for Counters {
@@ -144,6 +146,7 @@ impl Default for Counters {
             clock_recorded_ms: zero(),
             sync_every_ms: AtomicU64::new(u64::MAX),
             is_overfull: AtomicBool::new(false),
+            is_short_of_space: AtomicBool::new(false),
         }
     }
 }

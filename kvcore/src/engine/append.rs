@@ -307,6 +307,9 @@ impl Engine {
                     // Little space is left: a smaller file may fit.
                     wanted = (wanted / 2).max(needed);
                 }
+                Err(Error::Io { source, .. })
+                    if source.kind() == std::io::ErrorKind::StorageFull
+                        && self.give_up_hints() > 0 => {}
                 other => return other,
             }
         }

@@ -14,6 +14,9 @@ use std::sync::{Arc, atomic::Ordering};
 impl Engine {
     /// Writes the hints that are missing. A failure costs nothing but time at the next open.
     pub(crate) fn write_missing_hints(&self) -> Result<()> {
+        if self.counters.is_short_of_space.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let Some(floor) = self.durable_below() else { return Ok(()) };
         let mut todo: Vec<Arc<DataFile>> = self
             .files
@@ -28,6 +31,15 @@ impl Engine {
             self.write_hint(&file)?;
         }
         Ok(())
+    }
+
+    /// Removes the hints, which are only caches, so that what is not has room. Until a merge gives
+    /// space back none are written. Returns how many were removed.
+    pub(crate) fn give_up_hints(&self) -> usize {
+        self.counters.is_short_of_space.store(true, Ordering::Release);
+        let files = self.files.load();
+        let hinted = files.iter().filter(|f| f.has_hint.swap(false, Ordering::AcqRel));
+        hinted.filter(|f| self.disk.unlink(&self.dir.join(file_names::hint(f.id))).is_ok()).count()
     }
 
     /// Sealed files with smaller numbers are wholly below the durable watermark.

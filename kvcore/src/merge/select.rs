@@ -46,7 +46,9 @@ impl Engine {
     pub(super) fn select_due(&self) -> Vec<Arc<DataFile>> {
         let space = self.space();
         let files = self.mergeable();
-        if space.dead > space.live * START_PERCENT / 100 + self.slack() {
+        // On a full disk every dead byte is worth it.
+        let is_short = self.counters.is_short_of_space.load(Ordering::Acquire);
+        if is_short || space.dead > space.live * START_PERCENT / 100 + self.slack() {
             let inputs = self.most_dead(&files);
             if !inputs.is_empty() {
                 return inputs;
