@@ -164,8 +164,7 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
         K: Key,
     {
         let key = decode_whole(&item.key).map_err(decode_error)?;
-        let is_blob = item.state.entry.flags.has(crate::keydir::EntryFlags::BLOB);
-        let view = view.filter(|_| is_blob).cloned();
+        let view = view.filter(|_| item.is_blob()).cloned();
         Ok(Entry { key, item, inner: Arc::clone(inner), _view: view, types: PhantomData })
     }
 

@@ -86,9 +86,10 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         self.engine().check_open()?;
         self.check_ordered("nth")?;
         let now_ms = self.engine().clock.now_ms();
-        let mut items = (index..).map_while(|at| self.index().nth(&self.engine().files, at));
-        let item = items.find(|item| item.state.is_alive(|| now_ms));
-        item.map(|item| Entry::new(item, &self.inner, None)).transpose()
+        self.entry(|| {
+            let mut items = (index..).map_while(|at| self.index().nth(&self.engine().files, at));
+            items.find(|item| item.state.is_alive(|| now_ms))
+        })
     }
 
     /// The entry with the smallest key.
@@ -130,7 +131,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     fn at_end(&self, end: End) -> Result<Option<Entry<K, V, C>>> {
         self.engine().check_open()?;
         self.check_ordered("first and last")?;
-        self.item_at(end).map(|item| Entry::new(item, &self.inner, None)).transpose()
+        self.entry(|| self.item_at(end))
     }
 
     /// The outermost entry that has not expired.
