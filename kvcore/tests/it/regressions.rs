@@ -149,3 +149,22 @@ fn entries_of_every_call_keep_their_blob_until_it_is_read() -> Result<()> {
     assert_eq!(machine.disk.paths().into_iter().filter(is_blob).count(), 1);
     Ok(())
 }
+
+#[test]
+fn clock_set_back_between_opens_brings_nothing_back() -> Result<()> {
+    let machine = Machine::new();
+    let (store, numbers) = machine.open()?;
+    numbers.put_with(1, &"short".into(), Put::expires_in(SECOND))?;
+    drop(numbers);
+    store.close()?;
+    // Opened, and nothing but read.
+    let (store, numbers) = machine.open()?;
+    machine.clock.jump_wall_ms(5_000);
+    assert_eq!(numbers.get(1)?, None);
+    drop(numbers);
+    store.close()?;
+    machine.clock.jump_wall_ms(-5_000);
+    let (_store, numbers) = machine.open()?;
+    assert_eq!(numbers.get(1)?, None);
+    Ok(())
+}
