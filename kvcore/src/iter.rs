@@ -158,6 +158,13 @@ pub struct Entry<K, V: ?Sized, C> {
     types: Types<K, V, C>,
 }
 
+impl Item {
+    /// The value is in a file of its own.
+    pub(crate) fn is_blob(&self) -> bool {
+        self.state.entry.flags.has(crate::keydir::EntryFlags::BLOB)
+    }
+}
+
 impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     pub(crate) fn new(item: Item, inner: &Arc<Inner>, view: Option<&Arc<View>>) -> Result<Self>
     where

@@ -3,7 +3,7 @@
 use super::{FilePin, Index, State, undo::OldState};
 use crate::{
     ids::Sequence,
-    keydir::{EntryFlags, KeySource, OrderRef, Side},
+    keydir::{KeySource, OrderRef, Side},
     log::{FileTable, Files},
 };
 use std::{ops::Bound, sync::Arc};
@@ -14,13 +14,6 @@ pub(crate) struct Item {
     pub(crate) key: Vec<u8>,
     pub(crate) state: State,
     pub(crate) file: FilePin,
-}
-
-impl Item {
-    /// The value is in a file of its own.
-    pub(crate) fn is_blob(&self) -> bool {
-        self.state.entry.flags.has(EntryFlags::BLOB)
-    }
 }
 
 /// What part of a keyspace is asked for.
