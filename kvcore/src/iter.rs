@@ -158,14 +158,20 @@ pub struct Entry<K, V: ?Sized, C> {
     types: Types<K, V, C>,
 }
 
+impl Item {
+    /// The value is in a file of its own.
+    pub(crate) fn is_blob(&self) -> bool {
+        self.state.entry.flags.has(crate::keydir::EntryFlags::BLOB)
+    }
+}
+
 impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     pub(crate) fn new(item: Item, inner: &Arc<Inner>, view: Option<&Arc<View>>) -> Result<Self>
     where
         K: Key,
     {
         let key = decode_whole(&item.key).map_err(decode_error)?;
-        let is_blob = item.state.entry.flags.has(crate::keydir::EntryFlags::BLOB);
-        let view = view.filter(|_| is_blob).cloned();
+        let view = view.filter(|_| item.is_blob()).cloned();
         Ok(Entry { key, item, inner: Arc::clone(inner), _view: view, types: PhantomData })
     }
 

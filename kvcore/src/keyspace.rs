@@ -9,7 +9,7 @@ use crate::{
     engine::{KeyspaceCore, PreparedBatch, Scratch, When},
     error::{BoxError, Error, Result},
     ids::Sequence,
-    index::{Index, State},
+    index::{Index, Item, State},
     iter::Entry,
     key::{AsKey, EncodedRange, Key, KeyRange, Position},
     log::{BatchEncoder, Record},
@@ -17,6 +17,7 @@ use crate::{
     schema::Types,
     store::{Handle, Store},
     value::{Value, ValueRef},
+    view::View,
 };
 use std::{
     fmt,
@@ -495,16 +496,22 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     ) -> Result<(Vec<Entry<K, V, C>>, ScanCursor)> {
         self.engine().check_open()?;
         let now_ms = self.engine().clock.now_ms();
-        let mut items = Vec::new();
-        let next = self.index().scan(cursor.0, limit.max(1), |key, state| {
-            if state.is_alive(|| now_ms)
-                && let Some(item) = self.engine().item(key, state)
-            {
-                items.push(item);
-            }
-        });
-        let entries: Result<Vec<_>> =
-            items.into_iter().map(|item| Entry::new(item, &self.inner, None)).collect();
+        let ((items, next), view) = self.pinning_blobs(
+            || {
+                let mut items = Vec::new();
+                let next = self.index().scan(cursor.0, limit.max(1), |key, state| {
+                    if state.is_alive(|| now_ms)
+                        && let Some(item) = self.engine().item(key, state)
+                    {
+                        items.push(item);
+                    }
+                });
+                (items, next)
+            },
+            |(items, _)| items.iter().any(Item::is_blob),
+        );
+        let entry = |item| Entry::new(item, &self.inner, view.as_ref());
+        let entries: Result<Vec<_>> = items.into_iter().map(entry).collect();
         Ok((entries?, ScanCursor(next.unwrap_or(0))))
     }
 
@@ -516,14 +523,38 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     pub fn random(&self, seed: u64) -> Result<Option<Entry<K, V, C>>> {
         self.engine().check_open()?;
         let now_ms = self.engine().clock.now_ms();
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let item = self.index().random(
-            || rng.u64(..),
-            |key, state| {
-                state.is_alive(|| now_ms).then(|| self.engine().item(key, state)).flatten()
-            },
-        );
-        item.map(|item| Entry::new(item, &self.inner, None)).transpose()
+        self.entry(|| {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            self.index().random(
+                || rng.u64(..),
+                |key, state| {
+                    state.is_alive(|| now_ms).then(|| self.engine().item(key, state)).flatten()
+                },
+            )
+        })
+    }
+
+    /// The entry that `look` finds at the tip.
+    fn entry(&self, look: impl Fn() -> Option<Item>) -> Result<Option<Entry<K, V, C>>> {
+        let is_blob = |item: &Option<Item>| item.as_ref().is_some_and(Item::is_blob);
+        let (item, view) = self.pinning_blobs(look, is_blob);
+        item.map(|item| Entry::new(item, &self.inner, view.as_ref())).transpose()
+    }
+
+    /// Looks at the tip; if a blob is among what was found, again under a view, which keeps the
+    /// blob from being unlinked until its value is read.
+    fn pinning_blobs<T>(
+        &self,
+        look: impl Fn() -> T,
+        has_blob: impl Fn(&T) -> bool,
+    ) -> (T, Option<Arc<View>>) {
+        let found = look();
+        if !has_blob(&found) {
+            return (found, None);
+        }
+        let engine = self.engine();
+        let view = Arc::new(engine.views.open(engine.clock.now_ms()));
+        (look(), Some(view))
     }
 }
 

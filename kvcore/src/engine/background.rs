@@ -160,7 +160,11 @@ impl Engine {
             |engine| engine.remove_expired().map(drop),
             Engine::prepare_next_file,
             Engine::unlink_dead_blobs,
-            Engine::write_missing_hints,
+            |engine| {
+                // Nobody else writes the same hint, and no merge removes its file meanwhile.
+                let _one_at_a_time = engine.merge.lock();
+                engine.write_missing_hints()
+            },
             Engine::merge_if_due,
         ];
         steps.iter().map(|step| step(self)).fold(Ok(()), Result::and)

@@ -64,6 +64,7 @@ impl Engine {
         let mut tries = 0;
         loop {
             let found = index.find(key, hash, |state| (state, self.files.load()));
+            let found = found.filter(|(state, _)| state.is_alive(|| self.clock.now_ms()));
             let Some((state, files)) = found else { return Ok(None) };
             let file = files.get(state.entry.location.file);
             let file = file.ok_or_else(|| self.missing_file(&state.entry))?;
