@@ -23,6 +23,7 @@ pub(crate) struct Run {
     pub(crate) lie: Lie,
     clock: SimClock,
     file_bytes_max: u64,
+    auto_merge: AutoMerge,
     pub(crate) store: Option<Store>,
     keyspaces: [Option<BytesKeyspace>; KEYSPACES.len()],
     pub(crate) ledger: Ledger,
@@ -50,18 +51,19 @@ pub(crate) fn dir() -> &'static Path {
 
 impl Run {
     pub(crate) fn new(workload: &Workload, disk: SimDisk, lie: Lie) -> Run {
-        Run::resume(workload.file_bytes_max, disk, lie, Ledger::new(START_MS))
+        Run::resume(workload, disk, lie, Ledger::new(START_MS))
     }
 
     /// A run whose store is still to be opened.
-    pub(crate) fn resume(file_bytes_max: u64, disk: SimDisk, lie: Lie, ledger: Ledger) -> Run {
+    pub(crate) fn resume(workload: &Workload, disk: SimDisk, lie: Lie, ledger: Ledger) -> Run {
         let clock = SimClock::new(ledger.now_ms);
         let keyspaces = [const { None }; KEYSPACES.len()];
         Run {
             disk,
             lie,
             clock,
-            file_bytes_max,
+            file_bytes_max: workload.file_bytes_max,
+            auto_merge: workload.auto_merge,
             store: None,
             keyspaces,
             ledger,
@@ -87,7 +89,7 @@ impl Run {
             .data_file_bytes_max(self.file_bytes_max)
             .read_mode(ReadMode::Pread)
             .background(Background::Manual)
-            .auto_merge(AutoMerge::Off)
+            .auto_merge(self.auto_merge)
             .durability(Durability::Buffered)
             .disk(telling(&self.disk, self.lie))
             .clock(Arc::new(self.clock.clone()));
