@@ -221,7 +221,7 @@ impl Campaign {
         if disk_bytes > totals.disk_bytes_max {
             (totals.disk_bytes_max, totals.live_bytes_at_max) = (disk_bytes, live_bytes);
         }
-        let bound = 3 * live_bytes + 12 * lineage.data_file_bytes + (1 << 20);
+        let bound = 3 * live_bytes + 16 * lineage.data_file_bytes + (1 << 20);
         if disk_bytes > bound {
             return Err(format!("K4: {disk_bytes} bytes on disk for {live_bytes} live ones"));
         }
