@@ -56,6 +56,9 @@ struct Totals {
     syncs: u64,
     /// Starts that dropped an unfinished write.
     cuts: u64,
+    /// The longest it took to be ready, and to end after SIGTERM.
+    start_max: Duration,
+    termination_max: Duration,
     disk_bytes_max: u64,
     live_bytes_at_max: u64,
 }
@@ -94,7 +97,8 @@ fn run(appendfsync: &'static str) {
         Campaign { appendfsync, rng: Rng::with_seed(seed), totals: Totals::default() };
     while campaign.totals.kills < cycles {
         let mut lineage = campaign.new_lineage();
-        let end = cycles.min(campaign.totals.kills + campaign.rng.u64(4..80));
+        let age = *campaign.rng.choice(&[5, 40, 250]).unwrap();
+        let end = cycles.min(campaign.totals.kills + age);
         let result = campaign.live(&mut lineage, end);
         if let Err(what) = result {
             let dir = lineage.root.keep();
@@ -109,8 +113,10 @@ fn run(appendfsync: &'static str) {
 impl Campaign {
     fn new_lineage(&mut self) -> Lineage {
         self.totals.stores += 1;
-        let clients = (0..SHARED_DB).map(|number| Client::new(number, self.rng.u64(..))).collect();
         let data_file_bytes = *self.rng.choice(&[4 << 10, 16 << 10, 64 << 10, 512 << 10]).unwrap();
+        let blob_bytes = usize::try_from(data_file_bytes / 4).unwrap();
+        let mut client = |number| Client::new(number, self.rng.u64(..), blob_bytes);
+        let clients = (0..SHARED_DB).map(&mut client).collect();
         Lineage { root: TempDir::new().unwrap(), data_file_bytes, clients, clean: true }
     }
 
@@ -127,7 +133,8 @@ impl Campaign {
         for _ in 0..2 {
             let (mut server, addr) = self.start(lineage)?;
             self.verify(lineage, addr)?;
-            self.terminate(lineage, &mut server)?;
+            self.end(&mut server, false)?;
+            lineage.clean = true;
         }
         for client in &lineage.clients {
             self.totals.acked += client.ops_acked;
@@ -171,10 +178,12 @@ impl Campaign {
     }
 
     fn start(&mut self, lineage: &mut Lineage) -> Result<(Spawned, SocketAddr), String> {
+        let began = Instant::now();
         let mut server = self.spawn(lineage);
         let Start::Ready(addr) = server.wait_ready(crate::spawned::PATIENCE) else {
             return Err(format!("cannot start: {}\n{}", server.said(), server.log()));
         };
+        self.totals.start_max = self.totals.start_max.max(began.elapsed());
         let cut = server.said().contains("did not end cleanly");
         if cut && lineage.clean {
             return Err(format!("K3: cut after a clean end: {}", server.said()));
@@ -212,7 +221,7 @@ impl Campaign {
         if disk_bytes > totals.disk_bytes_max {
             (totals.disk_bytes_max, totals.live_bytes_at_max) = (disk_bytes, live_bytes);
         }
-        let bound = 4 * live_bytes + 16 * lineage.data_file_bytes + (8 << 20);
+        let bound = 3 * live_bytes + 16 * lineage.data_file_bytes + (1 << 20);
         if disk_bytes > bound {
             return Err(format!("K4: {disk_bytes} bytes on disk for {live_bytes} live ones"));
         }
@@ -234,38 +243,41 @@ impl Campaign {
         let (ended, results) = std::thread::scope(|scope| {
             let writers: Vec<_> =
                 clients.iter_mut().map(|client| scope.spawn(move || client.run(addr))).collect();
-            let figures = watch(addr, ends_at);
-            let ended = if by_kill {
-                server.kill();
-                Ok(())
-            } else {
-                end_cleanly(server)
-            };
-            let results: Vec<_> = writers.into_iter().map(|w| w.join().unwrap()).collect();
-            let [rolls, merges, syncs] = figures;
-            self.totals.rolls += rolls;
-            self.totals.merges += merges;
-            self.totals.syncs += syncs;
-            (ended, results)
+            self.totals.add_figures(watch(addr, ends_at));
+            let ended = self.end(server, by_kill);
+            (ended, writers.into_iter().map(|writer| writer.join().unwrap()).collect::<Vec<_>>())
         });
         for result in results {
             result.map_err(|what| format!("{what}\nlog:\n{}", server.log()))?;
         }
-        ended?;
-        check_log(server)?;
         lineage.clean = !by_kill;
-        let counter = if by_kill { &mut self.totals.kills } else { &mut self.totals.terminations };
-        *counter += 1;
-        Ok(())
+        ended
     }
 
-    /// K3.
-    fn terminate(&mut self, lineage: &mut Lineage, server: &mut Spawned) -> Result<(), String> {
-        end_cleanly(server)?;
-        check_log(server)?;
-        lineage.clean = true;
+    /// Kills the process, or ends it with SIGTERM: K3.
+    fn end(&mut self, server: &mut Spawned, by_kill: bool) -> Result<(), String> {
+        if by_kill {
+            server.kill();
+            self.totals.kills += 1;
+            return check_log(server);
+        }
+        let began = Instant::now();
+        let status = server.terminate();
+        self.totals.termination_max = self.totals.termination_max.max(began.elapsed());
         self.totals.terminations += 1;
-        Ok(())
+        let said = server.said();
+        if !status.success() || !said.ends_with("Everything is synced; bye.") {
+            return Err(format!("K3: SIGTERM ended it with {status}\n{said}\n{}", server.log()));
+        }
+        check_log(server)
+    }
+}
+
+impl Totals {
+    fn add_figures(&mut self, [rolls, merges, syncs]: [u64; 3]) {
+        self.rolls += rolls;
+        self.merges += merges;
+        self.syncs += syncs;
     }
 }
 
@@ -291,15 +303,6 @@ fn watch(addr: SocketAddr, until: Instant) -> [u64; 3] {
         std::thread::park_timeout(left.min(Duration::from_millis(5)));
     }
     figures
-}
-
-fn end_cleanly(server: &mut Spawned) -> Result<(), String> {
-    let status = server.terminate();
-    let said = server.said();
-    if status.success() && said.ends_with("Everything is synced; bye.") {
-        return Ok(());
-    }
-    Err(format!("K3: SIGTERM ended it with {status}\n{said}\n{}", server.log()))
 }
 
 /// A panic or an error in the log is a failure, whatever the data say.

@@ -53,10 +53,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(number: usize, seed: u64) -> Client {
+    pub(super) fn new(number: usize, seed: u64, blob_bytes: usize) -> Client {
         Client {
             number,
-            generator: Generator::new(seed),
+            generator: Generator::new(seed, blob_bytes),
             acked: State::default(),
             tip: State::default(),
             in_flight: VecDeque::new(),

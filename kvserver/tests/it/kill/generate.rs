@@ -12,21 +12,24 @@ const NUMBERS: usize = 10;
 pub(super) const SHORT_LIVED: usize = 8;
 /// Fresh keys kept before the oldest are deleted.
 const FRESH_MAX: u64 = 150;
-/// A string this long is replaced rather than made longer.
-const STRING_LEN_MAX: usize = 4096;
+/// Strings longer than this are replaced rather than made longer, as are those near a blob's size.
+const GROWN_LEN_MAX: usize = 4096;
 
 /// One connection's source of commands; no value comes twice.
 #[derive(Debug)]
 pub(super) struct Generator {
     rng: Rng,
+    /// Values longer than this become a file of their own, which costs two syncs each: rare.
+    blob_bytes: usize,
     ops: u64,
     fresh: u64,
     fresh_deleted: u64,
 }
 
 impl Generator {
-    pub(super) fn new(seed: u64) -> Generator {
-        Generator { rng: Rng::with_seed(seed), ops: 0, fresh: 0, fresh_deleted: 0 }
+    pub(super) fn new(seed: u64, blob_bytes: usize) -> Generator {
+        let rng = Rng::with_seed(seed);
+        Generator { rng, blob_bytes, ops: 0, fresh: 0, fresh_deleted: 0 }
     }
 
     pub(super) fn below(&mut self, end: usize) -> usize {
@@ -75,7 +78,7 @@ impl Generator {
     fn growth(&mut self, state: &State) -> Op {
         let (key, value) = (self.string(), self.value());
         let len = state.entries.get(&key).map_or(0, |entry| entry.value.len());
-        if len + value.len() > STRING_LEN_MAX {
+        if len + value.len() + 32 > GROWN_LEN_MAX.min(self.blob_bytes) {
             Op::Set { key, value, expires_at_ms: None }
         } else if self.rng.bool() {
             Op::Append { key, value }
@@ -143,11 +146,12 @@ impl Generator {
 
     /// Never the same twice, any byte in it, rarely large enough for a file of its own.
     fn value(&mut self) -> Vec<u8> {
+        let blob_bytes = self.blob_bytes;
         let len = match self.rng.u32(..400) {
             0..280 => self.rng.usize(..200),
-            280..380 => self.rng.usize(..1_500),
-            380..399 => self.rng.usize(2_000..6_000),
-            _ => self.rng.usize(20_000..40_000),
+            280..380 => self.rng.usize(..1_500.min(blob_bytes / 2)),
+            380..399 => self.rng.usize(..6_000.min(blob_bytes - 50)),
+            _ => blob_bytes + self.rng.usize(..10_000),
         };
         let mut value = format!("{}:{:x}:", self.ops, self.rng.u32(..)).into_bytes();
         value.extend(std::iter::repeat_with(|| self.rng.u8(..)).take(len));
