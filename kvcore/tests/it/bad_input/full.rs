@@ -88,7 +88,7 @@ fn deletes_and_merge_free_a_disk_with_a_little_space_left() {
     let (store, numbers) = open(&disk).unwrap();
     let entries = fill(&disk, &numbers, 40_000);
     // A little: what a few small files take.
-    disk.set_capacity_bytes(Some(disk.used_bytes() + 8_000));
+    disk.set_capacity_bytes(Some(disk.used_bytes() + 16_000));
     for n in 10..entries {
         assert!(numbers.delete(n).unwrap(), "delete {n}");
         // Before the last byte is taken: a merge has a manifest to write.
