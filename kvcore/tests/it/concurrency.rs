@@ -237,7 +237,7 @@ fn zipf(rng: &mut fastrand::Rng, n: f64) -> u64 {
 fn space_stays_within_twice_the_live_bytes_under_skewed_overwrites() {
     const KEYS: u64 = 2_000;
     const VALUE_LEN: usize = 400;
-    let overwrites = if cfg!(debug_assertions) { 20_000 } else { 60_000 };
+    let overwrites: u64 = if cfg!(debug_assertions) { 20_000 } else { 60_000 };
     let dir = tempfile::tempdir().unwrap();
     let store = Options::new()
         .durability(Durability::Buffered)
