@@ -102,7 +102,10 @@ impl Engine {
             return result;
         }
         let mut inputs = inputs.to_vec();
-        inputs.sort_by_key(|f| f.live_bytes.load(Ordering::Relaxed) * 100 / f.written().max(1));
+        // Files of deletes alone may have to be kept whole until what they hide is gone.
+        let live_percent =
+            |f: &DataFile| f.live_bytes.load(Ordering::Relaxed) * 100 / f.written().max(1);
+        inputs.sort_by_key(|f| (f.min_dead().is_none(), live_percent(f)));
         let (first, rest) = inputs.split_at(inputs.len() / 2);
         let first = self.merge_fitting(first)?;
         match self.merge_fitting(rest) {
