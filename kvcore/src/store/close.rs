@@ -13,6 +13,7 @@ impl Handle {
         let result = self.engine.finish();
         self.engine.sync.wake_waiting();
         self.engine.unlock();
+        self.remove_if_temporary();
         result
     }
 }
