@@ -26,6 +26,7 @@ use std::{
     time::SystemTime,
 };
 
+mod expiring;
 mod modify;
 mod ordered;
 

@@ -119,6 +119,6 @@ pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
 pub use keyspace::{BytesKeyspace, Keyspace, ScanCursor, Swap};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
 pub use schema::Schema;
-pub use stats::{FileStats, KeyspaceStats, Recovery, Stats};
+pub use stats::{FileStats, KeyspaceStats, Latencies, Recovery, Stats};
 pub use store::{Durable, Reclaimed, Round, Store};
 pub use value::{Value, ValueRef};

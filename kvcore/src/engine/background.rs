@@ -155,6 +155,7 @@ impl Engine {
     pub(crate) fn maintain(&self) -> Result<()> {
         self.work_off_pending()?;
         self.remove_expired()?;
+        self.evict_over_budget()?;
         self.prepare_next_file()?;
         self.unlink_dead_blobs()?;
         self.write_missing_hints()?;

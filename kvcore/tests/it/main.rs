@@ -11,9 +11,13 @@ mod crash;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod expiring;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod regressions;
+#[cfg(test)]
+mod short_lived;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
