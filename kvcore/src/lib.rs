@@ -120,5 +120,5 @@ pub use keyspace::{BytesKeyspace, Keyspace, ScanCursor, Swap};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
 pub use schema::Schema;
 pub use stats::{FileStats, KeyspaceStats, Latencies, Recovery, Stats};
-pub use store::{Durable, Reclaimed, Round, Store};
+pub use store::{Durable, MigrationProgress, Reclaimed, Round, Store};
 pub use value::{Value, ValueRef};

@@ -284,6 +284,10 @@ impl Put {
         self
     }
 
+    pub(crate) fn at_ms(ms: u64) -> Put {
+        Put { expires: Some(Expires::AtMs(ms)), durability: None }
+    }
+
     pub(crate) fn expires_at_ms(&self, now_ms: impl FnOnce() -> u64) -> Option<u64> {
         self.expires.map(|e| match e {
             Expires::AtMs(ms) => ms,

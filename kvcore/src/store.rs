@@ -24,10 +24,12 @@ use std::{
 };
 
 mod close;
+mod migrate;
 mod registry;
 mod round;
 mod short_lived;
 
+pub use migrate::MigrationProgress;
 pub use round::Round;
 
 /// An open store. Clones are handles to the same one; the last one to go closes it.

@@ -1,6 +1,7 @@
 //! A keyspace that takes no more writes: dropped, or being migrated.
 
-use super::Index;
+use super::{Index, SHARDS};
+use crate::ids::Sequence;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,6 +28,22 @@ impl Index {
     #[inline]
     pub(crate) fn is_frozen(&self) -> bool {
         self.frozen.is_frozen.load(Ordering::Acquire)
+    }
+
+    /// The sequence of the last record that an entry, or the expiry of one, is from. Together with
+    /// the number of entries it shows whether anything has changed: a delete makes them fewer, and
+    /// whatever else is done raises this. Looks at every entry.
+    pub(crate) fn last_change(&self) -> Sequence {
+        let of_shard = |number| {
+            let shard = self.shard_at(number);
+            let entries = shard.table.scan_from(0).map(|(_, r)| {
+                let change = shard.expiries.get(r).and_then(|expiry| expiry.change);
+                let put = shard.table.entry(r).sequence;
+                put.max(change.map_or(Sequence::ZERO, |(_, change)| change))
+            });
+            entries.max().unwrap_or_default()
+        };
+        (0..SHARDS).map(of_shard).max().unwrap_or_default()
     }
 
     /// The name of the keyspace, if it takes no writes.

@@ -13,6 +13,8 @@ mod disk;
 #[cfg(test)]
 mod expiring;
 #[cfg(test)]
+mod migration;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod regressions;
