@@ -93,6 +93,12 @@ fn disk_without_reservations_keeps_the_same_promises() {
 }
 
 #[test]
+fn disk_with_only_what_every_system_has_keeps_the_same_promises() {
+    let report = sweep_all(Lie::Portable, images_wanted() / 6, |sweep| sweep.crashes());
+    assert_kept("portable calls only", &report);
+}
+
+#[test]
 fn sweep_notices_a_disk_whose_file_sync_does_nothing() {
     let report = sweep_all(Lie::SyncData, 1, |sweep| sweep.crashes());
     assert!(!report.violations.is_empty(), "{} images and nothing seen", report.images);

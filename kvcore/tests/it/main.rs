@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod async_use;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod corruption;
@@ -10,6 +12,8 @@ mod corruption;
 mod crash;
 #[cfg(test)]
 mod disk;
+#[cfg(all(test, feature = "tracing"))]
+mod events;
 #[cfg(test)]
 mod expiring;
 #[cfg(test)]
