@@ -1,8 +1,8 @@
 //! The keydir's data structures: what is known in memory about every key.
 //!
 //! A keyspace has one [`table::Table`] per shard (hash to entry), one [`expiry::ExpiryIndex`]
-//! per shard for the few keys that expire, one
-//! [`uses::Uses`] per shard where the least recently used is evicted, and, if it is ordered, one [`order::OrderIndex`].
+//! per shard for the few keys that expire, one [`uses::Uses`] per shard if it evicts what was not
+//! used for long, and, if it is ordered, one [`order::OrderIndex`].
 //!
 //! Knows keys, hashes and places. Does not know files, locks, clocks or types: whoever
 //! composes these structures decides what is locked when and in which order.

@@ -62,6 +62,11 @@ impl<'a, K, V: ?Sized, C> Schema<'a, K, V, C> {
     /// see [`Keyspace::remove_expired`](crate::Keyspace::remove_expired). Reads do not see them.
     ///
     /// Stored with the keyspace: opening it without is an error.
+    ///
+    /// ```
+    /// use kvcore::Schema;
+    /// const SESSIONS: Schema<u64, String> = Schema::new("sessions").expired_by_owner();
+    /// ```
     #[must_use]
     pub const fn expired_by_owner(mut self) -> Self {
         self.is_expired_by_owner = true;

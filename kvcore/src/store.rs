@@ -256,7 +256,25 @@ impl Store {
     }
 
     /// A future that resolves when everything up to this sequence survives power loss. It blocks
-    /// no thread: the store's own one syncs.
+    /// no thread: the store's own one syncs. More on this is in `docs/async.md`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Durability;
+    /// let sequence = users.put_with("ada", &36, Durability::Buffered)?;
+    /// store.durable(sequence).await?;
+    /// assert!(store.durable_sequence() >= sequence);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Poisoned`] if the sync fails, [`Error::Closed`], [`Error::BadOption`] for a
+    /// sequence beyond the tip.
     pub fn durable(
         &self,
         sequence: Sequence,

@@ -92,6 +92,20 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// An entry may be written again between this call and a delete that follows it: where others
     /// write to the keyspace meanwhile, [`Keyspace::remove_expired`] does both in one step.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// use kvcore::{Put, Schema};
+    /// use std::time::Duration;
+    /// const SESSIONS: Schema<u64, String> = Schema::new("sessions").expired_by_owner();
+    /// let sessions = store.keyspace(SESSIONS)?;
+    /// sessions.put_with(7, &"ada".to_owned(), Put::expires_in(Duration::ZERO))?;
+    /// let expired = sessions.expired(100)?;
+    /// assert_eq!((*expired[0].key(), expired[0].value()?), (7, "ada".to_owned()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Decode`] for a key, [`Error::Closed`], [`Error::Poisoned`].

@@ -98,6 +98,21 @@ impl Store {
 
     /// The same, with a call after each batch.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// use kvcore::Schema;
+    /// const AGES_1: Schema<String, u8> = Schema::new("ages").version(1);
+    /// const AGES: Schema<String, u64> = Schema::new("ages").version(2);
+    /// store.keyspace(AGES_1)?.put("ada", &36)?;
+    /// let wider = |name, age| Ok(Some((name, u64::from(age))));
+    /// store.migrate_with_progress(AGES_1, AGES, wider, |progress| {
+    ///     println!("{} of {}", progress.entries_done, progress.entries_total);
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Store::migrate`].

@@ -66,7 +66,16 @@ impl Store {
         Options::new().open_temporary()
     }
 
-    /// The directory the store is in.
+    /// The directory the store is in, as it was given.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// let store = kvcore::Store::open(dir.path().join("data"))?;
+    /// assert!(store.dir().ends_with("data"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.engine().dir

@@ -17,7 +17,7 @@
 
 mod found;
 mod kill;
-mod lying;
+pub(crate) mod lying;
 mod model;
 mod run;
 mod sweep;

@@ -45,7 +45,7 @@ impl Subscriber for Listener {
         let mut line = Line(String::new());
         event.record(&mut line);
         let level = event.metadata().level();
-        self.0.lock().unwrap().push(format!("{level} {}", line.0));
+        self.0.lock().expect("no panic while held").push(format!("{level} {}", line.0));
     }
     fn enter(&self, _: &span::Id) {}
     fn exit(&self, _: &span::Id) {}
@@ -54,7 +54,7 @@ impl Subscriber for Listener {
 impl Listener {
     #[track_caller]
     fn heard(&self, line: &str) {
-        let lines = self.0.lock().unwrap();
+        let lines = self.0.lock().expect("no panic while held");
         assert!(lines.iter().any(|l| l == line), "{line:?} is not among {lines:#?}");
     }
 }
