@@ -52,6 +52,10 @@ impl Batch {
         Batch { store, prepared: PreparedBatch::default() }
     }
 
+    pub(crate) fn prepared_mut(&mut self) -> &mut PreparedBatch {
+        &mut self.prepared
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     ids::{FileId, KeyspaceId, Sequence},
     index::{HashKey, Index},
-    log::{Files, KeyspaceMeta, LogPosition, Manifest, StoreId},
+    log::{EXPIRED_BY_OWNER, Files, KeyspaceMeta, LogPosition, Manifest, StoreId},
     options::{Durability, Options},
     view::ViewRegistry,
 };
@@ -36,6 +36,7 @@ mod append;
 mod background;
 mod blobs;
 mod commit;
+mod evict;
 mod expire;
 mod hints;
 mod prepared;
@@ -63,6 +64,11 @@ pub(crate) struct KeyspaceCore {
 impl KeyspaceCore {
     pub(crate) fn new(meta: KeyspaceMeta, index: Arc<Index>) -> KeyspaceCore {
         KeyspaceCore { meta, index, codec_checked: AtomicBool::new(false) }
+    }
+
+    /// The store leaves expired entries alone.
+    pub(crate) fn is_expired_by_owner(&self) -> bool {
+        self.meta.options & EXPIRED_BY_OWNER != 0
     }
 
     pub(crate) fn id(&self) -> KeyspaceId {

@@ -128,6 +128,12 @@ pub enum Error {
         /// The keyspace's name.
         keyspace: String,
     },
+    /// The keyspace was dropped, or is being migrated, since the handle was opened.
+    #[error("keyspace {keyspace:?} was dropped or is being migrated: open it again")]
+    KeyspaceGone {
+        /// The keyspace's name.
+        keyspace: String,
+    },
     /// A write, sync, merge or close was called from inside a closure that already holds the
     /// writer lock.
     #[error("a write inside the closure of `update` or a transaction: use the value it returns")]

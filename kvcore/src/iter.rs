@@ -191,6 +191,11 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
         u64::from(self.item.state.entry.value_len)
     }
 
+    /// When it expires, or expired; in milliseconds since the epoch.
+    pub(crate) fn expires_at_ms(&self) -> Option<u64> {
+        self.item.state.expires_at_ms.filter(|ms| *ms != crate::index::NEVER_MS)
+    }
+
     /// The value, read and decoded now.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ use std::{
     time::SystemTime,
 };
 
+mod expiring;
 mod modify;
 mod ordered;
 

@@ -45,10 +45,13 @@
 //! # Where to start
 //!
 //! - [`Store`] is opened with [`Store::open`] or through [`Options`]; it is a handle that can be
-//!   cloned and sent to other threads.
+//!   cloned and sent to other threads. [`Store::in_memory`] and [`Store::temporary`] are for tests.
 //! - [`Keyspace`] is a named, typed part of it: [`get`](Keyspace::get), [`put`](Keyspace::put),
 //!   [`update`](Keyspace::update), [`range`](Keyspace::range), [`count`](Keyspace::count) and
-//!   more. [`Schema`] names one in a constant.
+//!   more. [`Schema`] names one in a constant; [`Store::migrate`] takes it to another one.
+//! - Entries expire: [`Put::expires_in`], [`touch`](Keyspace::touch); a keyspace may leave that to
+//!   its owner ([`Schema::expired_by_owner`]) or evict what is not used
+//!   ([`Schema::budget_bytes`]).
 //! - [`Batch`] commits several writes as one; [`Store::commit_many`] writes many commits at once.
 //! - [`Durability`] says what an acknowledged write has survived; per store and per commit.
 //! - [`Key`] and [`AsKey`] are what may be a key, [`Codec`] how values become bytes.
@@ -119,6 +122,6 @@ pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
 pub use keyspace::{BytesKeyspace, Keyspace, ScanCursor, Swap};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
 pub use schema::Schema;
-pub use stats::{FileStats, KeyspaceStats, Recovery, Stats};
-pub use store::{Durable, Reclaimed, Round, Store};
+pub use stats::{FileStats, KeyspaceStats, Latencies, Recovery, Stats};
+pub use store::{Durable, MigrationProgress, Reclaimed, Round, Store};
 pub use value::{Value, ValueRef};

@@ -120,6 +120,7 @@ impl Engine {
         if inputs.is_empty() {
             return Ok(MergeResult::default());
         }
+        crate::trace::merging(&self.dir, inputs.len());
         self.work_off_pending()?;
         let plan = Plan::new(self, inputs);
         let mut outputs = copy::Outputs::new(self);

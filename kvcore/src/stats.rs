@@ -6,6 +6,11 @@ use std::{
     time::Duration,
 };
 
+mod latency;
+
+pub use latency::Latencies;
+use latency::LatencyCounters;
+
 /// How the last `open` went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -59,14 +64,20 @@ pub struct Stats {
     pub syncs: u64,
     /// See [`Stats::syncs`].
     pub sync_time: Duration,
+    /// How long they took.
+    pub sync_latencies: Latencies,
     /// Merges since open.
     pub merges: u64,
     /// Bytes that merges read.
     pub merge_read_bytes: u64,
     /// Bytes that merges wrote.
     pub merge_written_bytes: u64,
-    /// Expired entries removed since open.
+    /// Bytes that merges gave back: those they read less those they wrote.
+    pub merge_reclaimed_bytes: u64,
+    /// Expired entries removed since open, other than by their owners.
     pub expired: u64,
+    /// Entries evicted since open, because their keyspaces were over their budgets.
+    pub evicted: u64,
 }
 
 impl Stats {
@@ -89,6 +100,13 @@ pub struct KeyspaceStats {
     pub expiring: u64,
     /// Heap bytes of its keydir, keys included.
     pub keydir_bytes: u64,
+    /// Bytes of its keys and encoded values, without what the log adds to each record. Dead bytes
+    /// are known per file only, where records of all keyspaces are mixed.
+    pub data_bytes: u64,
+    /// The most bytes of keys and values that are kept, if there is a bound.
+    pub budget_bytes: Option<u64>,
+    /// Its entries evicted since open.
+    pub evicted: u64,
 }
 
 /// One data file's figures.
@@ -114,6 +132,7 @@ pub(crate) struct Counters {
     pub(crate) rolls: AtomicU64,
     pub(crate) syncs: AtomicU64,
     pub(crate) sync_ns: AtomicU64,
+    pub(crate) sync_latencies: LatencyCounters,
     pub(crate) merges: AtomicU64,
     pub(crate) merge_read_bytes: AtomicU64,
     pub(crate) merge_written_bytes: AtomicU64,
@@ -138,6 +157,7 @@ impl Default for Counters {
             rolls: zero(),
             syncs: zero(),
             sync_ns: zero(),
+            sync_latencies: LatencyCounters::default(),
             merges: zero(),
             merge_read_bytes: zero(),
             merge_written_bytes: zero(),
@@ -166,6 +186,7 @@ impl Counters {
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.sync_ns.fetch_add(ns, Ordering::Relaxed);
+        self.sync_latencies.add(took);
         self.unsynced_bytes.store(0, Ordering::Relaxed);
     }
 }

@@ -3,13 +3,11 @@
 use crate::{
     batch::Batch,
     codec::Codec,
-    engine::{Background as Threads, Engine, KeyspaceCore, When, tasks},
+    engine::{Background as Threads, Engine, When, tasks},
     error::{Error, Result},
-    ids::{KeyspaceId, Sequence},
-    index::Index,
+    ids::Sequence,
     key::Key,
     keyspace::Keyspace,
-    log::{KeyspaceMeta, UNORDERED},
     options::{Background, Durability, Options},
     recovery,
     schema::Schema,
@@ -26,8 +24,12 @@ use std::{
 };
 
 mod close;
+mod migrate;
+mod registry;
 mod round;
+mod short_lived;
 
+pub use migrate::MigrationProgress;
 pub use round::Round;
 
 /// An open store. Clones are handles to the same one; the last one to go closes it.
@@ -134,26 +136,17 @@ impl Store {
         schema: impl Into<Schema<'a, K, V, C>>,
     ) -> Result<Keyspace<K, V, C>> {
         let schema = schema.into();
-        let mut key_tag = String::new();
-        K::type_tag(&mut key_tag);
-        let wanted = KeyspaceMeta {
-            id: KeyspaceId(0),
-            name: schema.name.to_owned(),
-            key_tag,
-            codec: C::ID.to_owned(),
-            schema_version: schema.version,
-            options: if schema.is_unordered { UNORDERED } else { 0 },
-            type_name: std::any::type_name::<V>().to_owned(),
-            dropped: false,
-        };
-        let core = self.engine().keyspace(wanted)?;
+        let core = self.engine().keyspace(schema.meta())?;
+        self.engine().set_budget(&core, schema.budget_bytes)?;
         Ok(Keyspace::new(core, Arc::clone(&self.0)))
     }
 
     /// The names of all keyspaces, sorted.
     #[must_use]
     pub fn keyspace_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.engine().keyspaces.read().keys().cloned().collect();
+        let registry = self.engine().keyspaces.read();
+        let shown = registry.keys().filter(|name| !name.starts_with(registry::HIDDEN));
+        let mut names: Vec<String> = shown.cloned().collect();
         names.sort_unstable();
         names
     }
@@ -263,7 +256,25 @@ impl Store {
     }
 
     /// A future that resolves when everything up to this sequence survives power loss. It blocks
-    /// no thread: the store's own one syncs.
+    /// no thread: the store's own one syncs. More on this is in `docs/async.md`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Durability;
+    /// let sequence = users.put_with("ada", &36, Durability::Buffered)?;
+    /// store.durable(sequence).await?;
+    /// assert!(store.durable_sequence() >= sequence);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Poisoned`] if the sync fails, [`Error::Closed`], [`Error::BadOption`] for a
+    /// sequence beyond the tip.
     pub fn durable(
         &self,
         sequence: Sequence,
@@ -329,11 +340,17 @@ impl Store {
                 keys: k.index.len(),
                 expiring: k.index.expiring(),
                 keydir_bytes: k.index.memory_bytes(),
+                data_bytes: k.index.data_bytes(),
+                budget_bytes: k.index.budget_bytes(),
+                evicted: k.index.evicted(),
             };
+            stats.evicted += figures.evicted;
             stats.keys += figures.keys;
             stats.keydir_bytes += figures.keydir_bytes;
             stats.undo_records += k.index.undo_records();
-            stats.keyspaces.push(figures);
+            if !figures.name.starts_with(registry::HIDDEN) {
+                stats.keyspaces.push(figures);
+            }
         }
         for file in engine.files.load().iter() {
             let live_bytes = file.live_bytes.load(Ordering::Relaxed);
@@ -351,9 +368,12 @@ impl Store {
         stats.rolls = counters.rolls.load(Ordering::Relaxed);
         stats.syncs = counters.syncs.load(Ordering::Relaxed);
         stats.sync_time = Duration::from_nanos(counters.sync_ns.load(Ordering::Relaxed));
+        stats.sync_latencies = counters.sync_latencies.load();
         stats.merges = counters.merges.load(Ordering::Relaxed);
         stats.merge_read_bytes = counters.merge_read_bytes.load(Ordering::Relaxed);
         stats.merge_written_bytes = counters.merge_written_bytes.load(Ordering::Relaxed);
+        stats.merge_reclaimed_bytes =
+            stats.merge_read_bytes.saturating_sub(stats.merge_written_bytes);
         stats.expired = counters.expired.load(Ordering::Relaxed);
         stats
     }
@@ -410,53 +430,6 @@ impl Future for Durable {
             Err(e) => Poll::Ready(Err(e)),
             Ok(()) if is_done() => Poll::Ready(Ok(())),
             Ok(()) => Poll::Pending,
-        }
-    }
-}
-
-impl Engine {
-    /// The keyspace of this description, registered if it is new.
-    fn keyspace(&self, wanted: KeyspaceMeta) -> Result<Arc<KeyspaceCore>> {
-        self.check_open()?;
-        if let Some(found) = self.keyspaces.read().get(&wanted.name) {
-            check_schema(&found.meta, &wanted)?;
-            return Ok(Arc::clone(found));
-        }
-        let mut registry = self.keyspaces.write();
-        if let Some(found) = registry.get(&wanted.name) {
-            check_schema(&found.meta, &wanted)?;
-            return Ok(Arc::clone(found));
-        }
-        let mut meta = wanted;
-        self.publish(|manifest| {
-            meta.id = KeyspaceId(manifest.next_keyspace);
-            manifest.next_keyspace = manifest.next_keyspace.saturating_add(1);
-            manifest.keyspaces.push(meta.clone());
-        })?;
-        // Durable from here.
-        let ordered = meta.options & UNORDERED == 0;
-        let index = Arc::new(Index::new(meta.id, ordered, self.hash_key));
-        let core = Arc::new(KeyspaceCore::new(meta, index));
-        registry.insert(core.meta.name.clone(), Arc::clone(&core));
-        Ok(core)
-    }
-}
-
-fn check_schema(found: &KeyspaceMeta, wanted: &KeyspaceMeta) -> Result<()> {
-    let order = |m: &KeyspaceMeta| match m.options & UNORDERED {
-        0 => "ordered".to_owned(),
-        _ => "unordered".to_owned(),
-    };
-    let pairs = [
-        ("key type", found.key_tag.clone(), wanted.key_tag.clone()),
-        ("codec", found.codec.clone(), wanted.codec.clone()),
-        ("schema version", found.schema_version.to_string(), wanted.schema_version.to_string()),
-        ("order", order(found), order(wanted)),
-    ];
-    match pairs.into_iter().find(|(_, a, b)| a != b) {
-        None => Ok(()),
-        Some((what, a, b)) => {
-            Err(Error::SchemaMismatch { keyspace: found.name.clone(), what, found: a, wanted: b })
         }
     }
 }

@@ -155,9 +155,10 @@ impl Engine {
     /// their turn: on a full disk only merge can help, and what comes before it needs space.
     pub(crate) fn maintain(&self) -> Result<()> {
         self.check_nested()?;
-        let steps: [fn(&Engine) -> Result<()>; 6] = [
+        let steps: [fn(&Engine) -> Result<()>; 7] = [
             Engine::work_off_pending,
             |engine| engine.remove_expired().map(drop),
+            Engine::evict_over_budget,
             Engine::prepare_next_file,
             Engine::unlink_dead_blobs,
             |engine| {

@@ -73,8 +73,10 @@ impl Scratch {
 
 /// The writer lock, held.
 pub(crate) struct WriteGuard<'a> {
-    engine: &'a Engine,
+    pub(super) engine: &'a Engine,
     writer: MutexGuard<'a, super::Writer>,
+    /// This commit makes room itself.
+    pub(super) is_evicting: bool,
 }
 
 impl Drop for WriteGuard<'_> {
@@ -90,7 +92,7 @@ impl Engine {
         let writer = self.writer.lock();
         self.check_open()?;
         self.owner.store(thread_token(), Ordering::Relaxed);
-        Ok(WriteGuard { engine: self, writer })
+        Ok(WriteGuard { engine: self, writer, is_evicting: false })
     }
 
     /// The same for a commit of a caller, who waits while merge is behind. Commits of a round have
@@ -165,6 +167,7 @@ impl WriteGuard<'_> {
         when: When,
     ) -> Result<Sequence> {
         let engine = self.engine;
+        check_frozen(index)?;
         let at = engine.append(&mut self.writer, batch, when.write())?;
         let change = change_of(batch, 0, &at, hash);
         let files = engine.files.load();
@@ -175,6 +178,8 @@ impl WriteGuard<'_> {
             index.put(&cx, put);
         }
         views.advance(at.last);
+        drop(views);
+        self.keep_to_budget(index);
         Ok(at.last)
     }
 
@@ -191,6 +196,7 @@ impl WriteGuard<'_> {
         if let Some((index, hash)) = batch.single_put() {
             return self.commit_put(index, &batch.encoder, hash, when);
         }
+        batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
         let at = engine.append(&mut self.writer, &batch.encoder, when.write())?;
         let files = engine.files.load();
         let mut views = engine.views.lock();
@@ -203,7 +209,13 @@ impl WriteGuard<'_> {
         if pending {
             engine.notify(super::Task::WorkOff);
         }
+        batch.indexes.iter().for_each(|index| self.keep_to_budget(index));
         Ok(at.last)
+    }
+
+    /// The sequence of the last record.
+    pub(super) fn last_sequence(&self) -> Sequence {
+        self.writer.last_sequence()
     }
 
     /// Seals the active file.
@@ -220,5 +232,14 @@ impl WriteGuard<'_> {
         views.touch(index);
         let cx = Applying { files: &files, views: &views, file, blobs: &engine.blobs };
         index.work_off(&cx, limit);
+    }
+}
+
+/// A keyspace that was dropped, or is being migrated, takes no writes.
+#[inline]
+fn check_frozen(index: &Index) -> Result<()> {
+    match index.frozen_name() {
+        None => Ok(()),
+        Some(keyspace) => Err(Error::KeyspaceGone { keyspace }),
     }
 }

@@ -71,6 +71,7 @@ impl Engine {
             return Err(self.io("write", &name, e));
         }
         file.has_hint.store(true, Ordering::Release);
+        crate::trace::hinted(&path);
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ impl Engine {
     pub(crate) fn publish(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
         let mut current = self.manifest.lock();
         self.check_open()?;
-        self.replace(&mut current, change)
+        self.publish_next(&mut current, change)
     }
 
     /// Publishes the last manifest of a store that is being closed, if there is anything to say:
@@ -33,10 +33,14 @@ impl Engine {
         if end.is_none() && !expires {
             return Ok(());
         }
-        self.replace(&mut current, |manifest| manifest.clean_end = end.or(manifest.clean_end))
+        self.publish_next(&mut current, |manifest| manifest.clean_end = end.or(manifest.clean_end))
     }
 
-    fn replace(&self, current: &mut Manifest, change: impl FnOnce(&mut Manifest)) -> Result<()> {
+    fn publish_next(
+        &self,
+        current: &mut Manifest,
+        change: impl FnOnce(&mut Manifest),
+    ) -> Result<()> {
         let mut next = current.clone();
         change(&mut next);
         next.number += 1;

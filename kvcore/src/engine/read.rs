@@ -35,7 +35,7 @@ impl Engine {
         self.check_open()?;
         let hash = index.hash(key);
         // The table is loaded under the shard's lock, so it lists the file (D2).
-        let found = index.find(key, hash, |state| (state, self.files.load()));
+        let found = index.find_used(key, hash, |state| (state, self.files.load()));
         let Some((state, files)) = found else { return Ok(None) };
         let location = state.entry.location;
         let file = files.get(location.file);

@@ -195,6 +195,7 @@ impl Index {
         if entry.flags.has(EntryFlags::EXPIRES) {
             self.forget_expiry(shard, r);
         }
+        self.note_removed(shard, r);
         shard.table.remove(tag, key);
     }
 

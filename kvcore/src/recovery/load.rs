@@ -140,8 +140,9 @@ impl Loader<'_> {
     }
 
     fn report(&self, keys: u64) {
+        let bytes_done = self.bytes_done.load(Ordering::Relaxed);
+        crate::trace::recovering(&self.store.dir, bytes_done, self.bytes_total, keys);
         if let Some(f) = &self.store.options.on_recovery {
-            let bytes_done = self.bytes_done.load(Ordering::Relaxed);
             f(RecoveryProgress { bytes_done, bytes_total: self.bytes_total, keys });
         }
     }

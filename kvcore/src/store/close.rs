@@ -14,6 +14,7 @@ impl Handle {
         let result = self.engine.finish();
         self.engine.sync.wake_waiting();
         self.engine.unlock();
+        self.remove_if_temporary();
         result
     }
 }

@@ -17,7 +17,7 @@
 
 mod found;
 mod kill;
-mod lying;
+pub(crate) mod lying;
 mod model;
 mod run;
 mod sweep;
@@ -111,6 +111,12 @@ fn power_cut_beside_a_merge_leaves_a_prefix_with_everything_that_was_promised() 
         next += 1;
     }
     assert_kept("power cuts beside a merge", &report);
+}
+
+#[test]
+fn disk_with_only_what_every_system_has_keeps_the_same_promises() {
+    let report = sweep_all(Lie::Portable, images_wanted() / 6, 83, |sweep| sweep.crashes());
+    assert_kept("portable calls only", &report);
 }
 
 #[test]

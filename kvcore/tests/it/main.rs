@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod async_use;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod calls;
@@ -14,10 +16,18 @@ mod corruption;
 mod crash;
 #[cfg(test)]
 mod disk;
+#[cfg(all(test, feature = "tracing"))]
+mod events;
+#[cfg(test)]
+mod expiring;
+#[cfg(test)]
+mod migration;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod regressions;
+#[cfg(test)]
+mod short_lived;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
