@@ -19,7 +19,8 @@ impl WriteGuard<'_> {
     /// becomes of this; a failure that matters poisons the store, and the next call says so.
     #[inline]
     pub(super) fn keep_to_budget(&mut self, index: &Arc<Index>) {
-        if !index.is_over_budget() || self.is_evicting {
+        // What a range delete covers still counts, and goes by itself: see then.
+        if !index.is_over_budget() || self.is_evicting || index.has_pending() {
             return;
         }
         if let Err(e) = self.evict(index) {

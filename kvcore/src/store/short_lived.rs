@@ -44,7 +44,8 @@ impl Store {
     }
 
     /// A new, empty store in a fresh directory below the system's temporary one, which is removed
-    /// when the store is closed, by [`Store::close`] or with its last handle.
+    /// when the store is closed, by [`Store::close`] or with its last handle. A process that is
+    /// killed leaves it to the system.
     ///
     /// ```
     /// # fn main() -> kvcore::Result<()> {

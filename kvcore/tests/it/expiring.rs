@@ -257,3 +257,56 @@ fn bytes_of_a_keyspace_are_exact_through_every_kind_of_change() {
     store.close().unwrap();
     assert_eq!(world.open().stats().keyspaces[0].data_bytes, before);
 }
+
+#[test]
+fn clearing_a_full_cache_does_not_cost_what_is_put_next() {
+    let store = World::new().open();
+    let schema: Schema<u64, [u8], Raw> = Schema::new("pages").budget_bytes(100_000);
+    let pages = store.keyspace(schema).unwrap();
+    for n in 0..1_000 {
+        pages.put(n, &[1; 92]).unwrap();
+    }
+    let evicted = store.stats().evicted;
+    pages.clear().unwrap();
+    for n in 0..500 {
+        pages.put(n, &[2; 92]).unwrap();
+    }
+    store.maintain().unwrap();
+    assert_eq!((pages.len(), store.stats().evicted), (500, evicted));
+    assert_eq!(store.stats().keyspaces[0].data_bytes, 500 * 100);
+}
+
+#[test]
+fn cache_under_threads_stays_in_its_budget_and_never_gives_a_wrong_value() {
+    const BUDGET_BYTES: u64 = 100_000;
+    let options = Options::new().durability(Durability::Buffered).data_file_bytes_max(1 << 20);
+    let store = options.open_temporary().unwrap();
+    let schema: Schema<u64, Vec<u8>> = Schema::new("pages").budget_bytes(BUDGET_BYTES);
+    let pages = store.keyspace(schema).unwrap();
+    let value =
+        |n: u64| vec![u8::try_from(n % 251).unwrap(); 50 + usize::try_from(n % 100).unwrap()];
+    std::thread::scope(|scope| {
+        for seed in 0..2 {
+            let pages = &pages;
+            scope.spawn(move || {
+                let mut rng = fastrand::Rng::with_seed(seed);
+                for _ in 0..10_000 {
+                    let n = rng.u64(..5_000);
+                    pages.put(n, &value(n)).unwrap();
+                }
+            });
+            scope.spawn(move || {
+                let mut rng = fastrand::Rng::with_seed(100 + seed);
+                for _ in 0..20_000 {
+                    let n = rng.u64(..5_000);
+                    let found = pages.get(n).unwrap();
+                    assert!(found.is_none_or(|found| found == value(n)), "seed {seed}, key {n}");
+                }
+            });
+        }
+    });
+    let bytes = store.stats().keyspaces[0].data_bytes;
+    assert!((BUDGET_BYTES / 2..=BUDGET_BYTES).contains(&bytes), "{bytes} bytes");
+    let sum: u64 = pages.range(..).map(|e| 8 + e.unwrap().size_bytes()).sum();
+    assert_eq!(sum, bytes);
+}

@@ -16,6 +16,8 @@ const OLD: Schema<u64, u64> = Schema::new("things").version(1);
 const NEW: Schema<String, str, Raw> = Schema::new("things").version(2);
 /// More than a batch, less than three.
 const ENTRIES: u64 = 1_300;
+/// The same where every operation is swept: two batches.
+const SWEPT_ENTRIES: u64 = 530;
 
 fn options(disk: &SimDisk) -> Options {
     Options::new()
@@ -253,21 +255,24 @@ fn check_left(disk: &SimDisk, how: &str) {
     let store =
         options.unwrap_or_else(|e| panic!("{how}: does not open: {e}\n{}", disk.describe()));
     match found_old(&store) {
-        Some(old) => assert!(old == old_entries(ENTRIES), "{how}: {} old entries", old.len()),
-        None => assert!(found(&store) == expected(ENTRIES), "{how}: not all of the new ones"),
+        Some(old) => assert!(old == old_entries(SWEPT_ENTRIES), "{how}: {} old entries", old.len()),
+        None => assert!(found(&store) == expected(SWEPT_ENTRIES), "{how}: not all of the new ones"),
     }
     migrate(&store).unwrap_or_else(|e| panic!("{how}: cannot be finished: {e}"));
-    assert!(found(&store) == expected(ENTRIES), "{how}: finished, and not all of the new ones");
+    assert!(
+        found(&store) == expected(SWEPT_ENTRIES),
+        "{how}: finished, and not all of the new ones"
+    );
     assert_eq!(store.keyspace_names(), ["things"], "{how}");
     store.merge().unwrap();
-    assert!(found(&store) == expected(ENTRIES), "{how}: merged");
+    assert!(found(&store) == expected(SWEPT_ENTRIES), "{how}: merged");
 }
 
 /// A disk with the old keyspace, as its process left it, and how many operations migrating takes.
 fn start() -> (SimDisk, u64) {
     let disk = SimDisk::new(7);
     let store = open(&disk);
-    fill(&store, ENTRIES);
+    fill(&store, SWEPT_ENTRIES);
     drop(store);
     let copy = disk.process_crash_image();
     let store = open(&copy);
@@ -288,7 +293,7 @@ fn power_cut_at_any_operation_leaves_the_old_or_the_new_keyspace() {
         let result = migrate(&store);
         drop(store);
         assert!(result.is_err() || disk.crashed(), "operation {at} did not come");
-        for (image, disk) in disk.crash_images(3, at) {
+        for (image, disk) in disk.crash_images(2, at) {
             check_left(&disk, &format!("power cut at {at}, {image}"));
             images += 1;
         }
@@ -359,9 +364,46 @@ fn power_cut_in_a_drop_leaves_all_nothing_or_no_keyspace_and_what_came_before() 
             let store = open(&disk);
             let is_there = store.keyspace_names().contains(&"things".to_owned());
             let keys = if is_there { found_old(&store).unwrap().len() as u64 } else { 0 };
-            assert!(keys == 0 || keys == ENTRIES, "cut at {at}, {image}: {keys} keys");
+            assert!(keys == 0 || keys == SWEPT_ENTRIES, "cut at {at}, {image}: {keys} keys");
             let other: Keyspace<u64, u64> = store.keyspace("other").unwrap();
             assert!(keys > 0 || other.len() == 1, "cut at {at}, {image}: a hole in the history");
         }
     }
+}
+
+#[test]
+fn migration_beside_threads_that_read_merge_and_write_elsewhere() {
+    let options = Options::new().durability(Durability::Buffered).data_file_bytes_max(64 << 10);
+    let store = options.open_temporary().unwrap();
+    fill(&store, 8_000);
+    let old = store.keyspace(OLD).unwrap();
+    let other: Keyspace<u64, u64> = store.keyspace("other").unwrap();
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    let go_on = || !is_done.load(std::sync::atomic::Ordering::Acquire);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut n = 0;
+            while go_on() {
+                other.put(n % 100, &n).unwrap();
+                n += 1;
+            }
+        });
+        scope.spawn(|| {
+            while go_on() {
+                store.merge().unwrap();
+            }
+        });
+        scope.spawn(|| {
+            let mut rng = fastrand::Rng::with_seed(5);
+            while go_on() {
+                let n = rng.u64(..8_000);
+                assert!(old.get(n).unwrap().is_none_or(|value| value == n * n), "seed 5");
+            }
+        });
+        let migrated = migrate(&store);
+        is_done.store(true, std::sync::atomic::Ordering::Release);
+        assert!(migrated.unwrap());
+    });
+    assert!(found(&store) == expected(8_000));
+    assert_eq!(old.get(1).unwrap(), None);
 }
