@@ -6,6 +6,8 @@
 //! A2. A frame goes behind the last whole frame of the active file, never over old bytes: after a
 //!     failed write the log continues in a new file, and what failed is made unreadable.
 //! A3. A generation is durable before its first append.
+//! A4. File numbers grow along the log: recovery follows it only upwards, and merge raises the log
+//!     floor by them.
 
 use super::{Engine, Task};
 use crate::{
@@ -19,6 +21,9 @@ use crate::{
     options::{DATA_FILE_BYTES_MAX, ReadMode},
 };
 use std::sync::Arc;
+
+#[cfg(test)]
+mod tests;
 
 /// Where the log ends.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +110,11 @@ impl Writer {
     pub(crate) fn end(&self) -> LogEndState {
         let active = self.active.as_ref().map(|a| (a.file.id, a.file.len()));
         LogEndState { last_file: active.or(self.end.last_file), ..self.end }
+    }
+
+    /// The last file of the log, which the next one's number must exceed (A4).
+    fn newest_file(&self) -> Option<FileId> {
+        self.end().last_file.map(|(id, _)| id)
     }
 
     /// Bytes appended since the last sync are spread over these files.
@@ -253,6 +263,7 @@ impl Engine {
         self.check_process()?;
         let needed = FILE_HEADER_LEN as u64 + len;
         let (file, limit, reserved) = self.take_prepared(writer, needed)?;
+        assert!(writer.newest_file().is_none_or(|id| id < file.id), "A4: file numbers grow");
         let last_sequence = writer.end.last_sequence;
         let header = FileHeader {
             store: self.store_id,
@@ -347,14 +358,21 @@ impl Engine {
         };
         let Some(bytes) = wanted.filter(|b| *b >= PREPARE_BYTES_MIN) else { return Ok(()) };
         let (file, _, reserved) = self.create_file(bytes)?;
-        let mut guard = self.writer.lock();
-        let newer = guard.active.as_ref().is_none_or(|a| a.file.id < file.id);
-        if reserved && newer && guard.prepared.is_none() {
-            guard.prepared = Some(file);
+        if reserved && self.keep_prepared(&file) {
             return Ok(());
         }
-        drop(guard);
         self.disk.unlink(&file.path).map_err(|e| self.io("remove", &file_names::data(file.id), e))
+    }
+
+    /// Makes this the next file, unless there is one, or the log has gone on to a later number
+    /// meanwhile (A4).
+    fn keep_prepared(&self, file: &Arc<DataFile>) -> bool {
+        let mut writer = self.writer.lock();
+        let keep = writer.prepared.is_none() && writer.newest_file().is_none_or(|id| id < file.id);
+        if keep {
+            writer.prepared = Some(Arc::clone(file));
+        }
+        keep
     }
 
     /// Gives back what was made ahead. At close.

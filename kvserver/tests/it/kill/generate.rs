@@ -41,8 +41,8 @@ impl Generator {
         self.ops += 1;
         match self.rng.u32(..1000) {
             0..60 => Op::Ticket((0..self.below(4)).map(|_| self.simple(state)).collect()),
-            60..61 => Op::Merge,
-            61..62 => Op::Flush,
+            60..63 => Op::Merge,
+            63..64 => Op::Flush,
             _ => self.simple(state),
         }
     }
