@@ -36,6 +36,7 @@ use std::{
 mod held;
 mod load;
 mod page;
+mod past;
 mod pending;
 mod undo;
 
@@ -382,8 +383,10 @@ impl Index {
         shards + order + (SHARDS * size_of::<ShardLock>()) as u64
     }
 
-    pub(crate) fn undo_records(&self) -> u64 {
-        self.undo.read().len()
+    /// Records of undo, and their heap bytes.
+    pub(crate) fn undo_size(&self) -> (u64, u64) {
+        let undo = self.undo.read();
+        (undo.len(), undo.memory_bytes())
     }
 
     // ---- expiry ----

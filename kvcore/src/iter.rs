@@ -42,11 +42,21 @@ const PAGE_KEYS_MAX: usize = 512;
 impl<K, V: ?Sized, C> Iter<K, V, C> {
     pub(crate) fn new(inner: &Arc<Inner>, range: EncodedRange, failed: Option<Error>) -> Self {
         let engine = inner.store.engine();
-        let view = engine.views.open(engine.clock.now_ms());
+        let view = Arc::new(engine.views.open(engine.clock.now_ms()));
+        Iter::at(inner, &view, range, failed)
+    }
+
+    /// The same at a view that is open already.
+    pub(crate) fn at(
+        inner: &Arc<Inner>,
+        view: &Arc<View>,
+        range: EncodedRange,
+        failed: Option<Error>,
+    ) -> Self {
         let is_exhausted = range.is_empty() || failed.is_some();
         Iter {
             inner: Arc::clone(inner),
-            view: Arc::new(view),
+            view: Arc::clone(view),
             start: range.start,
             end: range.end,
             front: VecDeque::new(),

@@ -109,7 +109,7 @@ impl<K, V: ?Sized, C> Keyspace<K, V, C> {
         Err(Error::ForeignKeyspace { keyspace: self.name().to_owned() })
     }
 
-    fn check_ordered(&self, call: &'static str) -> Result<()> {
+    pub(crate) fn check_ordered(&self, call: &'static str) -> Result<()> {
         if self.index().is_ordered() {
             return Ok(());
         }

@@ -49,6 +49,7 @@
 //! - [`Keyspace`] is a named, typed part of it: [`get`](Keyspace::get), [`put`](Keyspace::put),
 //!   [`update`](Keyspace::update), [`range`](Keyspace::range), [`count`](Keyspace::count) and
 //!   more. [`Schema`] names one in a constant.
+//! - [`Snapshot`] is all of a store as it was at one moment.
 //! - [`Batch`] commits several writes as one; [`Store::commit_many`] writes many commits at once.
 //! - [`Durability`] says what an acknowledged write has survived; per store and per commit.
 //! - [`Key`] and [`AsKey`] are what may be a key, [`Codec`] how values become bytes.
@@ -100,8 +101,10 @@ mod merge;
 mod options;
 mod recovery;
 mod schema;
+mod snapshot;
 mod stats;
 mod store;
+mod token;
 mod trace;
 mod value;
 mod view;
@@ -119,6 +122,8 @@ pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
 pub use keyspace::{BytesKeyspace, Keyspace, ScanCursor, Swap};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
 pub use schema::Schema;
+pub use snapshot::Snapshot;
 pub use stats::{FileStats, KeyspaceStats, Recovery, Stats};
 pub use store::{Durable, Reclaimed, Round, Store};
+pub use token::ChangeToken;
 pub use value::{Value, ValueRef};

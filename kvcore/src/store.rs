@@ -331,9 +331,16 @@ impl Store {
             };
             stats.keys += figures.keys;
             stats.keydir_bytes += figures.keydir_bytes;
-            stats.undo_records += k.index.undo_records();
+            let (records, bytes) = k.index.undo_size();
+            stats.undo_records += records;
+            stats.undo_bytes += bytes;
             stats.keyspaces.push(figures);
         }
+        let open = engine.views.figures();
+        (stats.snapshots, stats.views) = (open.snapshots, open.views);
+        let age_ms = open.since_ms.map(|since| engine.clock.now_ms().saturating_sub(since));
+        stats.oldest_view_age = Duration::from_millis(age_ms.unwrap_or(0));
+        stats.pinned_bytes = engine.files.pinned_bytes();
         for file in engine.files.load().iter() {
             let live_bytes = file.live_bytes.load(Ordering::Relaxed);
             stats.live_bytes += live_bytes;

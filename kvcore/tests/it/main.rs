@@ -15,6 +15,8 @@ mod model;
 #[cfg(test)]
 mod regressions;
 #[cfg(test)]
+mod snapshots;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;
