@@ -27,6 +27,7 @@ use std::{
 };
 
 mod modify;
+mod next_id;
 mod ordered;
 
 /// A keyspace of raw bytes.
@@ -46,6 +47,30 @@ pub struct Keyspace<K, V: ?Sized, C = crate::Bincode> {
 pub(crate) struct Inner {
     pub(crate) core: Arc<KeyspaceCore>,
     pub(crate) store: Store,
+}
+
+impl Inner {
+    /// The record of a put; a large value is in a durable blob when this returns.
+    pub(crate) fn put_record<'a>(
+        &self,
+        key: &'a [u8],
+        value: &'a [u8],
+        expires_at_ms: Option<u64>,
+    ) -> Result<Record<'a>> {
+        let (keyspace, engine) = (self.core.id(), self.store.engine());
+        if value.len() as u64 <= engine.blob_threshold() {
+            return Ok(Record::Put { keyspace, key, value, expires_at_ms });
+        }
+        let blob = engine.write_blob(value)?;
+        Ok(Record::BlobRef {
+            keyspace,
+            key,
+            blob: blob.id,
+            len_bytes: blob.len_bytes,
+            checksum: blob.checksum,
+            expires_at_ms,
+        })
+    }
 }
 
 /// Where a scan goes on; the default is the start, and a scan has ended when it comes back.
@@ -275,31 +300,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         })
     }
 
-    /// The record of a put; a large value is in a durable blob when this returns.
     fn put_record<'a>(
         &self,
         key: &'a [u8],
         value: &'a [u8],
         expires_at_ms: Option<u64>,
     ) -> Result<Record<'a>> {
-        let keyspace = self.index().id;
-        if value.len() as u64 <= self.engine().blob_threshold() {
-            return Ok(Record::Put { keyspace, key, value, expires_at_ms });
-        }
-        let blob = self.engine().write_blob(value)?;
-        Ok(Record::BlobRef {
-            keyspace,
-            key,
-            blob: blob.id,
-            len_bytes: blob.len_bytes,
-            checksum: blob.checksum,
-            expires_at_ms,
-        })
+        self.inner.put_record(key, value, expires_at_ms)
     }
 
     /// Encodes a value. The first one of a keyspace is decoded again, since some types encode
     /// what they cannot decode.
-    fn encode_value(&self, value: &V, out: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn encode_value(&self, value: &V, out: &mut Vec<u8>) -> Result<()> {
         C::encode(value, out).map_err(|source| Error::Encode { source })?;
         let len_bytes = out.len() as u64;
         if len_bytes > VALUE_BYTES_MAX {

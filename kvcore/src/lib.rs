@@ -49,7 +49,9 @@
 //! - [`Keyspace`] is a named, typed part of it: [`get`](Keyspace::get), [`put`](Keyspace::put),
 //!   [`update`](Keyspace::update), [`range`](Keyspace::range), [`count`](Keyspace::count) and
 //!   more. [`Schema`] names one in a constant.
+//! - [`Store::transaction`] runs a closure whose reads and writes happen at one moment.
 //! - [`Snapshot`] is all of a store as it was at one moment.
+//! - [`Read`] is for functions that read from a store, a snapshot or a transaction alike.
 //! - [`Batch`] commits several writes as one; [`Store::commit_many`] writes many commits at once.
 //! - [`Durability`] says what an acknowledged write has survived; per store and per commit.
 //! - [`Key`] and [`AsKey`] are what may be a key, [`Codec`] how values become bytes.
@@ -99,6 +101,7 @@ mod keyspace;
 mod log;
 mod merge;
 mod options;
+mod read;
 mod recovery;
 mod schema;
 mod snapshot;
@@ -106,6 +109,7 @@ mod stats;
 mod store;
 mod token;
 mod trace;
+mod transaction;
 mod value;
 mod view;
 
@@ -121,9 +125,11 @@ pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
 pub use keyspace::{BytesKeyspace, Keyspace, ScanCursor, Swap};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
+pub use read::Read;
 pub use schema::Schema;
 pub use snapshot::Snapshot;
 pub use stats::{FileStats, KeyspaceStats, Recovery, Stats};
 pub use store::{Durable, Reclaimed, Round, Store};
 pub use token::ChangeToken;
+pub use transaction::{Transaction, TxIter};
 pub use value::{Value, ValueRef};

@@ -30,6 +30,9 @@ mod round;
 
 pub use round::Round;
 
+/// What the names of the store's own keyspaces begin with.
+const INTERNAL_NAME: char = '\0';
+
 /// An open store. Clones are handles to the same one; the last one to go closes it.
 ///
 /// All methods may be called from any thread. Reads never wait for merges, and wait for writers
@@ -128,12 +131,25 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::SchemaMismatch`] if it exists with another key type, codec, version or order.
+    /// [`Error::SchemaMismatch`] if it exists with another key type, codec, version or order,
+    /// [`Error::BadOption`] for a name that begins with a zero byte.
     pub fn keyspace<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
         schema: impl Into<Schema<'a, K, V, C>>,
     ) -> Result<Keyspace<K, V, C>> {
         let schema = schema.into();
+        if schema.name.starts_with(INTERNAL_NAME) {
+            let what = format!("{:?} is a name of the store's own", schema.name);
+            return Err(Error::BadOption { option: "keyspace name", what });
+        }
+        self.open_keyspace(schema)
+    }
+
+    /// The same without regard to the name.
+    pub(crate) fn open_keyspace<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        schema: Schema<'_, K, V, C>,
+    ) -> Result<Keyspace<K, V, C>> {
         let mut key_tag = String::new();
         K::type_tag(&mut key_tag);
         let wanted = KeyspaceMeta {
@@ -153,7 +169,9 @@ impl Store {
     /// The names of all keyspaces, sorted.
     #[must_use]
     pub fn keyspace_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.engine().keyspaces.read().keys().cloned().collect();
+        let is_own = |name: &&String| name.starts_with(INTERNAL_NAME);
+        let keyspaces = self.engine().keyspaces.read();
+        let mut names: Vec<String> = keyspaces.keys().filter(|n| !is_own(n)).cloned().collect();
         names.sort_unstable();
         names
     }
@@ -296,6 +314,7 @@ impl Store {
     ///
     /// [`Error::Io`] and [`Error::Corrupt`]; nothing has changed then.
     pub fn merge(&self) -> Result<Reclaimed> {
+        self.engine().check_not_nested()?;
         let merged = self.engine().merge_all()?;
         Ok(Reclaimed { files: merged.files_in, bytes: merged.bytes_given_back() })
     }
@@ -308,6 +327,7 @@ impl Store {
     /// The first error of any step; the later ones are done at the next call.
     pub fn maintain(&self) -> Result<()> {
         self.engine().check_open()?;
+        self.engine().check_not_nested()?;
         self.engine().maintain()
     }
 
@@ -329,12 +349,14 @@ impl Store {
                 expiring: k.index.expiring(),
                 keydir_bytes: k.index.memory_bytes(),
             };
-            stats.keys += figures.keys;
             stats.keydir_bytes += figures.keydir_bytes;
             let (records, bytes) = k.index.undo_size();
             stats.undo_records += records;
             stats.undo_bytes += bytes;
-            stats.keyspaces.push(figures);
+            if !figures.name.starts_with(INTERNAL_NAME) {
+                stats.keys += figures.keys;
+                stats.keyspaces.push(figures);
+            }
         }
         let open = engine.views.figures();
         (stats.snapshots, stats.views) = (open.snapshots, open.views);
@@ -381,8 +403,10 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::Poisoned`] or [`Error::Io`] if the end could not be made durable; the store is
-    /// closed all the same, and the next open recovers.
+    /// closed all the same, and the next open recovers. [`Error::Nested`] from inside a
+    /// transaction or `update`; it stays open then.
     pub fn close(self) -> Result<()> {
+        self.engine().check_not_nested()?;
         self.0.close()
     }
 }

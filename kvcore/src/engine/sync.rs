@@ -79,6 +79,7 @@ impl Engine {
         if self.sync.durable_sequence() >= target {
             return Ok(());
         }
+        self.check_not_nested()?;
         let _turn = self.sync.turn.lock();
         self.check_poison()?;
         if self.sync.durable_sequence() >= target {
@@ -90,6 +91,7 @@ impl Engine {
 
     /// Makes everything applied so far durable.
     pub(crate) fn sync_all(&self) -> Result<()> {
+        self.check_not_nested()?;
         let _turn = self.sync.turn.lock();
         self.check_poison()?;
         self.sync_now()

@@ -20,3 +20,5 @@ mod snapshots;
 mod support;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod transactions;
