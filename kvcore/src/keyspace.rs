@@ -9,7 +9,7 @@ use crate::{
     engine::{KeyspaceCore, PreparedBatch, Scratch, When},
     error::{BoxError, Error, Result},
     ids::Sequence,
-    index::{Index, State},
+    index::{Index, Item, State},
     iter::Entry,
     key::{AsKey, EncodedRange, Key, KeyRange, Position},
     log::{BatchEncoder, Record},
@@ -200,6 +200,21 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
 
     /// The values of several keys, in their order.
     ///
+    /// All are looked up before the first is read, so that the memory they are in can be fetched
+    /// side by side. Each is as of its own moment: a [`Snapshot`](crate::Snapshot) has them as of
+    /// one.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// assert_eq!(users.get_many(["ada", "bob"])?, [Some(36), None]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::get`]; the first error ends it.
@@ -207,7 +222,21 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         &self,
         keys: impl IntoIterator<Item = Q>,
     ) -> Result<Vec<Option<C::Owned>>> {
-        keys.into_iter().map(|key| self.get(key)).collect()
+        let (engine, index) = (self.engine(), self.index());
+        let found: Result<Vec<Option<Item>>> = keys
+            .into_iter()
+            .map(|key| {
+                Scratch::with(|s| {
+                    key.encode_key(&mut s.key, Position::Last);
+                    engine.find_ahead(index, &s.key)
+                })
+            })
+            .collect();
+        let read = |item: Option<Item>| match item {
+            None => Ok(None),
+            Some(item) => engine.get_found(index, &item, C::decode),
+        };
+        found?.into_iter().map(read).collect()
     }
 
     /// Whether the key is there and has not expired. Reads nothing but memory.

@@ -11,7 +11,10 @@ use crate::{
     transaction::{Transaction, TxIter},
     value::Value,
 };
-use std::iter::FusedIterator;
+use std::iter::DoubleEndedIterator as BothEnds;
+
+/// What an iterator over entries gives.
+type Found<K, V, C> = Result<Entry<K, V, C>>;
 
 mod sealed {
     /// Who may implement `Read`.
@@ -52,8 +55,7 @@ impl sealed::Sealed for Transaction<'_> {}
 /// ```
 pub trait Read: sealed::Sealed {
     /// Entries in key order, from either end.
-    type Entries<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>: DoubleEndedIterator<Item = Result<Entry<K, V, C>>>
-        + FusedIterator
+    type Iter<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>: BothEnds<Item = Found<K, V, C>>
     where
         Self: 'a;
 
@@ -96,14 +98,14 @@ pub trait Read: sealed::Sealed {
         &self,
         keyspace: &Keyspace<K, V, C>,
         range: impl KeyRange<K>,
-    ) -> Self::Entries<'_, K, V, C>;
+    ) -> Self::Iter<'_, K, V, C>;
 
     /// The entries whose key starts with a prefix; see [`Keyspace::prefix`].
     fn prefix<K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
         keyspace: &Keyspace<K, V, C>,
         prefix: impl KeyPrefix<K>,
-    ) -> Self::Entries<'_, K, V, C>;
+    ) -> Self::Iter<'_, K, V, C>;
 
     /// How many keys lie in a range; see [`Keyspace::count`].
     ///
@@ -158,7 +160,7 @@ pub trait Read: sealed::Sealed {
 macro_rules! read_by_own_methods {
     ($type:ty, $entries:ident $(<$life:lifetime>)?) => {
         impl Read for $type {
-            type Entries<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>
+            type Iter<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>
                 = $entries<$($life,)? K, V, C>
             where
                 Self: 'a;
@@ -191,7 +193,7 @@ macro_rules! read_by_own_methods {
                 &self,
                 keyspace: &Keyspace<K, V, C>,
                 range: impl KeyRange<K>,
-            ) -> Self::Entries<'_, K, V, C> {
+            ) -> Self::Iter<'_, K, V, C> {
                 self.range(keyspace, range)
             }
 
@@ -199,7 +201,7 @@ macro_rules! read_by_own_methods {
                 &self,
                 keyspace: &Keyspace<K, V, C>,
                 prefix: impl KeyPrefix<K>,
-            ) -> Self::Entries<'_, K, V, C> {
+            ) -> Self::Iter<'_, K, V, C> {
                 self.prefix(keyspace, prefix)
             }
 
@@ -219,7 +221,7 @@ read_by_own_methods!(Transaction<'_>, TxIter<'a>);
 
 /// The tip, through the keyspace's own methods.
 impl Read for Store {
-    type Entries<'a, K: Key, V: ?Sized + 'static, C: Codec<V>> = Iter<K, V, C>;
+    type Iter<'a, K: Key, V: ?Sized + 'static, C: Codec<V>> = Iter<K, V, C>;
 
     fn get<K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,

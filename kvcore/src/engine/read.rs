@@ -153,6 +153,32 @@ impl Engine {
         }
     }
 
+    /// Looks a key up at the tip and starts to fetch its record, to be read a little later.
+    pub(crate) fn find_ahead(&self, index: &Index, key: &[u8]) -> Result<Option<Item>> {
+        self.check_open()?;
+        let found = index.find(key, index.hash(key), |state| self.item(key, state)).flatten();
+        let item = found.filter(|item| item.state.is_alive(|| self.clock.now_ms()));
+        if let Some(Item { state, file, .. }) = &item {
+            let len = record_bytes_len(index.id, key, &state.entry);
+            file.prefetch(u64::from(state.entry.location.offset), len);
+        }
+        Ok(item)
+    }
+
+    /// The value of what was found. One in a blob is looked up again: nothing keeps its file.
+    pub(crate) fn get_found<T>(
+        &self,
+        index: &Index,
+        found: &Item,
+        decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+    ) -> Result<Option<T>> {
+        let Item { key, state, file } = found;
+        if state.entry.flags.has(EntryFlags::BLOB) {
+            return self.get(index, key, decode);
+        }
+        self.read_value(file, index.id, key, &state.entry, decode).map(Some)
+    }
+
     /// One key at an open view, if it was there and had not expired.
     pub(crate) fn item_at(&self, index: &Index, key: &[u8], view: &View) -> Result<Option<Item>> {
         self.check_open()?;

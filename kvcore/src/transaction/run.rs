@@ -59,10 +59,6 @@ impl Store {
     /// The same for a closure with an error type of its own.
     ///
     /// ```
-    /// # fn main() -> Result<(), Poor> {
-    /// # let dir = tempfile::tempdir().expect("a temporary directory");
-    /// # let store = kvcore::Store::open(dir.path())?;
-    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
     /// #[derive(Debug)]
     /// enum Poor {
     ///     Store(kvcore::Error),
@@ -73,6 +69,10 @@ impl Store {
     ///         Poor::Store(e)
     ///     }
     /// }
+    /// # fn main() -> Result<(), Poor> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
     /// let result = store.try_transaction(|tx| match tx.get(&users, "ada")? {
     ///     None => Err(Poor::Broke),
     ///     Some(money) => Ok(money),
