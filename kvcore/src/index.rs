@@ -39,6 +39,7 @@ mod frozen;
 mod held;
 mod load;
 mod page;
+mod past;
 mod pending;
 mod undo;
 
@@ -423,8 +424,10 @@ impl Index {
         shards + order + (SHARDS * size_of::<ShardLock>()) as u64
     }
 
-    pub(crate) fn undo_records(&self) -> u64 {
-        self.undo.read().len()
+    /// Records of undo, and their heap bytes.
+    pub(crate) fn undo_size(&self) -> (u64, u64) {
+        let undo = self.undo.read();
+        (undo.len(), undo.memory_bytes())
     }
 
     // ---- expiry ----

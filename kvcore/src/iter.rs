@@ -7,7 +7,7 @@ use crate::{
     key::{EncodedRange, Key, decode_whole},
     keyspace::{Inner, decode_error},
     schema::Types,
-    value::Value,
+    value::{Value, ValueRef},
     view::View,
 };
 use std::{
@@ -42,11 +42,21 @@ const PAGE_KEYS_MAX: usize = 512;
 impl<K, V: ?Sized, C> Iter<K, V, C> {
     pub(crate) fn new(inner: &Arc<Inner>, range: EncodedRange, failed: Option<Error>) -> Self {
         let engine = inner.store.engine();
-        let view = engine.views.open(engine.clock.now_ms());
+        let view = Arc::new(engine.views.open(engine.clock.now_ms()));
+        Iter::at(inner, &view, range, failed)
+    }
+
+    /// The same at a view that is open already.
+    pub(crate) fn at(
+        inner: &Arc<Inner>,
+        view: &Arc<View>,
+        range: EncodedRange,
+        failed: Option<Error>,
+    ) -> Self {
         let is_exhausted = range.is_empty() || failed.is_some();
         Iter {
             inner: Arc::clone(inner),
-            view: Arc::new(view),
+            view: Arc::clone(view),
             start: range.start,
             end: range.end,
             front: VecDeque::new(),
@@ -87,7 +97,15 @@ impl<K, V: ?Sized, C> Iter<K, V, C> {
         Ok(())
     }
 
-    fn next_item(&mut self, reverse: bool) -> Option<Result<Item>> {
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    pub(crate) fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    pub(crate) fn next_item(&mut self, reverse: bool) -> Option<Result<Item>> {
         if let Some(e) = self.failed.take() {
             return Some(Err(e));
         }
@@ -151,7 +169,7 @@ impl<K, V: ?Sized, C> fmt::Debug for Iter<K, V, C> {
 /// It keeps the data file its value is in, also when merge has replaced the file.
 pub struct Entry<K, V: ?Sized, C> {
     key: K,
-    item: Item,
+    source: Source,
     inner: Arc<Inner>,
     /// Keeps a blob from being unlinked; values in the log need no such thing.
     _view: Option<Arc<View>>,
@@ -163,16 +181,38 @@ impl Item {
     pub(crate) fn is_blob(&self) -> bool {
         self.state.entry.flags.has(crate::keydir::EntryFlags::BLOB)
     }
+
+    fn expires_at_ms(&self) -> Option<u64> {
+        self.state.expires_at_ms.filter(|ms| *ms != crate::index::NEVER_MS)
+    }
+}
+
+/// Where an entry's value is.
+enum Source {
+    Stored(Item),
+    /// Written by a transaction that has not committed.
+    Own(Value),
 }
 
 impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
+    /// An entry that only the transaction which wrote it can see.
+    pub(crate) fn own(key: &[u8], value: Value, inner: &Arc<Inner>) -> Result<Self>
+    where
+        K: Key,
+    {
+        let key = decode_whole(key).map_err(decode_error)?;
+        let (source, inner) = (Source::Own(value), Arc::clone(inner));
+        Ok(Entry { key, source, inner, _view: None, types: PhantomData })
+    }
+
     pub(crate) fn new(item: Item, inner: &Arc<Inner>, view: Option<&Arc<View>>) -> Result<Self>
     where
         K: Key,
     {
         let key = decode_whole(&item.key).map_err(decode_error)?;
         let view = view.filter(|_| item.is_blob()).cloned();
-        Ok(Entry { key, item, inner: Arc::clone(inner), _view: view, types: PhantomData })
+        let (source, inner) = (Source::Stored(item), Arc::clone(inner));
+        Ok(Entry { key, source, inner, _view: view, types: PhantomData })
     }
 
     /// The key.
@@ -188,12 +228,18 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     /// Length of the encoded value in bytes, without reading it. A blob of 4 GiB or more counts
     /// as 4 GiB − 1.
     pub fn size_bytes(&self) -> u64 {
-        u64::from(self.item.state.entry.value_len)
+        match &self.source {
+            Source::Stored(item) => u64::from(item.state.entry.value_len),
+            Source::Own(value) => value.len() as u64,
+        }
     }
 
     /// When it expires, or expired; in milliseconds since the epoch.
     pub(crate) fn expires_at_ms(&self) -> Option<u64> {
-        self.item.state.expires_at_ms.filter(|ms| *ms != crate::index::NEVER_MS)
+        match &self.source {
+            Source::Stored(item) => item.expires_at_ms(),
+            Source::Own(_) => None,
+        }
     }
 
     /// The value, read and decoded now.
@@ -202,9 +248,13 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     ///
     /// [`Error::Corrupt`], [`Error::Decode`], [`Error::Io`].
     pub fn value(&self) -> Result<C::Owned> {
-        let Item { key, state, file } = &self.item;
-        let id = self.inner.core.id();
-        self.inner.store.engine().read_value(file, id, key, &state.entry, C::decode)
+        match &self.source {
+            Source::Stored(Item { key, state, file }) => {
+                let id = self.inner.core.id();
+                self.inner.store.engine().read_value(file, id, key, &state.entry, C::decode)
+            }
+            Source::Own(value) => C::decode(ValueRef::copied(value)).map_err(decode_error),
+        }
     }
 
     /// The value's stored bytes. Large ones are not copied.
@@ -213,9 +263,13 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     ///
     /// [`Error::Corrupt`], [`Error::Io`].
     pub fn value_bytes(&self) -> Result<Value> {
-        let Item { key, state, file } = &self.item;
-        let id = self.inner.core.id();
-        self.inner.store.engine().value_bytes(file, id, key, &state.entry)
+        match &self.source {
+            Source::Stored(Item { key, state, file }) => {
+                let id = self.inner.core.id();
+                self.inner.store.engine().value_bytes(file, id, key, &state.entry)
+            }
+            Source::Own(value) => Ok(value.clone()),
+        }
     }
 }
 

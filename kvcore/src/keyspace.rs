@@ -29,6 +29,7 @@ use std::{
 
 mod expiring;
 mod modify;
+mod next_id;
 mod ordered;
 
 /// A keyspace of raw bytes.
@@ -48,6 +49,30 @@ pub struct Keyspace<K, V: ?Sized, C = crate::Bincode> {
 pub(crate) struct Inner {
     pub(crate) core: Arc<KeyspaceCore>,
     pub(crate) store: Store,
+}
+
+impl Inner {
+    /// The record of a put; a large value is in a durable blob when this returns.
+    pub(crate) fn put_record<'a>(
+        &self,
+        key: &'a [u8],
+        value: &'a [u8],
+        expires_at_ms: Option<u64>,
+    ) -> Result<Record<'a>> {
+        let (keyspace, engine) = (self.core.id(), self.store.engine());
+        if value.len() as u64 <= engine.blob_threshold() {
+            return Ok(Record::Put { keyspace, key, value, expires_at_ms });
+        }
+        let blob = engine.write_blob(value)?;
+        Ok(Record::BlobRef {
+            keyspace,
+            key,
+            blob: blob.id,
+            len_bytes: blob.len_bytes,
+            checksum: blob.checksum,
+            expires_at_ms,
+        })
+    }
 }
 
 /// Where a scan goes on; the default is the start, and a scan has ended when it comes back.
@@ -111,7 +136,7 @@ impl<K, V: ?Sized, C> Keyspace<K, V, C> {
         Err(Error::ForeignKeyspace { keyspace: self.name().to_owned() })
     }
 
-    fn check_ordered(&self, call: &'static str) -> Result<()> {
+    pub(crate) fn check_ordered(&self, call: &'static str) -> Result<()> {
         if self.index().is_ordered() {
             return Ok(());
         }
@@ -191,6 +216,21 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
 
     /// The values of several keys, in their order.
     ///
+    /// All are looked up before the first is read, so that the memory they are in can be fetched
+    /// side by side. Each is as of its own moment: a [`Snapshot`](crate::Snapshot) has them as of
+    /// one.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// assert_eq!(users.get_many(["ada", "bob"])?, [Some(36), None]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::get`]; the first error ends it.
@@ -198,7 +238,21 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         &self,
         keys: impl IntoIterator<Item = Q>,
     ) -> Result<Vec<Option<C::Owned>>> {
-        keys.into_iter().map(|key| self.get(key)).collect()
+        let (engine, index) = (self.engine(), self.index());
+        let found: Result<Vec<Option<Item>>> = keys
+            .into_iter()
+            .map(|key| {
+                Scratch::with(|s| {
+                    key.encode_key(&mut s.key, Position::Last);
+                    engine.find_ahead(index, &s.key)
+                })
+            })
+            .collect();
+        let read = |item: Option<Item>| match item {
+            None => Ok(None),
+            Some(item) => engine.get_found(index, &item, C::decode),
+        };
+        found?.into_iter().map(read).collect()
     }
 
     /// Whether the key is there and has not expired. Reads nothing but memory.
@@ -291,31 +345,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         })
     }
 
-    /// The record of a put; a large value is in a durable blob when this returns.
     fn put_record<'a>(
         &self,
         key: &'a [u8],
         value: &'a [u8],
         expires_at_ms: Option<u64>,
     ) -> Result<Record<'a>> {
-        let keyspace = self.index().id;
-        if value.len() as u64 <= self.engine().blob_threshold() {
-            return Ok(Record::Put { keyspace, key, value, expires_at_ms });
-        }
-        let blob = self.engine().write_blob(value)?;
-        Ok(Record::BlobRef {
-            keyspace,
-            key,
-            blob: blob.id,
-            len_bytes: blob.len_bytes,
-            checksum: blob.checksum,
-            expires_at_ms,
-        })
+        self.inner.put_record(key, value, expires_at_ms)
     }
 
     /// Encodes a value. The first one of a keyspace is decoded again, since some types encode
     /// what they cannot decode.
-    fn encode_value(&self, value: &V, out: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn encode_value(&self, value: &V, out: &mut Vec<u8>) -> Result<()> {
         C::encode(value, out).map_err(|source| Error::Encode { source })?;
         let len_bytes = out.len() as u64;
         if len_bytes > VALUE_BYTES_MAX {

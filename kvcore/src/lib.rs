@@ -49,6 +49,9 @@
 //! - [`Keyspace`] is a named, typed part of it: [`get`](Keyspace::get), [`put`](Keyspace::put),
 //!   [`update`](Keyspace::update), [`range`](Keyspace::range), [`count`](Keyspace::count) and
 //!   more. [`Schema`] names one in a constant; [`Store::migrate`] takes it to another one.
+//! - [`Store::transaction`] runs a closure whose reads and writes happen at one moment.
+//! - [`Snapshot`] is all of a store as it was at one moment.
+//! - [`Read`] is for functions that read from a store, a snapshot or a transaction alike.
 //! - Entries expire: [`Put::expires_in`], [`touch`](Keyspace::touch); a keyspace may leave that to
 //!   its owner ([`Schema::expired_by_owner`]) or evict what is not used
 //!   ([`Schema::budget_bytes`]).
@@ -101,11 +104,15 @@ mod keyspace;
 mod log;
 mod merge;
 mod options;
+mod read;
 mod recovery;
 mod schema;
+mod snapshot;
 mod stats;
 mod store;
+mod token;
 mod trace;
+mod transaction;
 mod value;
 mod view;
 
@@ -121,7 +128,11 @@ pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
 pub use keyspace::{BytesKeyspace, Keyspace, ScanCursor, Swap};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
+pub use read::Read;
 pub use schema::Schema;
+pub use snapshot::Snapshot;
 pub use stats::{FileStats, KeyspaceStats, Latencies, Recovery, Stats};
 pub use store::{Durable, MigrationProgress, Reclaimed, Round, Store};
+pub use token::ChangeToken;
+pub use transaction::{Transaction, TxIter};
 pub use value::{Value, ValueRef};

@@ -54,8 +54,19 @@ pub struct Stats {
     pub blob_bytes: u64,
     /// Heap bytes of the keydir, keys included.
     pub keydir_bytes: u64,
-    /// Old states kept for open iterators.
+    /// Open [`Snapshot`](crate::Snapshot)s; clones of one count once.
+    pub snapshots: u64,
+    /// Sequences that open snapshots, iterators and transactions look from.
+    pub views: u64,
+    /// How long the oldest of those has been open, by the store's clock.
+    pub oldest_view_age: Duration,
+    /// Old states kept for them.
     pub undo_records: u64,
+    /// Heap bytes of those, about.
+    pub undo_bytes: u64,
+    /// Bytes of data files that merge has replaced and that readers still keep: snapshots,
+    /// iterators, entries and large values.
+    pub pinned_bytes: u64,
     /// Bytes appended to the log since open, by commits.
     pub appended_bytes: u64,
     /// Data files begun since open.

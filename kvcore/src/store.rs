@@ -130,7 +130,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::SchemaMismatch`] if it exists with another key type, codec, version or order.
+    /// [`Error::SchemaMismatch`] if it exists with another key type, codec, version or order,
+    /// [`Error::BadOption`] for a name that begins with a zero byte.
     pub fn keyspace<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
         schema: impl Into<Schema<'a, K, V, C>>,
@@ -138,6 +139,16 @@ impl Store {
         let schema = schema.into();
         let core = self.engine().keyspace(schema.meta())?;
         self.engine().set_budget(&core, schema.budget_bytes)?;
+        Ok(Keyspace::new(core, Arc::clone(&self.0)))
+    }
+
+    /// One of the store's own keyspaces, whose names users cannot give.
+    pub(crate) fn open_hidden<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        schema: Schema<'_, K, V, C>,
+    ) -> Result<Keyspace<K, V, C>> {
+        self.engine().check_open()?;
+        let core = self.engine().register(schema.meta())?;
         Ok(Keyspace::new(core, Arc::clone(&self.0)))
     }
 
@@ -347,11 +358,18 @@ impl Store {
             stats.evicted += figures.evicted;
             stats.keys += figures.keys;
             stats.keydir_bytes += figures.keydir_bytes;
-            stats.undo_records += k.index.undo_records();
+            let (records, bytes) = k.index.undo_size();
+            stats.undo_records += records;
+            stats.undo_bytes += bytes;
             if !figures.name.starts_with(registry::HIDDEN) {
                 stats.keyspaces.push(figures);
             }
         }
+        let open = engine.views.figures();
+        (stats.snapshots, stats.views) = (open.snapshots, open.views);
+        let age_ms = open.since_ms.map(|since| engine.clock.now_ms().saturating_sub(since));
+        stats.oldest_view_age = Duration::from_millis(age_ms.unwrap_or(0));
+        stats.pinned_bytes = engine.files.pinned_bytes();
         for file in engine.files.load().iter() {
             let live_bytes = file.live_bytes.load(Ordering::Relaxed);
             stats.live_bytes += live_bytes;
@@ -395,7 +413,8 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::Poisoned`] or [`Error::Io`] if the end could not be made durable; the store is
-    /// closed all the same, and the next open recovers.
+    /// closed all the same, and the next open recovers. [`Error::Nested`] from inside a
+    /// transaction or `update`; it stays open then.
     pub fn close(self) -> Result<()> {
         self.0.close()
     }

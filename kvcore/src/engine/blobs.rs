@@ -146,6 +146,7 @@ impl Engine {
 
     /// Unlinks blobs that nothing can ask for any more (B2).
     pub(crate) fn unlink_dead_blobs(&self) -> Result<()> {
+        // In this order: a view opened after the second look is above what is durable now.
         let durable = self.sync.durable_sequence();
         let oldest = self.views.lock().oldest();
         let gone = self

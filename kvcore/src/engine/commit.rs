@@ -21,7 +21,8 @@ use crate::{
 };
 use parking_lot::MutexGuard;
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    marker::PhantomData,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -71,6 +72,20 @@ impl Scratch {
     }
 }
 
+thread_local! {
+    /// Of which stores this thread runs closures of optimistic transactions, outermost first.
+    static CLOSURES: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// This thread runs the closure of an optimistic transaction.
+pub(crate) struct InClosure(PhantomData<*mut ()>);
+
+impl Drop for InClosure {
+    fn drop(&mut self) {
+        CLOSURES.with_borrow_mut(Vec::pop);
+    }
+}
+
 /// The writer lock, held.
 pub(crate) struct WriteGuard<'a> {
     pub(super) engine: &'a Engine,
@@ -89,10 +104,33 @@ impl Engine {
     /// Takes the writer lock, unless the store is closed or poisoned or this thread has it.
     pub(crate) fn write(&self) -> Result<WriteGuard<'_>> {
         self.check_nested()?;
+        if self.is_in_closure() {
+            return Err(Error::Nested);
+        }
         let writer = self.writer.lock();
         self.check_open()?;
         self.owner.store(thread_token(), Ordering::Relaxed);
         Ok(WriteGuard { engine: self, writer, is_evicting: false })
+    }
+
+    /// Until the guard is dropped, writes from this thread are nested, as they are under the
+    /// writer lock: the closure of an optimistic transaction may have to run there too.
+    pub(crate) fn enter_closure(&self) -> Result<InClosure> {
+        self.check_open()?;
+        self.check_nested()?;
+        if self.is_in_closure() {
+            return Err(Error::Nested);
+        }
+        CLOSURES.with_borrow_mut(|engines| engines.push(self.address()));
+        Ok(InClosure(PhantomData))
+    }
+
+    fn is_in_closure(&self) -> bool {
+        CLOSURES.with_borrow(|engines| engines.contains(&self.address()))
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// The same for a commit of a caller, who waits while merge is behind. Commits of a round have

@@ -13,8 +13,12 @@ use crate::{
     keydir::{Entry, EntryFlags},
     log::{DataFile, Found, FrameError, decode_put_value, read_member, read_single, record_bytes},
     value::{Bytes, Value, ValueRef},
+    view::View,
 };
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    ops::Bound,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// What a read makes of the value's bytes.
 pub(crate) type Decoded<T> = Result<T, crate::error::BoxError>;
@@ -164,6 +168,67 @@ impl Engine {
             Some(at) => file.id < at.file,
             None => file.has_hint.load(Ordering::Acquire),
         }
+    }
+
+    /// Looks a key up at the tip and starts to fetch its record, to be read a little later.
+    pub(crate) fn find_ahead(&self, index: &Index, key: &[u8]) -> Result<Option<Item>> {
+        self.check_open()?;
+        let found = index.find(key, index.hash(key), |state| self.item(key, state)).flatten();
+        let item = found.filter(|item| item.state.is_alive(|| self.clock.now_ms()));
+        if let Some(Item { state, file, .. }) = &item {
+            let len = record_bytes_len(index.id, key, &state.entry);
+            file.prefetch(u64::from(state.entry.location.offset), len);
+        }
+        Ok(item)
+    }
+
+    /// The value of what was found. One in a blob is looked up again: nothing keeps its file.
+    pub(crate) fn get_found<T>(
+        &self,
+        index: &Index,
+        found: &Item,
+        decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+    ) -> Result<Option<T>> {
+        let Item { key, state, file } = found;
+        if state.entry.flags.has(EntryFlags::BLOB) {
+            return self.get(index, key, decode);
+        }
+        self.read_value(file, index.id, key, &state.entry, decode).map(Some)
+    }
+
+    /// One key at an open view, if it was there and had not expired.
+    pub(crate) fn item_at(&self, index: &Index, key: &[u8], view: &View) -> Result<Option<Item>> {
+        self.check_open()?;
+        let item = index.item_of(&self.files, key, view.sequence);
+        Ok(item.filter(|item| item.state.is_alive(|| view.now_ms)))
+    }
+
+    /// The value a key had at an open view. Runs user code under no lock.
+    pub(crate) fn get_at<T>(
+        &self,
+        index: &Index,
+        key: &[u8],
+        view: &View,
+        decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+    ) -> Result<Option<T>> {
+        let Some(Item { state, file, .. }) = self.item_at(index, key, view)? else {
+            return Ok(None);
+        };
+        self.read_value(&file, index.id, key, &state.entry, decode).map(Some)
+    }
+
+    /// Keys of a range at an open view; of an unordered keyspace all of them.
+    pub(crate) fn count_at(
+        &self,
+        index: &Index,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        view: &View,
+    ) -> Result<u64> {
+        self.check_open()?;
+        // Without an order index to hold, the views' mutex keeps commits out.
+        let _no_commits = (!index.is_ordered()).then(|| self.views.lock());
+        Ok(index.count_at(start, end, view.sequence))
     }
 
     /// An entry to be read later. Called under the shard's lock, so the file is listed (D2).

@@ -22,7 +22,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -334,7 +334,8 @@ fn slot(id: FileId, slots: usize) -> usize {
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     table: arc_swap::ArcSwap<FileTable>,
-    change: Mutex<()>,
+    /// Held while the table is changed: the files taken out of it that something still reads.
+    retired: Mutex<Vec<Weak<DataFile>>>,
 }
 
 impl Files {
@@ -343,8 +344,16 @@ impl Files {
     }
 
     pub(crate) fn change(&self, add: &[Arc<DataFile>], remove: &[FileId]) {
-        let _one_at_a_time = self.change.lock();
-        let next = self.table.load().changed(add, remove);
+        let mut retired = self.retired.lock();
+        let table = self.table.load();
+        retired.retain(|file| file.strong_count() > 0);
+        retired.extend(remove.iter().filter_map(|id| table.get(*id)).map(Arc::downgrade));
+        let next = table.changed(add, remove);
         self.table.store(Arc::new(next));
+    }
+
+    /// Bytes of files that are not in the table any more and that something still reads.
+    pub(crate) fn pinned_bytes(&self) -> u64 {
+        self.retired.lock().iter().filter_map(Weak::upgrade).map(|file| file.len()).sum()
     }
 }

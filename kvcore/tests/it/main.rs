@@ -29,6 +29,10 @@ mod regressions;
 #[cfg(test)]
 mod short_lived;
 #[cfg(test)]
+mod snapshots;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod transactions;
