@@ -281,6 +281,64 @@ fn snapshots_see_whole_commits_across_keyspaces_while_threads_write() -> Result<
 }
 
 #[test]
+fn every_way_of_reading_a_snapshot_agrees_while_ranges_are_deleted_and_merged() -> Result<()> {
+    const KEYS: u64 = 400;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Options::new()
+        .durability(Durability::Buffered)
+        .data_file_bytes_max(50_000)
+        .open(dir.path())?;
+    let (ordered, unordered) = (store.keyspace(PLAIN)?, store.keyspace(UNORDERED)?);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for seed in 0..2 {
+            let (ordered, unordered, is_over) = (&ordered, &unordered, &is_over);
+            scope.spawn(move || {
+                let mut rng = fastrand::Rng::with_seed(seed);
+                while !is_over.load(Ordering::Relaxed) {
+                    let key = rng.u64(..KEYS);
+                    match rng.u16(..300) {
+                        0 => drop(unordered.clear().unwrap()),
+                        1 | 2 => {
+                            let end = key + rng.u64(..KEYS);
+                            assert!(ordered.delete_range(key..end).is_ok());
+                        }
+                        n if n % 4 == 0 => {
+                            ordered.delete(key).unwrap();
+                            unordered.delete(key).unwrap();
+                        }
+                        _ => {
+                            ordered.put(key, &[7; 50]).unwrap();
+                            unordered.put(key, &[7; 50]).unwrap();
+                        }
+                    }
+                }
+            });
+        }
+        for _ in 0..150 {
+            let view = store.snapshot();
+            for space in [&ordered, &unordered] {
+                let look = || -> Vec<u64> {
+                    (0..KEYS).filter(|key| view.contains(space, *key).unwrap()).collect()
+                };
+                let keys = look();
+                assert_eq!(view.len(space).unwrap(), keys.len() as u64, "{}", space.name());
+                if space.name() == "plain" {
+                    let listed: Vec<u64> = view.iter(space).map(|e| *e.unwrap().key()).collect();
+                    assert_eq!(listed, keys);
+                    let half = keys.iter().filter(|key| **key >= 200).count() as u64;
+                    assert_eq!(view.count(space, 200..).unwrap(), half);
+                }
+                assert_eq!(look(), keys, "{}", space.name());
+                assert_eq!(view.len(space).unwrap(), keys.len() as u64, "{}", space.name());
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    Ok(())
+}
+
+#[test]
 fn a_snapshot_held_for_ever_costs_by_changed_keys_and_not_by_overwrites() -> Result<()> {
     let (store, clock) = open();
     let space = store.keyspace(PLAIN)?;

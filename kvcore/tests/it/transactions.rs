@@ -437,85 +437,133 @@ fn no_increment_is_lost_under_contention() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn concurrent_transactions_are_serializable() -> Result<()> {
-    const KEYS: u64 = 7;
-    for seed in 1..=3 {
-        println!("seed {seed}");
-        let dir = tempfile::tempdir().unwrap();
-        let store = Options::new()
-            .durability(Durability::Buffered)
-            .data_file_bytes_max(100_000)
-            .open(dir.path())?;
-        let lists: Keyspace<u64, Vec<u64>> = store.keyspace("lists")?;
-        let (history, next) = (Mutex::new(Vec::new()), AtomicU64::new(1));
-        std::thread::scope(|scope| {
-            for thread in 0..4 {
-                let (store, lists, history, next) = (&store, &lists, &history, &next);
-                scope.spawn(move || {
-                    let mut rng = fastrand::Rng::with_seed(seed * 100 + thread);
-                    for _ in 0..150 {
-                        let (is_optimistic, fails) = (rng.u8(..3) > 0, rng.u8(..8) == 0);
-                        let plan = rng.fork();
-                        let done = run(store, is_optimistic, |tx| {
-                            let committed = append_and_read(tx, lists, plan.clone(), next)?;
-                            std::thread::yield_now();
-                            if fails { Err(Error::abort("no")) } else { Ok(committed) }
-                        });
-                        match done {
-                            Ok(committed) => history.lock().unwrap().push(committed),
-                            Err(e) => assert!(fails, "{e}"),
-                        }
+/// Threads that append to lists and read them, in every way there is; the history they leave.
+fn concurrent_history(seed: u64, keys: u64, each: usize) -> Result<usize> {
+    println!("seed {seed}");
+    let dir = tempfile::tempdir().unwrap();
+    let store = Options::new()
+        .durability(Durability::Buffered)
+        .data_file_bytes_max(100_000)
+        .open(dir.path())?;
+    let lists: Lists = store.keyspace("lists")?;
+    let (history, next) = (Mutex::new(Vec::new()), AtomicU64::new(1));
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (store, lists, history, next) = (&store, &lists, &history, &next);
+            scope.spawn(move || {
+                let mut rng = fastrand::Rng::with_seed(seed * 100 + thread);
+                for _ in 0..each {
+                    let (is_optimistic, fails) = (rng.u8(..3) > 0, rng.u8(..8) == 0);
+                    let plan = rng.fork();
+                    let done = run(store, is_optimistic, |tx| {
+                        let mut worker = Worker { keys, rng: plan.clone(), next };
+                        let committed = worker.work(tx, lists)?;
+                        std::thread::yield_now();
+                        if fails { Err(Error::abort("no")) } else { Ok(committed) }
+                    });
+                    match done {
+                        Ok(committed) => history.lock().unwrap().push(committed),
+                        Err(e) => assert!(fails, "{e}"),
                     }
-                });
-            }
-        });
-        let last: BTreeMap<u64, Vec<u64>> =
-            (0..KEYS).map(|key| (key, lists.get(key).unwrap().unwrap_or_default())).collect();
-        let history = history.into_inner().unwrap();
-        let edges = check(&history, &last).unwrap_or_else(|e| panic!("{e:?}"));
-        println!("{} transactions, {edges} edges", history.len());
-        assert!(edges > history.len(), "they were about the same keys");
-    }
-    return Ok(());
-
-    fn append_and_read(
-        tx: &mut Transaction<'_>,
-        lists: &Keyspace<u64, Vec<u64>>,
-        mut rng: fastrand::Rng,
-        next: &AtomicU64,
-    ) -> Result<Committed> {
-        let mut committed = Committed::default();
-        for _ in 0..rng.usize(1..5) {
-            let key = rng.u64(..KEYS);
-            match rng.u8(..10) {
-                0..=3 => {
-                    let list = tx.get(lists, key)?.unwrap_or_default();
-                    committed.steps.push(Step::Read(key, list));
                 }
-                4..=7 => {
-                    let mut list = tx.get(lists, key)?.unwrap_or_default();
-                    committed.steps.push(Step::Read(key, list.clone()));
-                    let n = next.fetch_add(1, Ordering::Relaxed);
-                    list.push(n);
-                    tx.put(lists, key, &list)?;
-                    committed.steps.push(Step::Append(key, n));
+            });
+        }
+    });
+    let last: BTreeMap<u64, Vec<u64>> =
+        (0..keys).map(|key| (key, lists.get(key).unwrap().unwrap_or_default())).collect();
+    let history = history.into_inner().unwrap();
+    let edges = check(&history, &last).unwrap_or_else(|e| panic!("{e:?}"));
+    println!("{} transactions, {edges} edges", history.len());
+    assert!(edges > history.len(), "they were about the same keys");
+    Ok(edges)
+}
+
+type Lists = Keyspace<u64, Vec<u64>>;
+
+/// What one run of a transaction does.
+struct Worker<'a> {
+    keys: u64,
+    rng: fastrand::Rng,
+    next: &'a AtomicU64,
+}
+
+impl Worker<'_> {
+    fn work(&mut self, tx: &mut Transaction<'_>, lists: &Lists) -> Result<Committed> {
+        let mut committed = Committed::default();
+        let steps = &mut committed.steps;
+        for _ in 0..self.rng.usize(1..5) {
+            let key = self.rng.u64(..self.keys);
+            match self.rng.u8(..20) {
+                0..=6 => steps.push(Step::Read(key, tx.get(lists, key)?.unwrap_or_default())),
+                7..=13 => {
+                    let list = tx.get(lists, key)?.unwrap_or_default();
+                    steps.push(Step::Read(key, list.clone()));
+                    if self.rng.bool() {
+                        tx.delete(lists, key)?;
+                    }
+                    self.append(tx, lists, key, list, steps)?;
+                }
+                14..=18 => {
+                    read_range(tx, lists, key..self.keys, steps)?;
                 }
                 _ => {
-                    // A range is a read of all its keys, also of those that are not there.
-                    let mut found: BTreeMap<u64, Vec<u64>> =
-                        (key..KEYS).map(|key| (key, Vec::new())).collect();
-                    for entry in tx.range(lists, key..KEYS) {
-                        let entry = entry?;
-                        found.insert(*entry.key(), entry.value()?);
+                    // All of a range is deleted and put back, one list longer than before.
+                    let found = read_range(tx, lists, key..self.keys, steps)?;
+                    tx.delete_range(lists, key..self.keys)?;
+                    for (key, list) in found.iter().filter(|(_, list)| !list.is_empty()) {
+                        tx.put(lists, *key, list)?;
                     }
-                    let reads = found.into_iter().map(|(key, list)| Step::Read(key, list));
-                    committed.steps.extend(reads);
+                    self.append(tx, lists, key, found[&key].clone(), steps)?;
                 }
             }
         }
         Ok(committed)
     }
+
+    fn append(
+        &self,
+        tx: &mut Transaction<'_>,
+        lists: &Lists,
+        key: u64,
+        mut list: Vec<u64>,
+        steps: &mut Vec<Step>,
+    ) -> Result<()> {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        list.push(n);
+        steps.push(Step::Append(key, n));
+        tx.put(lists, key, &list)
+    }
+}
+
+/// A range is a read of all its keys, also of those that are not there.
+fn read_range(
+    tx: &Transaction<'_>,
+    lists: &Lists,
+    range: std::ops::Range<u64>,
+    steps: &mut Vec<Step>,
+) -> Result<BTreeMap<u64, Vec<u64>>> {
+    let mut found: BTreeMap<u64, Vec<u64>> = range.clone().map(|key| (key, Vec::new())).collect();
+    for entry in tx.range(lists, range) {
+        let entry = entry?;
+        found.insert(*entry.key(), entry.value()?);
+    }
+    steps.extend(found.iter().map(|(key, list)| Step::Read(*key, list.clone())));
+    Ok(found)
+}
+
+#[test]
+fn concurrent_transactions_are_serializable() -> Result<()> {
+    for seed in 1..=3 {
+        assert!(concurrent_history(seed, 7, 150)? > 0);
+    }
+    Ok(())
+}
+
+#[test]
+fn concurrent_transactions_over_large_ranges_are_serializable() -> Result<()> {
+    // More keys than a range delete removes at once.
+    assert!(concurrent_history(9, 150, 150)? > 0);
+    Ok(())
 }
 
 // ---- numbers and queues ----
