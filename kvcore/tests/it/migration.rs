@@ -152,7 +152,7 @@ fn options_and_expiries_go_with_the_entries() {
 }
 
 #[test]
-fn expired_entries_that_are_their_owners_are_migrated_to_him() {
+fn expired_entries_left_to_their_owner_are_migrated() {
     let store = open(&SimDisk::new(1));
     let old = OLD.expired_by_owner();
     let put = Put::expires_in(Duration::ZERO);
