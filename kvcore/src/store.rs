@@ -356,12 +356,12 @@ impl Store {
                 evicted: k.index.evicted(),
             };
             stats.evicted += figures.evicted;
-            stats.keys += figures.keys;
             stats.keydir_bytes += figures.keydir_bytes;
             let (records, bytes) = k.index.undo_size();
             stats.undo_records += records;
             stats.undo_bytes += bytes;
             if !figures.name.starts_with(registry::HIDDEN) {
+                stats.keys += figures.keys;
                 stats.keyspaces.push(figures);
             }
         }

@@ -249,3 +249,18 @@ fn kind(file_type: fs::FileType) -> FileKind {
         FileKind::Other
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn only_a_file_system_without_the_call_is_excused_from_syncing_directories() {
+        let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        assert!(is_not_offered(&error(Errno::INVAL)) && is_not_offered(&error(Errno::OPNOTSUPP)));
+        for errno in [Errno::IO, Errno::NOSPC, Errno::ACCESS, Errno::ROFS, Errno::DQUOT] {
+            assert!(!is_not_offered(&error(errno)), "{errno}");
+        }
+    }
+}

@@ -14,6 +14,7 @@ use crate::{
     codec::{Codec, Raw},
     engine::{Engine, KeyspaceCore},
     error::{Error, Result},
+    index::State,
     iter::Entry,
     key::{Key, Position},
     keyspace::{BytesKeyspace, Keyspace, ScanCursor},
@@ -52,7 +53,11 @@ impl Store {
     /// their number; takes space for both until the end.
     ///
     /// After a crash the next call goes on where it was, calling `f` only for entries that were not
-    /// done, provided the old keyspace has not changed in between; else it starts again.
+    /// done, provided the old keyspace has not changed in between; else it starts again. Until that
+    /// call, or until the keyspace is dropped, what was written takes space, and is not seen.
+    ///
+    /// Expired entries are not migrated, unless they are their owner's to remove
+    /// ([`Schema::expired_by_owner`]).
     ///
     /// ```
     /// # fn main() -> kvcore::Result<()> {
@@ -364,9 +369,13 @@ fn bounded_page<K: Key, V: ?Sized + 'static, C: Codec<V>>(
     old: &Keyspace<K, V, C>,
     at: ScanCursor,
 ) -> Result<(Vec<Entry<K, V, C>>, ScanCursor)> {
+    let is_owned = old.inner.core.is_expired_by_owner();
+    let now_ms = old.store().engine().clock.now_ms();
     let mut limit = BATCH_ENTRIES;
     loop {
-        let (page, next) = old.scan(at, limit)?;
+        // What has expired is dropped, unless its owner has still to see it.
+        let is_kept = |state: &State| is_owned || state.is_alive(|| now_ms);
+        let (page, next) = old.scan_where(at, limit, is_kept)?;
         let bytes: u64 = page.iter().map(Entry::size_bytes).sum();
         if bytes <= BATCH_BYTES_MAX || limit == 1 {
             return Ok((page, next));

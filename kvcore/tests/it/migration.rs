@@ -152,6 +152,18 @@ fn options_and_expiries_go_with_the_entries() {
 }
 
 #[test]
+fn expired_entries_left_to_their_owner_are_migrated() {
+    let store = open(&SimDisk::new(1));
+    let old = OLD.expired_by_owner();
+    let put = Put::expires_in(Duration::ZERO);
+    store.keyspace(old).unwrap().put_with(1, &1, put).unwrap();
+    let new = NEW.expired_by_owner();
+    assert!(store.migrate(old, new, |k, v| Ok(new_entry(k, v))).unwrap());
+    let new = store.keyspace(new).unwrap();
+    assert_eq!((new.get("key 00001").unwrap(), new.expired(9).unwrap().len()), (None, 1));
+}
+
+#[test]
 fn failing_half_way_leaves_the_old_keyspace_as_it_was() {
     let store = open(&SimDisk::new(1));
     fill(&store, ENTRIES);
