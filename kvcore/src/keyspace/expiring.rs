@@ -1,6 +1,6 @@
 //! Sliding expiry, and expired entries that their owner removes.
 
-use super::{Keyspace, check_key};
+use super::{Keyspace, ScanCursor, check_key};
 use crate::{
     batch::Batch,
     codec::Codec,
@@ -168,6 +168,24 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         Ok(removed)
     }
 
+    /// One page of entries as [`Keyspace::scan`] gives it, those that have expired included. Takes
+    /// no care of blobs: nobody may write to the keyspace meanwhile.
+    #[expect(clippy::type_complexity, reason = "a page and where to go on, nothing to name")]
+    pub(crate) fn scan_expired_too(
+        &self,
+        cursor: ScanCursor,
+        limit: usize,
+    ) -> Result<(Vec<Entry<K, V, C>>, ScanCursor)> {
+        self.engine().check_open()?;
+        let mut items = Vec::new();
+        let next = self.index().scan(cursor.0, limit.max(1), |key, state| {
+            items.extend(self.engine().item(key, state));
+        });
+        let entries: Result<Vec<_>> =
+            items.into_iter().map(|item| Entry::new(item, &self.inner, None)).collect();
+        Ok((entries?, ScanCursor(next.unwrap_or(0))))
+    }
+
     /// Commits a batch that may have been replaced by one of another store.
     fn commit_in(
         &self,
@@ -190,13 +208,15 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     #[expect(clippy::type_complexity, reason = "pairs of one thing, nothing to name")]
     fn due(&self, now_ms: u64, limit: usize) -> Vec<(Vec<u8>, Result<Entry<K, V, C>>)> {
         let index = self.index();
+        // Entries in blobs keep it, so that no blob is unlinked before its value is read.
+        let view = Arc::new(self.engine().views.open(now_ms));
         let entry = |key: Vec<u8>| {
             // Looked at again: it may have been written meanwhile.
             let is_due = |state: &State| !state.is_alive(|| now_ms);
             let item = index.find(&key, index.hash(&key), |state| {
                 is_due(&state).then(|| self.engine().item(&key, state)).flatten()
             });
-            let entry = Entry::new(item.flatten()?, &self.inner, None);
+            let entry = Entry::new(item.flatten()?, &self.inner, Some(&view));
             Some((key, entry))
         };
         index.due(now_ms, limit).into_iter().filter_map(entry).collect()
