@@ -480,11 +480,22 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         cursor: ScanCursor,
         limit: usize,
     ) -> Result<(Vec<Entry<K, V, C>>, ScanCursor)> {
-        self.engine().check_open()?;
         let now_ms = self.engine().clock.now_ms();
+        self.scan_where(cursor, limit, |state| state.is_alive(|| now_ms))
+    }
+
+    /// The same of the entries in these states, expired or not.
+    #[expect(clippy::type_complexity, reason = "a page and where to go on, nothing to name")]
+    pub(crate) fn scan_where(
+        &self,
+        cursor: ScanCursor,
+        limit: usize,
+        keep: impl Fn(&State) -> bool,
+    ) -> Result<(Vec<Entry<K, V, C>>, ScanCursor)> {
+        self.engine().check_open()?;
         let mut items = Vec::new();
         let next = self.index().scan(cursor.0, limit.max(1), |key, state| {
-            if state.is_alive(|| now_ms)
+            if keep(&state)
                 && let Some(item) = self.engine().item(key, state)
             {
                 items.push(item);

@@ -1,6 +1,6 @@
 //! Sliding expiry, and expired entries that their owner removes.
 
-use super::{Keyspace, ScanCursor, check_key};
+use super::{Keyspace, check_key};
 use crate::{
     batch::Batch,
     codec::Codec,
@@ -166,24 +166,6 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
             self.engine().acknowledge(sequence, when)?;
         }
         Ok(removed)
-    }
-
-    /// One page of entries as [`Keyspace::scan`] gives it, those that have expired included. Takes
-    /// no care of blobs: nobody may write to the keyspace meanwhile.
-    #[expect(clippy::type_complexity, reason = "a page and where to go on, nothing to name")]
-    pub(crate) fn scan_expired_too(
-        &self,
-        cursor: ScanCursor,
-        limit: usize,
-    ) -> Result<(Vec<Entry<K, V, C>>, ScanCursor)> {
-        self.engine().check_open()?;
-        let mut items = Vec::new();
-        let next = self.index().scan(cursor.0, limit.max(1), |key, state| {
-            items.extend(self.engine().item(key, state));
-        });
-        let entries: Result<Vec<_>> =
-            items.into_iter().map(|item| Entry::new(item, &self.inner, None)).collect();
-        Ok((entries?, ScanCursor(next.unwrap_or(0))))
     }
 
     /// Commits a batch that may have been replaced by one of another store.

@@ -14,6 +14,7 @@ use crate::{
     codec::{Codec, Raw},
     engine::{Engine, KeyspaceCore},
     error::{Error, Result},
+    index::State,
     iter::Entry,
     key::{Key, Position},
     keyspace::{BytesKeyspace, Keyspace, ScanCursor},
@@ -369,11 +370,12 @@ fn bounded_page<K: Key, V: ?Sized + 'static, C: Codec<V>>(
     at: ScanCursor,
 ) -> Result<(Vec<Entry<K, V, C>>, ScanCursor)> {
     let is_owned = old.inner.core.is_expired_by_owner();
+    let now_ms = old.store().engine().clock.now_ms();
     let mut limit = BATCH_ENTRIES;
     loop {
         // What has expired is dropped, unless its owner has still to see it.
-        let page = if is_owned { old.scan_expired_too(at, limit) } else { old.scan(at, limit) };
-        let (page, next) = page?;
+        let is_kept = |state: &State| is_owned || state.is_alive(|| now_ms);
+        let (page, next) = old.scan_where(at, limit, is_kept)?;
         let bytes: u64 = page.iter().map(Entry::size_bytes).sum();
         if bytes <= BATCH_BYTES_MAX || limit == 1 {
             return Ok((page, next));
