@@ -190,13 +190,15 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     #[expect(clippy::type_complexity, reason = "pairs of one thing, nothing to name")]
     fn due(&self, now_ms: u64, limit: usize) -> Vec<(Vec<u8>, Result<Entry<K, V, C>>)> {
         let index = self.index();
+        // Entries in blobs keep it, so that no blob is unlinked before its value is read.
+        let view = Arc::new(self.engine().views.open(now_ms));
         let entry = |key: Vec<u8>| {
             // Looked at again: it may have been written meanwhile.
             let is_due = |state: &State| !state.is_alive(|| now_ms);
             let item = index.find(&key, index.hash(&key), |state| {
                 is_due(&state).then(|| self.engine().item(&key, state)).flatten()
             });
-            let entry = Entry::new(item.flatten()?, &self.inner, None);
+            let entry = Entry::new(item.flatten()?, &self.inner, Some(&view));
             Some((key, entry))
         };
         index.due(now_ms, limit).into_iter().filter_map(entry).collect()

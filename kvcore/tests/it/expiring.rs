@@ -136,6 +136,26 @@ fn expired_entries_wait_for_their_owner_and_go_with_what_belongs_to_them() {
 }
 
 #[test]
+fn expired_value_in_a_blob_can_be_read_until_the_entry_is_let_go() {
+    let world = World::new();
+    let store = world.open();
+    let sessions = store.keyspace(SESSIONS).unwrap();
+    let long = "x".repeat(100_000);
+    sessions.put_with(1, &long, Put::expires_in(Duration::ZERO)).unwrap();
+    let expired = sessions.expired(10).unwrap();
+    assert_eq!(sessions.remove_expired(10, |_, _| Ok(())).unwrap(), 1);
+    store.sync().unwrap();
+    store.maintain().unwrap();
+    assert!(expired[0].value().unwrap() == long);
+    let is_blob = |path: &&std::path::PathBuf| path.extension().is_some_and(|e| e == "blob");
+    let blobs = || world.disk.paths().iter().filter(is_blob).count();
+    assert_eq!(blobs(), 1);
+    drop(expired);
+    store.maintain().unwrap();
+    assert_eq!(blobs(), 0, "nobody can ask for it any more");
+}
+
+#[test]
 fn nothing_is_due_for_a_while_after_the_clock_jumped() {
     let world = World::new();
     let store = world.open();
