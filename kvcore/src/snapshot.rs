@@ -103,6 +103,19 @@ impl Snapshot {
     /// Its place in the store's history, to be kept outside of the store.
     ///
     /// May wait for a file of the store that is being written.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// let view = store.snapshot();
+    /// assert_eq!(view.token(), store.snapshot().token());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn token(&self) -> ChangeToken {
         let engine = self.store.engine();
@@ -111,12 +124,37 @@ impl Snapshot {
     }
 
     /// The store it is of.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let view = store.snapshot();
+    /// assert_eq!(view.store().tip_sequence(), view.sequence());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
     /// The value a key had, decoded; `None` if it was absent or had expired.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// let view = store.snapshot();
+    /// users.delete("ada")?;
+    /// assert_eq!(view.get(&users, "ada")?, Some(36));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -134,6 +172,19 @@ impl Snapshot {
     }
 
     /// The stored bytes of the value a key had. Large ones are not copied.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// let view = store.snapshot();
+    /// assert!(view.get_bytes(&users, "ada")?.is_some_and(|bytes| !bytes.is_empty()));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -153,6 +204,19 @@ impl Snapshot {
 
     /// The values several keys had, in the keys' order.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// let view = store.snapshot();
+    /// assert_eq!(view.get_many(&users, ["ada", "eve"])?, [Some(36), None]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Snapshot::get`]; the first error ends it.
@@ -165,6 +229,20 @@ impl Snapshot {
     }
 
     /// Whether the key was there and had not expired. Reads nothing but memory.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// let view = store.snapshot();
+    /// assert!(view.contains(&users, "ada")?);
+    /// assert!(!view.contains(&users, "eve")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -185,6 +263,19 @@ impl Snapshot {
 
     /// When the key was to expire; `None` if it was absent or was not to.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// let view = store.snapshot();
+    /// assert_eq!(view.expires_at(&users, "ada")?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Snapshot::contains`].
@@ -203,6 +294,19 @@ impl Snapshot {
     }
 
     /// All entries in key order.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// let view = store.snapshot();
+    /// assert_eq!(view.iter(&users).count(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn iter<K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
@@ -214,6 +318,21 @@ impl Snapshot {
     /// The entries of a range of keys, in order, from either end.
     ///
     /// On an unordered keyspace, or one of another store, the first item is an error.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// let view = store.snapshot();
+    /// users.clear()?;
+    /// let mut keys = view.range(&users, "a".."n").rev().map(|e| e.map(|e| e.into_key()));
+    /// assert_eq!(keys.next().transpose()?.as_deref(), Some("bob"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn range<K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
@@ -224,6 +343,19 @@ impl Snapshot {
     }
 
     /// The entries whose key starts with a prefix; see [`Keyspace::prefix`].
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// let view = store.snapshot();
+    /// assert_eq!(view.prefix(&users, "a").count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn prefix<K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
@@ -279,6 +411,19 @@ impl Snapshot {
 
     /// Keys of a keyspace; as [`Snapshot::count`] of `..`.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// let view = store.snapshot();
+    /// assert_eq!(view.len(&users)?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Snapshot::count`].
@@ -291,6 +436,19 @@ impl Snapshot {
 
     /// The entry with the smallest key.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// let view = store.snapshot();
+    /// assert_eq!(view.first(&users)?.map(|e| e.into_key()).as_deref(), Some("ada"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::nth`], and [`Error::ForeignKeyspace`](crate::Error::ForeignKeyspace).
@@ -302,6 +460,19 @@ impl Snapshot {
     }
 
     /// The entry with the largest key.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// let view = store.snapshot();
+    /// assert_eq!(view.last(&users)?.map(|e| e.into_key()).as_deref(), Some("bob"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Transactions: reads and writes over any keyspaces that take effect as one, or not at all.
 //!
-//! Knows types and what the transaction has written itself. How it is run and committed is in
-//! `run`.
+//! Knows types and what the transaction has written itself. Writes are in `write`; how it is run
+//! and committed is in `run`.
 //!
 //! # Invariants
 //!
@@ -20,17 +20,18 @@ use crate::{
     key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position},
     keyspace::{Keyspace, check_key, decode_error},
     log::Record,
-    options::{Durability, Put, system_time, unix_ms},
+    options::{Durability, system_time},
     store::Store,
     value::{Value, ValueRef},
     view::View,
 };
-use std::{cell::RefCell, fmt, marker::PhantomData, ops::Bound, sync::Arc, time::SystemTime};
+use std::{cell::RefCell, fmt, marker::PhantomData, sync::Arc, time::SystemTime};
 
 mod iter;
 mod own;
 mod reads;
 mod run;
+mod write;
 
 pub use iter::TxIter;
 use own::{Own, Seen, Write};
@@ -95,12 +96,39 @@ impl<'s> Transaction<'s> {
     }
 
     /// The store it is of.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// store.transaction(|tx| {
+    ///     assert!(tx.store().keyspace_names().contains(&"users".to_owned()));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn store(&self) -> &'s Store {
         self.store
     }
 
     /// The value of a key, decoded; `None` if it is absent or has expired.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// store.transaction(|tx| {
+    ///     tx.put(&users, "ada", &36)?;
+    ///     assert_eq!(tx.get(&users, "ada")?, Some(36));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -115,6 +143,20 @@ impl<'s> Transaction<'s> {
 
     /// The stored bytes of a key's value, not decoded.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// store.transaction(|tx| {
+    ///     tx.put(&users, "ada", &36)?;
+    ///     assert!(tx.get_bytes(&users, "ada")?.is_some_and(|bytes| !bytes.is_empty()));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Transaction::get`], without decoding.
@@ -127,6 +169,21 @@ impl<'s> Transaction<'s> {
     }
 
     /// The values of several keys, in their order.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     assert_eq!(tx.get_many(&users, ["ada", "eve"])?, [Some(36), None]);
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -197,6 +254,22 @@ impl<'s> Transaction<'s> {
 
     /// Whether the key is there and has not expired. Reads nothing but memory.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     assert!(tx.contains(&users, "ada")?);
+    ///     assert!(!tx.contains(&users, "eve")?);
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Closed`], [`Error::Poisoned`], [`Error::ForeignKeyspace`].
@@ -211,6 +284,21 @@ impl<'s> Transaction<'s> {
 
     /// When the key expires; `None` if it is absent or does not.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     assert_eq!(tx.expires_at(&users, "ada")?, None);
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Transaction::contains`].
@@ -224,6 +312,21 @@ impl<'s> Transaction<'s> {
     }
 
     /// All entries in key order.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     assert_eq!(tx.iter(&users).count(), 2);
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn iter<K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
         keyspace: &Keyspace<K, V, C>,
@@ -264,6 +367,21 @@ impl<'s> Transaction<'s> {
     }
 
     /// The entries whose key starts with a prefix; see [`Keyspace::prefix`].
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     assert_eq!(tx.prefix(&users, "a").count(), 1);
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn prefix<K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
         keyspace: &Keyspace<K, V, C>,
@@ -276,6 +394,22 @@ impl<'s> Transaction<'s> {
 
     /// How many keys lie in a range, own writes included. O(log n), and the transaction's own
     /// writes in the range. Expired keys count until their removal.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     tx.put(&users, "eve", &29)?;
+    ///     assert_eq!(tx.count(&users, "b"..)?, 2);
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -322,6 +456,22 @@ impl<'s> Transaction<'s> {
     ///
     /// Entries that have expired do not count here.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     let second = tx.nth(&users, 1)?.map(|entry| entry.into_key());
+    ///     assert_eq!(second.as_deref(), Some("bob"));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::nth`], and [`Error::ForeignKeyspace`].
@@ -341,6 +491,22 @@ impl<'s> Transaction<'s> {
 
     /// The entry with the smallest key.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     let first = tx.first(&users)?.map(|entry| entry.into_key());
+    ///     assert_eq!(first.as_deref(), Some("ada"));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Transaction::nth`].
@@ -353,6 +519,22 @@ impl<'s> Transaction<'s> {
 
     /// The entry with the largest key.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     let last = tx.last(&users)?.map(|entry| entry.into_key());
+    ///     assert_eq!(last.as_deref(), Some("bob"));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Transaction::nth`].
@@ -361,214 +543,6 @@ impl<'s> Transaction<'s> {
         keyspace: &Keyspace<K, V, C>,
     ) -> Result<Option<Entry<K, V, C>>> {
         self.iter(keyspace).next_back().transpose()
-    }
-
-    /// Sets a key's value; an expiry it had is gone.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::KeyTooLong`], [`Error::ValueTooLong`], [`Error::Encode`],
-    /// [`Error::ForeignKeyspace`]; the transaction is as before.
-    pub fn put<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &mut self,
-        keyspace: &Keyspace<K, V, C>,
-        key: impl AsKey<K>,
-        value: &V,
-    ) -> Result<()> {
-        self.put_with(keyspace, key, value, Put::default())
-    }
-
-    /// The same with an expiry. A durability in `put` counts for nothing here: see
-    /// [`Transaction::set_durability`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Transaction::put`].
-    pub fn put_with<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &mut self,
-        keyspace: &Keyspace<K, V, C>,
-        key: impl AsKey<K>,
-        value: &V,
-        put: impl Into<Put>,
-    ) -> Result<()> {
-        keyspace.check_store(self.store)?;
-        let key = encoded(key)?;
-        let mut bytes = Vec::new();
-        keyspace.encode_value(value, &mut bytes)?;
-        let expires_at_ms = put.into().expires_at_ms(|| self.store.engine().clock.now_ms());
-        let write = Write::Put { value: bytes.into(), expires_at_ms };
-        self.own.space_mut(&keyspace.inner).keys.insert(key, write);
-        Ok(())
-    }
-
-    /// Deletes a key; false if it was not there.
-    ///
-    /// # Errors
-    ///
-    /// As [`Transaction::contains`], and [`Error::KeyTooLong`].
-    pub fn delete<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &mut self,
-        keyspace: &Keyspace<K, V, C>,
-        key: impl AsKey<K>,
-    ) -> Result<bool> {
-        keyspace.check_store(self.store)?;
-        let key = encoded(key)?;
-        let was_there = self.expiry_of(keyspace, &key)?.is_some();
-        if was_there {
-            self.own.space_mut(&keyspace.inner).keys.insert(key, Write::Delete);
-        }
-        Ok(was_there)
-    }
-
-    /// Deletes all keys in a range, own writes included.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unordered`], [`Error::KeyTooLong`] for a bound, [`Error::ForeignKeyspace`].
-    pub fn delete_range<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &mut self,
-        keyspace: &Keyspace<K, V, C>,
-        range: impl KeyRange<K>,
-    ) -> Result<()> {
-        keyspace.check_store(self.store)?;
-        let range = range.encode_range();
-        keyspace.check_range(&range, "delete_range")?;
-        for bound in [&range.start, &range.end] {
-            if let Bound::Included(key) | Bound::Excluded(key) = bound {
-                check_key(key)?;
-            }
-        }
-        if !range.is_empty() {
-            self.own.space_mut(&keyspace.inner).delete_range(&range);
-        }
-        Ok(())
-    }
-
-    /// Deletes all keys of a keyspace.
-    ///
-    /// # Errors
-    ///
-    /// As [`Transaction::delete_range`].
-    pub fn clear<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &mut self,
-        keyspace: &Keyspace<K, V, C>,
-    ) -> Result<()> {
-        self.delete_range(keyspace, ..)
-    }
-
-    /// Deletes the entry with the smallest key and returns it: how a consumer claims from a
-    /// queue, together with whatever it writes about it.
-    ///
-    /// ```
-    /// # fn main() -> kvcore::Result<()> {
-    /// # let dir = tempfile::tempdir().expect("a temporary directory");
-    /// # let store = kvcore::Store::open(dir.path())?;
-    /// use kvcore::Keyspace;
-    /// let waiting: Keyspace<u64, String> = store.keyspace("waiting")?;
-    /// let running: Keyspace<u64, String> = store.keyspace("running")?;
-    /// waiting.put(waiting.next_id()?, &"resize a picture".to_owned())?;
-    /// let claimed = store.transaction(|tx| {
-    ///     let Some((id, job)) = tx.pop_first(&waiting)? else { return Ok(None) };
-    ///     tx.put(&running, id, &job)?;
-    ///     Ok(Some(job))
-    /// })?;
-    /// assert_eq!(claimed.as_deref(), Some("resize a picture"));
-    /// assert_eq!((waiting.len(), running.len()), (0, 1));
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Transaction::first`] and [`Transaction::get`].
-    pub fn pop_first<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &mut self,
-        keyspace: &Keyspace<K, V, C>,
-    ) -> Result<Option<(K, C::Owned)>> {
-        let first = self.first(keyspace)?;
-        self.pop(keyspace, first)
-    }
-
-    /// Deletes the entry with the largest key and returns it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Transaction::pop_first`].
-    pub fn pop_last<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &mut self,
-        keyspace: &Keyspace<K, V, C>,
-    ) -> Result<Option<(K, C::Owned)>> {
-        let last = self.last(keyspace)?;
-        self.pop(keyspace, last)
-    }
-
-    fn pop<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &mut self,
-        keyspace: &Keyspace<K, V, C>,
-        entry: Option<Entry<K, V, C>>,
-    ) -> Result<Option<(K, C::Owned)>> {
-        let Some(entry) = entry else { return Ok(None) };
-        let value = entry.value()?;
-        let key = entry.into_key();
-        self.delete(keyspace, &key)?;
-        Ok(Some((key, value)))
-    }
-
-    /// Makes the key expire at this time; false if it is not there.
-    ///
-    /// # Errors
-    ///
-    /// As [`Transaction::delete`].
-    pub fn expire<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &mut self,
-        keyspace: &Keyspace<K, V, C>,
-        key: impl AsKey<K>,
-        at: SystemTime,
-    ) -> Result<bool> {
-        keyspace.check_store(self.store)?;
-        let key = encoded(key)?;
-        let is_there = self.expiry_of(keyspace, &key)?.is_some();
-        if is_there {
-            self.own.space_mut(&keyspace.inner).expire(key, Some(unix_ms(at)));
-        }
-        Ok(is_there)
-    }
-
-    /// Makes the key stay; false if it is not there or would stay anyway.
-    ///
-    /// # Errors
-    ///
-    /// As [`Transaction::delete`].
-    pub fn persist<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &mut self,
-        keyspace: &Keyspace<K, V, C>,
-        key: impl AsKey<K>,
-    ) -> Result<bool> {
-        keyspace.check_store(self.store)?;
-        let key = encoded(key)?;
-        let expires = self.expiry_of(keyspace, &key)?.flatten().is_some();
-        if expires {
-            self.own.space_mut(&keyspace.inner).expire(key, None);
-        }
-        Ok(expires)
-    }
-
-    /// How durable the commit is when the call returns, instead of the store's durability.
-    ///
-    /// ```
-    /// # fn main() -> kvcore::Result<()> {
-    /// # let dir = tempfile::tempdir().expect("a temporary directory");
-    /// # let store = kvcore::Store::open(dir.path())?;
-    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
-    /// store.transaction(|tx| {
-    ///     tx.set_durability(kvcore::Durability::Buffered);
-    ///     tx.put(&users, "ada", &36)
-    /// })?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn set_durability(&mut self, durability: Durability) {
-        self.durability = durability;
     }
 
     /// The writes as one batch; large values are in durable files when this returns.

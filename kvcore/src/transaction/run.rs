@@ -158,6 +158,24 @@ impl Store {
 
     /// The same for a closure with an error type of its own.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// #[derive(Debug)]
+    /// struct Failed;
+    /// impl From<kvcore::Error> for Failed {
+    ///     fn from(_: kvcore::Error) -> Failed {
+    ///         Failed
+    ///     }
+    /// }
+    /// let failed: Result<(), Failed> = store.try_optimistic_transaction(|_| Err(Failed));
+    /// assert!(failed.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Store::optimistic_transaction`].
