@@ -104,6 +104,7 @@ mod stats;
 mod store;
 mod trace;
 mod value;
+mod verify;
 mod view;
 
 pub use batch::Batch;
@@ -122,3 +123,4 @@ pub use schema::Schema;
 pub use stats::{FileStats, KeyspaceStats, Recovery, Stats};
 pub use store::{Durable, Reclaimed, Round, Store};
 pub use value::{Value, ValueRef};
+pub use verify::{Damage, Verified, VerifyProgress, verify};

@@ -34,8 +34,10 @@ use std::{
 mod copy;
 mod load;
 mod scan;
+mod survey;
 
 pub(crate) use load::hint_of;
+pub(crate) use survey::{FoundFile, Survey, survey};
 
 /// The store's directory as it was found: names that parse, everything else left alone.
 struct Directory {
@@ -138,7 +140,15 @@ impl Found {
         Error::Io { action, path: self.path(name), source }
     }
 
-    fn store_id(&self) -> &StoreId {
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub(crate) fn store_id(&self) -> &StoreId {
         &self.manifest.store_id
     }
 
@@ -305,7 +315,7 @@ fn lock(dir: &Path, options: &Options) -> Result<Box<dyn DiskLock>> {
     }
 }
 
-fn read_manifest(dir: &Path, options: &Options, number: u64) -> Result<Manifest> {
+pub(crate) fn read_manifest(dir: &Path, options: &Options, number: u64) -> Result<Manifest> {
     let path = dir.join(file_names::manifest(number));
     let io = |action, source| Error::Io { action, path: path.clone(), source };
     let open = options.disk.open(&path, crate::disk::OpenMode::Read);
@@ -353,9 +363,17 @@ fn create(dir: &Path, options: &Options) -> Result<Manifest> {
     let (mut store_id, mut hash_seed) = ([0; 16], [0; 16]);
     random(&mut store_id)?;
     random(&mut hash_seed)?;
-    let manifest = Manifest {
+    let manifest = new_manifest(StoreId(store_id), hash_seed);
+    crate::engine::write_manifest(&*options.disk, dir, &manifest)
+        .map_err(crate::engine::PublishError::into_error)?;
+    Ok(manifest)
+}
+
+/// The first manifest of a store: no files, no keyspaces.
+fn new_manifest(store_id: StoreId, hash_seed: [u8; 16]) -> Manifest {
+    Manifest {
         number: 1,
-        store_id: StoreId(store_id),
+        store_id,
         hash_seed,
         generations: Vec::new(),
         log_floor: FileId(1),
@@ -367,8 +385,5 @@ fn create(dir: &Path, options: &Options) -> Result<Manifest> {
         clean_end: None,
         highest_clock_ms: 0,
         read_only_features: 0,
-    };
-    crate::engine::write_manifest(&*options.disk, dir, &manifest)
-        .map_err(crate::engine::PublishError::into_error)?;
-    Ok(manifest)
+    }
 }

@@ -18,3 +18,5 @@ mod regressions;
 mod support;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod verify;
