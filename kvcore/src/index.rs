@@ -37,6 +37,7 @@ mod held;
 mod load;
 mod page;
 mod pending;
+mod trade;
 mod undo;
 
 pub(crate) use held::{Change, Held, NEVER_MS, PutChange};

@@ -134,6 +134,7 @@ impl Engine {
     ) -> Result<Vec<Arc<DataFile>>> {
         // M4: whatever superseded a dropped record is in the log by now; make it durable.
         self.sync_all()?;
+        self.tell_watermark();
         if !outputs.is_empty() {
             self.sync_dir()?;
         }

@@ -14,7 +14,7 @@
 use crate::{
     clock::ClampedClock,
     disk::{DiskLock, FileKind},
-    engine::{BlobTable, Engine, LogEndState, Recovered, Tasks},
+    engine::{Access, BlobTable, Engine, LogEndState, Recovered, Tasks},
     error::{Error, Result},
     ids::{FileId, Sequence},
     log::{
@@ -33,10 +33,12 @@ use std::{
 
 mod copy;
 mod load;
+mod read_only;
 mod scan;
 mod survey;
 
 pub(crate) use load::hint_of;
+pub(crate) use read_only::{open_log_file, open_read_only, patiently, read_content};
 pub(crate) use survey::{FoundFile, Survey, survey};
 
 /// The store's directory as it was found: names that parse, everything else left alone.
@@ -103,7 +105,7 @@ impl Found {
         }
         let keyspaces = load::keyspaces(&self.manifest);
         let blobs = BlobTable::default();
-        let loaded = load::load(&self, &live, &keyspaces, &blobs)?;
+        let loaded = load::load(&self, &live, &keyspaces, &blobs, load::Damaged::IsAnError)?;
         recovery.keys = loaded.keys;
         recovery.files_from_hints = loaded.files_from_hints;
         recovery.files_scanned = live.len() as u64 - loaded.files_from_hints;
@@ -121,7 +123,8 @@ impl Found {
             dir: self.dir,
             options: self.options,
             clock,
-            lock,
+            lock: Some(lock),
+            access: Access::ReadWrite,
             files,
             blobs,
             keyspaces,
@@ -201,6 +204,11 @@ impl Found {
             }
         }
     }
+}
+
+/// The names in a store's directory that are the store's, sorted.
+pub(crate) fn names(dir: &Path, options: &Options) -> Result<Vec<Name>> {
+    Directory::read(dir, options).map(|directory| directory.names)
 }
 
 impl Directory {

@@ -153,6 +153,7 @@ impl Engine {
 
     /// One round of everything that can wait.
     pub(crate) fn maintain(&self) -> Result<()> {
+        self.check_writable()?;
         self.work_off_pending()?;
         self.remove_expired()?;
         self.prepare_next_file()?;

@@ -68,6 +68,11 @@ impl BlobTable {
         self.0.lock().live.values().any(|(live, _)| *live == id)
     }
 
+    /// Holds what another table holds, and nothing else.
+    pub(crate) fn replace(&self, other: BlobTable) {
+        *self.0.lock() = other.0.into_inner();
+    }
+
     fn take_dead(&self, gone: impl Fn(Sequence) -> bool) -> Vec<FileId> {
         let mut blobs = self.0.lock();
         let (gone, kept) = blobs.dead.drain(..).partition(|(_, until)| gone(*until));
@@ -85,6 +90,7 @@ impl Engine {
     /// Writes a value into a blob file and makes it durable (B1).
     pub(crate) fn write_blob(&self, value: &[u8]) -> Result<NewBlob> {
         self.check_open()?;
+        self.check_writable()?;
         let id = self.allocate_file()?;
         let name = file_names::blob(id);
         let result = self.write_blob_file(id, &name, value);

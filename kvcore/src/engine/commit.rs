@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     ids::Sequence,
     index::{Applying, Change, Index, KeyHash},
-    log::{BatchEncoder, LogEnd},
+    log::{BatchEncoder, LogEnd, Record},
     options::Durability,
 };
 use parking_lot::MutexGuard;
@@ -90,10 +90,16 @@ impl Engine {
         if self.owner.load(Ordering::Relaxed) == me {
             return Err(Error::Nested);
         }
+        self.check_writable()?;
         let writer = self.writer.lock();
         self.check_open()?;
         self.owner.store(me, Ordering::Relaxed);
         Ok(WriteGuard { engine: self, writer })
+    }
+
+    /// The same for a read-only store, which applies what others have written.
+    pub(super) fn write_lock(&self) -> WriteGuard<'_> {
+        WriteGuard { engine: self, writer: self.writer.lock() }
     }
 
     /// The same for a commit of a caller, who waits while merge is behind. Commits of a round have
@@ -128,6 +134,14 @@ impl Engine {
         let end = writer.end();
         let last_sequence = end.last_sequence;
         Ok(end.last_file.map(|(file, length)| LogEnd { file, length, last_sequence }))
+    }
+
+    /// Lets the files tell what is durable, before merge drops what it has superseded: a read-only
+    /// store sees no more than they tell. Hints tell of sealed files, a record of the active one.
+    /// On a full disk they tell later; readers that open meanwhile may miss keys until then.
+    pub(crate) fn tell_watermark(&self) {
+        let _ = self.write_missing_hints();
+        let _ = self.write().and_then(|mut guard| guard.commit_watermark());
     }
 
     /// Writes what was committed with [`When::Later`], everybody's.
@@ -197,6 +211,16 @@ impl WriteGuard<'_> {
             engine.notify(super::Task::WorkOff);
         }
         Ok(at.last)
+    }
+
+    /// Writes down how far the log is durable, if there is a file to write it into.
+    fn commit_watermark(&mut self) -> Result<()> {
+        if self.writer.is_idle() {
+            return Ok(());
+        }
+        let mut batch = PreparedBatch::default();
+        batch.push_bare(&Record::Watermark { clock_ms: self.engine.clock.now_ms() });
+        self.commit(&mut batch, When::Now(Durability::Buffered)).map(drop)
     }
 
     /// Seals the active file.

@@ -20,6 +20,7 @@ impl Engine {
     /// Changes the manifest durably. After an error the old one stands, or the store is poisoned.
     pub(crate) fn publish(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
         self.check_poison()?;
+        self.check_writable()?;
         let mut current = self.manifest.lock();
         let mut next = current.clone();
         change(&mut next);

@@ -193,6 +193,11 @@ impl DataFile {
         Ok(())
     }
 
+    /// Another process has written up to here, and it counts now. Never goes back.
+    pub(crate) fn grow(&self, to: u64) {
+        self.written.fetch_max(to, Ordering::AcqRel);
+    }
+
     /// Puts `bytes` behind the end, readable at once, to be written by `flush`.
     pub(crate) fn buffer(&self, bytes: &[u8]) {
         self.tail.write().extend_from_slice(bytes);

@@ -3,7 +3,7 @@
 //!
 //! For verify and salvage, which go on where opening refuses. Changes nothing.
 
-use super::{Directory, Found, read_manifest, scan::read_hint};
+use super::{Found, read_manifest, scan::read_hint};
 use crate::{
     disk::{FileKind, OpenMode},
     error::{Error, Result},

@@ -13,6 +13,8 @@ mod disk;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod read_only;
+#[cfg(test)]
 mod regressions;
 #[cfg(test)]
 mod support;
