@@ -86,6 +86,7 @@ pub mod clock;
 pub mod disk;
 
 mod batch;
+mod checkpoint;
 mod codec;
 mod engine;
 mod error;
@@ -98,7 +99,9 @@ mod keyspace;
 mod log;
 mod merge;
 mod options;
+mod raw;
 mod recovery;
+mod salvage;
 mod schema;
 mod stats;
 mod store;
@@ -108,6 +111,7 @@ mod verify;
 mod view;
 
 pub use batch::Batch;
+pub use checkpoint::{CheckpointFiles, Checkpointed};
 #[cfg(feature = "json")]
 pub use codec::Json;
 #[cfg(feature = "postcard")]
@@ -119,6 +123,8 @@ pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
 pub use keyspace::{BytesKeyspace, Keyspace, ScanCursor, Swap};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
+pub use raw::KeyspaceInfo;
+pub use salvage::{Salvaged, salvage};
 pub use schema::Schema;
 pub use stats::{FileStats, KeyspaceStats, Recovery, Stats};
 pub use store::{Durable, Reclaimed, Round, Store};

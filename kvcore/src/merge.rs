@@ -241,7 +241,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn listed(file: &Arc<DataFile>) -> ListedFile {
+/// What the manifest says of a sealed file.
+pub(crate) fn listed(file: &Arc<DataFile>) -> ListedFile {
     ListedFile {
         id: file.id,
         role: file.role,

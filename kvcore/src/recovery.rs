@@ -38,7 +38,7 @@ mod scan;
 mod survey;
 
 pub(crate) use load::hint_of;
-pub(crate) use read_only::{open_log_file, open_read_only, patiently, read_content};
+pub(crate) use read_only::{open_damaged, open_log_file, open_read_only, patiently, read_content};
 pub(crate) use survey::{FoundFile, Survey, survey};
 
 /// The store's directory as it was found: names that parse, everything else left alone.
@@ -147,6 +147,10 @@ impl Found {
         &self.options
     }
 
+    pub(crate) fn manifest_mut(&mut self) -> &mut Manifest {
+        &mut self.manifest
+    }
+
     pub(crate) fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -204,6 +208,18 @@ impl Found {
             }
         }
     }
+}
+
+/// What a directory holds: names that are a store's, and one that is not.
+pub(crate) struct Names {
+    pub(crate) names: Vec<Name>,
+    pub(crate) foreign: Option<String>,
+}
+
+/// Looks at a directory that may hold something else.
+pub(crate) fn names_and_others(dir: &Path, options: &Options) -> Result<Names> {
+    let Directory { names, foreign, .. } = Directory::read(dir, options)?;
+    Ok(Names { names, foreign })
 }
 
 /// The names in a store's directory that are the store's, sorted.
@@ -286,7 +302,7 @@ fn create_directory(dir: &Path, options: &Options) -> Result<()> {
 /// Makes the name of a new store's directory durable, whoever created it: an earlier attempt may
 /// have ended before it came to this. A parent that may not be read belongs to somebody who gave
 /// us this directory, and is theirs to sync.
-fn sync_parent(dir: &Path, options: &Options) -> Result<()> {
+pub(crate) fn sync_parent(dir: &Path, options: &Options) -> Result<()> {
     let parent = match dir.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
@@ -305,7 +321,7 @@ fn sync_parent(dir: &Path, options: &Options) -> Result<()> {
 /// How often a locked store is tried again while waiting for it.
 const LOCK_RETRY: Duration = Duration::from_millis(10);
 
-fn lock(dir: &Path, options: &Options) -> Result<Box<dyn DiskLock>> {
+pub(crate) fn lock(dir: &Path, options: &Options) -> Result<Box<dyn DiskLock>> {
     let path = dir.join(file_names::lock());
     let started = Instant::now();
     loop {

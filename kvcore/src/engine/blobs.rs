@@ -58,6 +58,11 @@ impl BlobTable {
         self.0.lock().live.values().map(|(id, _)| *id).collect()
     }
 
+    /// Every live blob with its length.
+    pub(crate) fn live_files(&self) -> Vec<(FileId, u64)> {
+        self.0.lock().live.values().copied().collect()
+    }
+
     /// Files and bytes of live blobs.
     pub(crate) fn live(&self) -> (u64, u64) {
         let blobs = self.0.lock();

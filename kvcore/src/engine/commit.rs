@@ -8,7 +8,7 @@
 
 use super::{
     Engine,
-    append::Write,
+    append::{LogEndState, Write},
     prepared::{PreparedBatch, change_of},
     thread_token,
 };
@@ -221,6 +221,11 @@ impl WriteGuard<'_> {
         let mut batch = PreparedBatch::default();
         batch.push_bare(&Record::Watermark { clock_ms: self.engine.clock.now_ms() });
         self.commit(&mut batch, When::Now(Durability::Buffered)).map(drop)
+    }
+
+    /// Where the log ends.
+    pub(crate) fn end(&self) -> LogEndState {
+        self.writer.end()
     }
 
     /// Seals the active file.

@@ -48,6 +48,11 @@ pub(crate) enum PublishError {
 }
 
 impl PublishError {
+    /// Nothing changed.
+    pub(crate) fn is_before(&self) -> bool {
+        matches!(self, PublishError::Before(_))
+    }
+
     pub(crate) fn into_error(self) -> Error {
         match self {
             PublishError::Before(e) | PublishError::Unknown(e) => e,

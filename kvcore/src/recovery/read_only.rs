@@ -21,6 +21,7 @@ use crate::{
     log::{DataFile, FILE_HEADER_LEN, Files, LogPosition, Manifest, Role},
     options::Options,
     stats::Recovery,
+    store::Store,
 };
 use std::{
     collections::HashMap,
@@ -112,6 +113,21 @@ pub(crate) fn read_content(dir: &Path, options: &Options) -> Result<Content> {
     let clean = store.manifest.clean_end;
     let clean = clean.map(|end| LogPosition { file: end.file, offset: end.length });
     load_content(store, live, clean.max(floor), load::Damaged::IsAnError)
+}
+
+/// A read-only store of all that can be read of what was found.
+pub(crate) fn open_damaged(found: super::Survey) -> Result<Store> {
+    let super::Survey { store, parts, .. } = found;
+    let mut live = Vec::with_capacity(parts.len());
+    for part in parts {
+        let file = part.file.unmapped(part.len.min(part.file.written()))?;
+        live.push(Arc::new(file));
+    }
+    let (dir, options) = (store.dir.clone(), store.options.clone());
+    let content = load_content(store, live, None, load::Damaged::IsLeftOut)?;
+    let (senders, _) = crate::engine::tasks();
+    let (engine, recovery) = content.into_engine(&dir, options, senders);
+    Ok(Store::read_only(engine, recovery))
 }
 
 /// Loads what was found into empty indexes.

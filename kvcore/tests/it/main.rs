@@ -5,6 +5,8 @@ mod api;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod checkpoint;
+#[cfg(test)]
 mod corruption;
 #[cfg(test)]
 mod crash;
@@ -16,6 +18,8 @@ mod model;
 mod read_only;
 #[cfg(test)]
 mod regressions;
+#[cfg(test)]
+mod salvage;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
