@@ -139,7 +139,8 @@ fn open_damaged(from: &Path, options: &Options, salvaged: &mut Salvaged) -> Resu
             found.store.manifest_mut().keyspaces.push(meta);
         }
     }
-    recovery::open_damaged(found)
+    let (engine, recovery) = recovery::open_damaged(found)?;
+    Ok(Store::read_only(engine, recovery))
 }
 
 /// Notes keyspaces and gaps of one file.

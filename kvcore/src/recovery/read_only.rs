@@ -21,7 +21,6 @@ use crate::{
     log::{DataFile, FILE_HEADER_LEN, Files, LogPosition, Manifest, Role},
     options::Options,
     stats::Recovery,
-    store::Store,
 };
 use std::{
     collections::HashMap,
@@ -115,8 +114,8 @@ pub(crate) fn read_content(dir: &Path, options: &Options) -> Result<Content> {
     load_content(store, live, clean.max(floor), load::Damaged::IsAnError)
 }
 
-/// A read-only store of all that can be read of what was found.
-pub(crate) fn open_damaged(found: super::Survey) -> Result<Store> {
+/// A read-only engine over all that can be read of what was found.
+pub(crate) fn open_damaged(found: super::Survey) -> Result<(Engine, Recovery)> {
     let super::Survey { store, parts, .. } = found;
     let mut live = Vec::with_capacity(parts.len());
     for part in parts {
@@ -126,8 +125,7 @@ pub(crate) fn open_damaged(found: super::Survey) -> Result<Store> {
     let (dir, options) = (store.dir.clone(), store.options.clone());
     let content = load_content(store, live, None, load::Damaged::IsLeftOut)?;
     let (senders, _) = crate::engine::tasks();
-    let (engine, recovery) = content.into_engine(&dir, options, senders);
-    Ok(Store::read_only(engine, recovery))
+    Ok(content.into_engine(&dir, options, senders))
 }
 
 /// Loads what was found into empty indexes.

@@ -11,7 +11,7 @@ use std::{
 
 use kvcore::{
     AutoMerge, Background, Durability, Error, Keyspace, Options, Result, Store,
-    disk::{Disk, SimDisk},
+    disk::{Disk, Fault, Repeat, SimDisk},
 };
 
 use crate::verify::options;
@@ -187,17 +187,25 @@ fn a_recovery_of_the_writer_is_followed() {
     }
     commit(&store, &numbers);
     let (reader, seen) = read(&disk);
-    numbers.put(100, &"unsynced".to_owned()).unwrap();
-    std::mem::forget((store, numbers));
-    let killed = disk.process_crash_image();
-    // The reader's disk is the old one: bring the recovered files there by opening it again.
-    let (store, numbers) = open(&killed);
-    assert_eq!(numbers.get(100).unwrap().as_deref(), Some("unsynced"));
-    store.close().unwrap();
-    let (_, fresh) = read(&killed);
-    assert_eq!(fresh.get(100).unwrap().as_deref(), Some("unsynced"));
-    reader.refresh().unwrap();
     assert_eq!(seen.len(), 20);
+    numbers.put(100, &"unsynced".to_owned()).unwrap();
+    // A failed sync poisons the writer, which then ends without closing the log.
+    disk.fail(disk.operations(), Fault::EIO, Repeat::Once);
+    assert!(store.sync().is_err());
+    drop((store, numbers));
+    let (store, numbers) = open(&disk);
+    let unsynced = numbers.get(100).unwrap();
+    assert!(store.recovery().copied_bytes > 0, "{:?}", store.recovery());
+    reader.refresh().unwrap();
+    assert_eq!(seen.get(100).unwrap(), unsynced);
+    numbers.put(101, &"after".to_owned()).unwrap();
+    commit(&store, &numbers);
+    reader.refresh().unwrap();
+    assert_eq!(
+        all(&seen).len(),
+        all(&numbers).len() - usize::from(seen.get(u64::MAX).unwrap().is_none())
+    );
+    assert_eq!(seen.get(101).unwrap().as_deref(), Some("after"));
 }
 
 #[test]

@@ -13,4 +13,6 @@ mod protocol;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tools;
+#[cfg(test)]
 mod transactions;
