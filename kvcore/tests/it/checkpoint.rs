@@ -200,7 +200,7 @@ fn prepared(disk: &SimDisk) -> (Store, Numbers, Content) {
 fn restored(disk: &SimDisk, dir: &str) -> Option<Content> {
     match options(disk).open(dir) {
         Ok(store) => {
-            let Some(_) = store.raw_keyspace("numbers").unwrap() else { return None };
+            store.raw_keyspace("numbers").unwrap()?;
             let numbers = store.keyspace("numbers").unwrap();
             assert!(store.verify().unwrap().is_sound());
             Some(all(&numbers))

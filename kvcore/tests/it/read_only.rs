@@ -122,10 +122,10 @@ fn refresh_follows_every_kind_of_change_over_rolls_and_merges() {
                 _ => drop(numbers.put(key, &format!("{key} in {round}")).unwrap()),
             }
         }
-        if rng() % 4 == 0 {
+        if rng().is_multiple_of(4) {
             store.merge().unwrap();
         }
-        if rng() % 3 == 0 {
+        if rng().is_multiple_of(3) {
             store.maintain().unwrap();
         }
         let wanted = all(&numbers);
