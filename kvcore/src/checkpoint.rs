@@ -100,8 +100,9 @@ impl Store {
     ///
     /// [`Error::NotAStore`] if `dir` holds anything else than such a checkpoint, an unfinished
     /// one included; [`Error::Locked`] if it is open; [`Error::Io`] if it cannot be written, for
-    /// want of space or rights; [`Error::ReadOnly`], [`Error::Poisoned`], [`Error::Closed`]. What
-    /// had been brought is removed, and an earlier checkpoint stays as it was.
+    /// want of space or rights; [`Error::ReadOnly`], [`Error::Nested`], [`Error::Poisoned`],
+    /// [`Error::Closed`]. What had been brought is removed, and an earlier checkpoint stays as it
+    /// was.
     pub fn checkpoint(&self, dir: impl AsRef<Path>) -> Result<Checkpointed> {
         self.checkpoint_with(dir, CheckpointFiles::Link)
     }
@@ -119,6 +120,7 @@ impl Store {
         let engine = self.engine();
         engine.check_open()?;
         engine.check_writable()?;
+        engine.check_not_nested()?;
         let _no_merge = engine.merge.lock();
         let target = Target::prepare(engine, dir.as_ref(), files)?;
         // Hints are for the next open's sake only.

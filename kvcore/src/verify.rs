@@ -301,6 +301,10 @@ impl<'a> Check<'a> {
                 let path = engine.dir.join(file_names::blob(id));
                 let checked =
                     check_blob(&*engine.disk, &path, &manifest.store_id, (id, len, checksum));
+                if checked.is_err() {
+                    // The writer that a read-only store follows may have removed it.
+                    let _ = engine.refresh();
+                }
                 // It may have been superseded, and removed, since.
                 if checked.is_ok() || engine.blobs.is_live(id) {
                     self.verified.files += 1;

@@ -86,18 +86,23 @@ impl Drop for WriteGuard<'_> {
 impl Engine {
     /// Takes the writer lock, unless the store is closed or poisoned or this thread has it.
     pub(crate) fn write(&self) -> Result<WriteGuard<'_>> {
-        let me = thread_token();
-        if self.owner.load(Ordering::Relaxed) == me {
-            return Err(Error::Nested);
-        }
+        self.check_not_nested()?;
         self.check_writable()?;
         let writer = self.writer.lock();
         self.check_open()?;
-        self.owner.store(me, Ordering::Relaxed);
+        self.owner.store(thread_token(), Ordering::Relaxed);
         Ok(WriteGuard { engine: self, writer })
     }
 
-    /// The same for a read-only store, which applies what others have written.
+    /// This thread does not hold the writer lock: it may take that, or one that comes before.
+    pub(crate) fn check_not_nested(&self) -> Result<()> {
+        match self.owner.load(Ordering::Relaxed) == thread_token() {
+            true => Err(Error::Nested),
+            false => Ok(()),
+        }
+    }
+
+    /// The writer lock of a read-only store, which applies what others have written.
     pub(super) fn write_lock(&self) -> WriteGuard<'_> {
         WriteGuard { engine: self, writer: self.writer.lock() }
     }

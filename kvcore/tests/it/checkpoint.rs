@@ -158,6 +158,11 @@ fn other_directories_are_left_alone() {
     assert!(matches!(refused("/other"), Error::NotAStore { .. }));
     assert_eq!(files(&disk, "/other"), before);
     assert!(matches!(refused("/store"), Error::Locked { .. }));
+    let nested = numbers.update(1, |old| {
+        assert!(matches!(store.checkpoint("/nested"), Err(Error::Nested)));
+        old
+    });
+    assert!(nested.is_ok() && files(&disk, "/nested").is_empty());
     store.checkpoint("/backup").unwrap();
     let open = open_at(&disk, "/backup");
     assert!(matches!(refused("/backup"), Error::Locked { .. }));

@@ -232,6 +232,22 @@ fn there_must_be_a_store() {
     assert!(disk.paths().is_empty());
 }
 
+#[test]
+fn verify_of_a_follower_does_not_miss_what_the_writer_has_removed() {
+    let disk = SimDisk::new(5);
+    let (store, numbers) = open(&disk);
+    numbers.put(1, &"large ".repeat(60)).unwrap();
+    commit(&store, &numbers);
+    let (reader, seen) = read(&disk);
+    numbers.put(1, &"other ".repeat(60)).unwrap();
+    commit(&store, &numbers);
+    store.maintain().unwrap();
+    let gone = matches!(seen.get(1), Err(Error::Io { .. }));
+    let verified = reader.verify().unwrap();
+    assert!(gone && verified.is_sound(), "{verified:?}");
+    assert!(seen.get(1).unwrap().unwrap().starts_with("other"));
+}
+
 const CHILD: &str = "KVCORE_FOLLOW_DIR";
 
 /// Writes counters in pairs, rolls and merges, while `done` is not set.
