@@ -52,6 +52,8 @@
 //! - [`Batch`] commits several writes as one; [`Store::commit_many`] writes many commits at once.
 //! - [`Durability`] says what an acknowledged write has survived; per store and per commit.
 //! - [`Key`] and [`AsKey`] are what may be a key, [`Codec`] how values become bytes.
+//! - [`Store::checkpoint`] is a backup, [`Store::verify`] and [`verify()`] look at every byte,
+//!   [`salvage()`] recovers what can be read, [`Options::open_read_only`] reads beside a writer.
 //! - [`Error`] is grouped by what the caller should do; [`Stats`] has the figures.
 //!
 //! # What is promised
