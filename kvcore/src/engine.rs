@@ -38,6 +38,7 @@ mod blobs;
 mod commit;
 mod evict;
 mod expire;
+mod follow;
 mod hints;
 mod prepared;
 mod publish;
@@ -76,6 +77,15 @@ impl KeyspaceCore {
     }
 }
 
+/// What this process may do with the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everything; it holds the lock.
+    ReadWrite,
+    /// Look, beside whoever writes.
+    ReadOnly,
+}
+
 /// What all handles of one open store share.
 pub(crate) struct Engine {
     pub(crate) dir: PathBuf,
@@ -105,6 +115,7 @@ pub(crate) struct Engine {
     process: u32,
     next_file: AtomicU32,
     lock: Mutex<Option<Box<dyn DiskLock>>>,
+    access: Access,
 }
 
 impl std::fmt::Debug for Engine {
@@ -118,7 +129,9 @@ pub(crate) struct Recovered {
     pub(crate) dir: PathBuf,
     pub(crate) options: Options,
     pub(crate) clock: ClampedClock,
-    pub(crate) lock: Box<dyn DiskLock>,
+    /// None for a store that is only read.
+    pub(crate) lock: Option<Box<dyn DiskLock>>,
+    pub(crate) access: Access,
     pub(crate) manifest: Manifest,
     pub(crate) files: Files,
     pub(crate) blobs: BlobTable,
@@ -152,7 +165,8 @@ impl Engine {
             closed: AtomicBool::new(false),
             process: std::process::id(),
             next_file: AtomicU32::new(r.next_file.0),
-            lock: Mutex::new(Some(r.lock)),
+            lock: Mutex::new(r.lock),
+            access: r.access,
             manifest: Mutex::new(r.manifest),
             dir: r.dir,
             options: r.options,

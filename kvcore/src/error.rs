@@ -138,6 +138,9 @@ pub enum Error {
     /// writer lock.
     #[error("a write inside the closure of `update` or a transaction: use the value it returns")]
     Nested,
+    /// The store was opened read-only, and the call would write.
+    #[error("the store was opened read-only")]
+    ReadOnly,
     /// An option has a value that cannot work.
     #[error("option {option}: {what}")]
     BadOption {

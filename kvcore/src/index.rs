@@ -41,6 +41,7 @@ mod load;
 mod page;
 mod past;
 mod pending;
+mod trade;
 mod undo;
 
 use budget::Budget;

@@ -58,6 +58,8 @@
 //! - [`Batch`] commits several writes as one; [`Store::commit_many`] writes many commits at once.
 //! - [`Durability`] says what an acknowledged write has survived; per store and per commit.
 //! - [`Key`] and [`AsKey`] are what may be a key, [`Codec`] how values become bytes.
+//! - [`Store::checkpoint`] is a backup, [`Store::verify`] and [`verify()`] look at every byte,
+//!   [`salvage()`] recovers what can be read, [`Options::open_read_only`] reads beside a writer.
 //! - [`Error`] is grouped by what the caller should do; [`Stats`] has the figures.
 //!
 //! # What is promised
@@ -92,6 +94,7 @@ pub mod clock;
 pub mod disk;
 
 mod batch;
+mod checkpoint;
 mod codec;
 mod engine;
 mod error;
@@ -104,8 +107,10 @@ mod keyspace;
 mod log;
 mod merge;
 mod options;
+mod raw;
 mod read;
 mod recovery;
+mod salvage;
 mod schema;
 mod snapshot;
 mod stats;
@@ -114,9 +119,11 @@ mod token;
 mod trace;
 mod transaction;
 mod value;
+mod verify;
 mod view;
 
 pub use batch::Batch;
+pub use checkpoint::{CheckpointFiles, Checkpointed};
 #[cfg(feature = "json")]
 pub use codec::Json;
 #[cfg(feature = "postcard")]
@@ -128,7 +135,9 @@ pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
 pub use keyspace::{BytesKeyspace, Keyspace, ScanCursor, Swap};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
+pub use raw::KeyspaceInfo;
 pub use read::Read;
+pub use salvage::{Salvaged, salvage};
 pub use schema::Schema;
 pub use snapshot::Snapshot;
 pub use stats::{FileStats, KeyspaceStats, Latencies, Recovery, Stats};
@@ -136,3 +145,4 @@ pub use store::{Durable, MigrationProgress, Reclaimed, Round, Store};
 pub use token::ChangeToken;
 pub use transaction::{Transaction, TxIter};
 pub use value::{Value, ValueRef};
+pub use verify::{Damage, Verified, VerifyProgress, verify};

@@ -162,6 +162,7 @@ impl Engine {
     ) -> Result<Vec<Arc<DataFile>>> {
         // M4: whatever superseded a dropped record is in the log by now; make it durable.
         self.sync_all()?;
+        self.tell_watermark();
         if !outputs.is_empty() {
             self.sync_dir()?;
         }
@@ -276,7 +277,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn listed(file: &Arc<DataFile>) -> ListedFile {
+/// What the manifest says of a sealed file.
+pub(crate) fn listed(file: &Arc<DataFile>) -> ListedFile {
     ListedFile {
         id: file.id,
         role: file.role,

@@ -16,7 +16,7 @@
 use crate::{
     clock::ClampedClock,
     disk::{DiskLock, FileKind},
-    engine::{BlobTable, Engine, LogEndState, Recovered, Tasks},
+    engine::{Access, BlobTable, Engine, LogEndState, Recovered, Tasks},
     error::{Error, Result},
     ids::{FileId, Sequence},
     log::{
@@ -35,9 +35,13 @@ use std::{
 
 mod copy;
 mod load;
+mod read_only;
 mod scan;
+mod survey;
 
 pub(crate) use load::hint_of;
+pub(crate) use read_only::{open_damaged, open_log_file, open_read_only, patiently, read_content};
+pub(crate) use survey::{FoundFile, Survey, survey};
 
 /// The store's directory as it was found: names that parse, everything else left alone.
 struct Directory {
@@ -103,7 +107,7 @@ impl Found {
         }
         let keyspaces = load::keyspaces(&self.manifest);
         let blobs = BlobTable::default();
-        let loaded = load::load(&self, &live, &keyspaces, &blobs)?;
+        let loaded = load::load(&self, &live, &keyspaces, &blobs, load::Damaged::IsAnError)?;
         recovery.keys = loaded.keys;
         recovery.files_from_hints = loaded.files_from_hints;
         recovery.files_scanned = live.len() as u64 - loaded.files_from_hints;
@@ -121,7 +125,8 @@ impl Found {
             dir: self.dir,
             options: self.options,
             clock,
-            lock,
+            lock: Some(lock),
+            access: Access::ReadWrite,
             files,
             blobs,
             keyspaces,
@@ -140,7 +145,19 @@ impl Found {
         Error::Io { action, path: self.path(name), source }
     }
 
-    fn store_id(&self) -> &StoreId {
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn manifest_mut(&mut self) -> &mut Manifest {
+        &mut self.manifest
+    }
+
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub(crate) fn store_id(&self) -> &StoreId {
         &self.manifest.store_id
     }
 
@@ -193,6 +210,23 @@ impl Found {
             }
         }
     }
+}
+
+/// What a directory holds: names that are a store's, and one that is not.
+pub(crate) struct Names {
+    pub(crate) names: Vec<Name>,
+    pub(crate) foreign: Option<String>,
+}
+
+/// Looks at a directory that may hold something else.
+pub(crate) fn names_and_others(dir: &Path, options: &Options) -> Result<Names> {
+    let Directory { names, foreign, .. } = Directory::read(dir, options)?;
+    Ok(Names { names, foreign })
+}
+
+/// The names in a store's directory that are the store's, sorted.
+pub(crate) fn names(dir: &Path, options: &Options) -> Result<Vec<Name>> {
+    Directory::read(dir, options).map(|directory| directory.names)
 }
 
 impl Directory {
@@ -270,7 +304,7 @@ fn create_directory(dir: &Path, options: &Options) -> Result<()> {
 /// Makes the name of a new store's directory durable, whoever created it: an earlier attempt may
 /// have ended before it came to this. A parent that may not be read belongs to somebody who gave
 /// us this directory, and is theirs to sync.
-fn sync_parent(dir: &Path, options: &Options) -> Result<()> {
+pub(crate) fn sync_parent(dir: &Path, options: &Options) -> Result<()> {
     let parent = match dir.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
@@ -289,7 +323,7 @@ fn sync_parent(dir: &Path, options: &Options) -> Result<()> {
 /// How often a locked store is tried again while waiting for it.
 const LOCK_RETRY: Duration = Duration::from_millis(10);
 
-fn lock(dir: &Path, options: &Options) -> Result<Box<dyn DiskLock>> {
+pub(crate) fn lock(dir: &Path, options: &Options) -> Result<Box<dyn DiskLock>> {
     let path = dir.join(file_names::lock());
     let started = Instant::now();
     loop {
@@ -307,7 +341,7 @@ fn lock(dir: &Path, options: &Options) -> Result<Box<dyn DiskLock>> {
     }
 }
 
-fn read_manifest(dir: &Path, options: &Options, number: u64) -> Result<Manifest> {
+pub(crate) fn read_manifest(dir: &Path, options: &Options, number: u64) -> Result<Manifest> {
     let path = dir.join(file_names::manifest(number));
     let io = |action, source| Error::Io { action, path: path.clone(), source };
     let open = options.disk.open(&path, crate::disk::OpenMode::Read);
@@ -355,9 +389,17 @@ fn create(dir: &Path, options: &Options) -> Result<Manifest> {
     let (mut store_id, mut hash_seed) = ([0; 16], [0; 16]);
     random(&mut store_id)?;
     random(&mut hash_seed)?;
-    let manifest = Manifest {
+    let manifest = new_manifest(StoreId(store_id), hash_seed);
+    crate::engine::write_manifest(&*options.disk, dir, &manifest)
+        .map_err(crate::engine::PublishError::into_error)?;
+    Ok(manifest)
+}
+
+/// The first manifest of a store: no files, no keyspaces.
+fn new_manifest(store_id: StoreId, hash_seed: [u8; 16]) -> Manifest {
+    Manifest {
         number: 1,
-        store_id: StoreId(store_id),
+        store_id,
         hash_seed,
         generations: Vec::new(),
         log_floor: FileId(1),
@@ -369,8 +411,5 @@ fn create(dir: &Path, options: &Options) -> Result<Manifest> {
         clean_end: None,
         highest_clock_ms: 0,
         read_only_features: 0,
-    };
-    crate::engine::write_manifest(&*options.disk, dir, &manifest)
-        .map_err(crate::engine::PublishError::into_error)?;
-    Ok(manifest)
+    }
 }

@@ -102,6 +102,11 @@ impl Writer {
         self.end.last_sequence
     }
 
+    /// There is no active file.
+    pub(super) fn is_idle(&self) -> bool {
+        self.active.is_none()
+    }
+
     /// Something was appended since the store was opened.
     pub(super) fn has_appended(&self) -> bool {
         self.generation_is_durable

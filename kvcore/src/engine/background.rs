@@ -155,6 +155,7 @@ impl Engine {
     /// their turn: on a full disk only merge can help, and what comes before it needs space.
     pub(crate) fn maintain(&self) -> Result<()> {
         self.check_nested()?;
+        self.check_writable()?;
         let steps: [fn(&Engine) -> Result<()>; 7] = [
             Engine::work_off_pending,
             |engine| engine.remove_expired().map(drop),

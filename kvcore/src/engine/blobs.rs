@@ -58,6 +58,11 @@ impl BlobTable {
         self.0.lock().live.values().map(|(id, _)| *id).collect()
     }
 
+    /// Every live blob with its length.
+    pub(crate) fn live_files(&self) -> Vec<(FileId, u64)> {
+        self.0.lock().live.values().copied().collect()
+    }
+
     /// Files and bytes of live blobs.
     pub(crate) fn live(&self) -> (u64, u64) {
         let blobs = self.0.lock();
@@ -66,6 +71,11 @@ impl BlobTable {
 
     pub(crate) fn is_live(&self, id: FileId) -> bool {
         self.0.lock().live.values().any(|(live, _)| *live == id)
+    }
+
+    /// Holds what another table holds, and nothing else.
+    pub(crate) fn replace(&self, other: BlobTable) {
+        *self.0.lock() = other.0.into_inner();
     }
 
     fn take_dead(&self, gone: impl Fn(Sequence) -> bool) -> Vec<FileId> {
@@ -85,6 +95,7 @@ impl Engine {
     /// Writes a value into a blob file and makes it durable (B1).
     pub(crate) fn write_blob(&self, value: &[u8]) -> Result<NewBlob> {
         self.check_open()?;
+        self.check_writable()?;
         let id = self.allocate_file()?;
         let name = file_names::blob(id);
         let result = self.write_blob_file(id, &name, value);

@@ -8,7 +8,7 @@
 
 use super::{
     Engine,
-    append::Write,
+    append::{LogEndState, Write},
     prepared::{PreparedBatch, change_of},
     thread_token,
 };
@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     ids::Sequence,
     index::{Applying, Change, Index, KeyHash},
-    log::{BatchEncoder, LogEnd},
+    log::{BatchEncoder, LogEnd, Record},
     options::Durability,
 };
 use parking_lot::MutexGuard;
@@ -104,6 +104,7 @@ impl Engine {
     /// Takes the writer lock, unless the store is closed or poisoned or this thread has it.
     pub(crate) fn write(&self) -> Result<WriteGuard<'_>> {
         self.check_nested()?;
+        self.check_writable()?;
         if self.is_in_closure() {
             return Err(Error::Nested);
         }
@@ -131,6 +132,11 @@ impl Engine {
 
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+
+    /// The writer lock of a read-only store, which applies what others have written.
+    pub(super) fn write_lock(&self) -> WriteGuard<'_> {
+        WriteGuard { engine: self, writer: self.writer.lock(), is_evicting: false }
     }
 
     /// The same for a commit of a caller, who waits while merge is behind. Commits of a round have
@@ -175,6 +181,14 @@ impl Engine {
         let end = writer.end();
         let last_sequence = end.last_sequence;
         Ok(end.last_file.map(|(file, length)| LogEnd { file, length, last_sequence }))
+    }
+
+    /// Lets the files tell what is durable, before merge drops what it has superseded: a read-only
+    /// store sees no more than they tell. Hints tell of sealed files, a record of the active one.
+    /// On a full disk they tell later; readers that open meanwhile may miss keys until then.
+    pub(crate) fn tell_watermark(&self) {
+        let _ = self.write_missing_hints();
+        let _ = self.write().and_then(|mut guard| guard.commit_watermark());
     }
 
     /// Writes what was committed with [`When::Later`], everybody's.
@@ -254,6 +268,21 @@ impl WriteGuard<'_> {
     /// The sequence of the last record.
     pub(super) fn last_sequence(&self) -> Sequence {
         self.writer.last_sequence()
+    }
+
+    /// Writes down how far the log is durable, if there is a file to write it into.
+    fn commit_watermark(&mut self) -> Result<()> {
+        if self.writer.is_idle() {
+            return Ok(());
+        }
+        let mut batch = PreparedBatch::default();
+        batch.push_bare(&Record::Watermark { clock_ms: self.engine.clock.now_ms() });
+        self.commit(&mut batch, When::Now(Durability::Buffered)).map(drop)
+    }
+
+    /// Where the log ends.
+    pub(crate) fn end(&self) -> LogEndState {
+        self.writer.end()
     }
 
     /// Seals the active file.

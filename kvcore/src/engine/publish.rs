@@ -21,6 +21,7 @@ impl Engine {
     pub(crate) fn publish(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
         let mut current = self.manifest.lock();
         self.check_open()?;
+        self.check_writable()?;
         self.publish_next(&mut current, change)
     }
 
@@ -67,6 +68,11 @@ pub(crate) enum PublishError {
 }
 
 impl PublishError {
+    /// Nothing changed.
+    pub(crate) fn is_before(&self) -> bool {
+        matches!(self, PublishError::Before(_))
+    }
+
     pub(crate) fn into_error(self) -> Error {
         match self {
             PublishError::Before(e) | PublishError::Unknown(e) => e,

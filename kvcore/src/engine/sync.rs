@@ -79,7 +79,7 @@ impl SyncState {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn advance(&self, end: Option<LogPosition>, last: Sequence) {
+    pub(super) fn advance(&self, end: Option<LogPosition>, last: Sequence) {
         if let Some(end) = end {
             let mut position = self.position.write();
             *position = (*position).max(Some(end));

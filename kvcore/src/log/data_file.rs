@@ -96,6 +96,20 @@ impl DataFile {
         })
     }
 
+    /// The same file, its first `len` bytes, read with `pread` only: an unreadable sector is an
+    /// error then.
+    pub(crate) fn unmapped(&self, len: u64) -> Result<DataFile> {
+        let handle = Arc::clone(&self.handle);
+        let DataFile { id, role, key, ref path, .. } = *self;
+        let path = path.clone();
+        let written = len;
+        let file = DataFile::new(Parts { id, role, key, path, handle, map_bytes: 0, written })?;
+        if self.is_sealed() {
+            file.seal();
+        }
+        Ok(file)
+    }
+
     /// Bytes in the file, without the tail buffer.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
@@ -177,6 +191,11 @@ impl DataFile {
         self.handle.write_all_at(bytes, at)?;
         self.written.store(at + bytes.len() as u64, Ordering::Release);
         Ok(())
+    }
+
+    /// Another process has written up to here, and it counts now. Never goes back.
+    pub(crate) fn grow(&self, to: u64) {
+        self.written.fetch_max(to, Ordering::AcqRel);
     }
 
     /// Puts `bytes` behind the end, readable at once, to be written by `flush`.

@@ -54,7 +54,7 @@ impl Store {
 
 impl Engine {
     /// The keyspace of this description, registered if it is new.
-    pub(super) fn keyspace(&self, wanted: KeyspaceMeta) -> Result<Arc<KeyspaceCore>> {
+    pub(crate) fn keyspace(&self, wanted: KeyspaceMeta) -> Result<Arc<KeyspaceCore>> {
         self.check_open()?;
         if wanted.name.starts_with(HIDDEN) {
             let what =
@@ -65,6 +65,7 @@ impl Engine {
             check_schema(&found.meta, &wanted)?;
             return Ok(Arc::clone(found));
         }
+        self.check_writable()?;
         self.register(wanted)
     }
 

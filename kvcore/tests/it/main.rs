@@ -9,6 +9,8 @@ mod bad_input;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod checkpoint;
+#[cfg(test)]
 mod concurrency;
 #[cfg(test)]
 mod corruption;
@@ -25,7 +27,11 @@ mod migration;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod read_only;
+#[cfg(test)]
 mod regressions;
+#[cfg(test)]
+mod salvage;
 #[cfg(test)]
 mod short_lived;
 #[cfg(test)]
@@ -36,3 +42,5 @@ mod support;
 mod tidy;
 #[cfg(test)]
 mod transactions;
+#[cfg(test)]
+mod verify;

@@ -19,4 +19,6 @@ mod startup;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tools;
+#[cfg(test)]
 mod transactions;
