@@ -50,7 +50,8 @@ pub(crate) use held::{Change, Held, NEVER_MS, PutChange};
 pub(crate) use load::{Dead, Loaded};
 pub(crate) use page::{Item, PageRequest};
 use pending::Pending;
-use undo::{OldState, Undo};
+use undo::OldState;
+pub(crate) use undo::Undo;
 
 /// Tables per keyspace. Part of the meaning of a scan cursor, so it cannot change.
 pub(crate) const SHARDS: usize = 64;

@@ -131,10 +131,20 @@ impl ViewRegistry {
         }
         // Also when it was not the oldest: beside a snapshot that stays for long, what short
         // views needed must not pile up.
+        let mut garbage = Vec::new();
         if !views.dirty.is_empty() {
             let dirty = std::mem::take(&mut views.dirty);
-            views.dirty = dirty.into_iter().filter(|index| index.purge_undo(&views)).collect();
+            let mut purge = |index: &Arc<Index>| {
+                let (is_dirty, freed) = index.purge_undo(&views);
+                garbage.extend(freed);
+                is_dirty
+            };
+            let dirty = dirty.into_iter().filter(&mut purge).collect();
+            views.dirty = dirty;
         }
+        // Much of it takes a while to be freed, and writers wait for the mutex.
+        drop(views);
+        drop(garbage);
     }
 }
 

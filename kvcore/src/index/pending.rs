@@ -3,7 +3,7 @@
 //! The order index has let go of the range at once; the tables' entries go in bounded steps, and
 //! until then every read asks whether what it found is covered.
 
-use super::{Applying, Held, Index, SHARDS, Shard, State, in_range, split_cursor};
+use super::{Applying, Held, Index, SHARDS, Shard, State, Undo, in_range, split_cursor};
 use crate::{
     ids::Sequence,
     keydir::{Entry, EntryFlags, EntryRef, OrderIndex, OrderRef},
@@ -229,11 +229,12 @@ impl Index {
         shard.table.remove(tag, key);
     }
 
-    /// Drops undo that no open view needs; false when none is left.
-    pub(crate) fn purge_undo(&self, views: &Views) -> bool {
+    /// Drops undo that no open view needs; whether any is left, and what is to be freed when the
+    /// locks are not held any more.
+    pub(crate) fn purge_undo(&self, views: &Views) -> (bool, Option<Undo>) {
         let mut undo = self.undo.write();
-        undo.purge(views);
+        let garbage = undo.purge(views);
         self.has_undo.store(!undo.is_empty(), Ordering::Release);
-        !undo.is_empty()
+        (!undo.is_empty(), garbage)
     }
 }

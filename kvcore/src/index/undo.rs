@@ -155,13 +155,14 @@ impl Undo {
     }
 
     /// Drops what no open view needs. With many records it is put off until they have doubled.
-    pub(crate) fn purge(&mut self, views: &Views) {
+    ///
+    /// Without views everything is handed back, to be freed when no lock is held any more.
+    pub(crate) fn purge(&mut self, views: &Views) -> Option<Undo> {
         if views.is_empty() {
-            *self = Undo::default();
-            return;
+            return Some(std::mem::take(self));
         }
         if self.records < (2 * self.purged).max(PURGE_AT_RECORDS_MIN) {
-            return;
+            return None;
         }
         let (mut kept, mut key_bytes) = (0, 0);
         self.keys.retain(|key, records| {
@@ -180,5 +181,6 @@ impl Undo {
         self.records = kept;
         self.key_bytes = key_bytes;
         self.purged = kept;
+        None
     }
 }
