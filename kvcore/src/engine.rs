@@ -45,10 +45,11 @@ mod sync;
 
 pub(crate) use append::{LogEndState, Writer};
 pub(crate) use background::{Background, Task, Tasks, tasks};
-pub(crate) use blobs::BlobTable;
+pub(crate) use blobs::{BlobFile, BlobTable, NewBlob};
 pub(crate) use commit::{Scratch, When, WriteGuard};
 pub(crate) use prepared::PreparedBatch;
 pub(crate) use publish::{PublishError, write_manifest};
+pub(crate) use read::OpenValue;
 pub(crate) use sync::SyncState;
 
 /// One keyspace of an open store.

@@ -139,6 +139,12 @@ pub enum Error {
         /// Why it cannot work.
         what: String,
     },
+    /// The source given to [`put_reader`](crate::Keyspace::put_reader) failed; nothing was stored.
+    #[error("the source of the value failed: {source}")]
+    Source {
+        /// The source's error.
+        source: io::Error,
+    },
     /// The user's closure gave up; see [`Error::abort`].
     #[error("aborted: {0}")]
     Aborted(#[source] BoxError),

@@ -179,10 +179,10 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
         self.key
     }
 
-    /// Length of the encoded value in bytes, without reading it. A blob of 4 GiB or more counts
-    /// as 4 GiB − 1.
+    /// Length of the encoded value in bytes, without reading it. (For one of 4 GiB or more the
+    /// small record that refers to it is read; 4 GiB − 1 if that fails.)
     pub fn size_bytes(&self) -> u64 {
-        u64::from(self.item.state.entry.value_len)
+        self.inner.store.engine().value_len(self.inner.core.id(), &self.item)
     }
 
     /// The value, read and decoded now.

@@ -28,6 +28,7 @@ use std::{
 
 mod modify;
 mod ordered;
+mod stream;
 
 /// A keyspace of raw bytes.
 pub type BytesKeyspace = Keyspace<Vec<u8>, [u8], Raw>;
@@ -271,7 +272,11 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
             self.encode_value(value, &mut s.value)?;
             let expires_at_ms = put.expires_at_ms(|| self.engine().clock.now_ms());
             let record = self.put_record(&s.key, &s.value, expires_at_ms)?;
-            f(self.index(), &record, &mut s.batch)
+            let result = f(self.index(), &record, &mut s.batch);
+            if let (Err(_), Record::BlobRef { blob, .. }) = (&result, &record) {
+                self.engine().discard_blob(*blob);
+            }
+            result
         })
     }
 

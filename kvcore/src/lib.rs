@@ -68,7 +68,8 @@
 //!
 //! # Limits
 //!
-//! Keys up to 64 KiB encoded, values up to 4 GiB − 1. Memory: about 35 bytes and the key for every
+//! Keys up to 64 KiB encoded, values up to 4 GiB − 1, and of any length through
+//! [`Keyspace::put_reader`]. Memory: about 35 bytes and the key for every
 //! key, 52 in ordered keyspaces, see [`Stats::keydir_bytes`]. Values are read through memory maps
 //! by default, which turns an unreadable sector, or a file cut by another program, into a SIGBUS;
 //! see [`ReadMode`]. A handle must not be used in a forked child.
@@ -104,6 +105,7 @@ mod stats;
 mod store;
 mod trace;
 mod value;
+mod value_reader;
 mod view;
 
 pub use batch::Batch;
@@ -122,3 +124,4 @@ pub use schema::Schema;
 pub use stats::{FileStats, KeyspaceStats, Recovery, Stats};
 pub use store::{Durable, Reclaimed, Round, Store};
 pub use value::{Value, ValueRef};
+pub use value_reader::ValueReader;

@@ -5,10 +5,10 @@
 //! D1. No byte is returned whose checksum, keyspace and key were not compared with what was asked.
 //! D2. A file that a location names is listed for as long as a keydir entry points into it.
 
-use super::Engine;
+use super::{BlobFile, Engine};
 use crate::{
     error::{Error, Result},
-    ids::KeyspaceId,
+    ids::{FileId, KeyspaceId},
     index::{Index, Item, KeyHash, State},
     keydir::{Entry, EntryFlags},
     log::{DataFile, Found, FrameError, decode_put_value, read_member, read_single, record_bytes},
@@ -18,6 +18,13 @@ use std::sync::Arc;
 
 /// What a read makes of the value's bytes.
 pub(crate) type Decoded<T> = Result<T, crate::error::BoxError>;
+
+/// A value to be read piece by piece.
+#[derive(Debug)]
+pub(crate) enum OpenValue {
+    InLog(Value),
+    Blob(BlobFile),
+}
 
 /// A file disappeared between look-up and read only if the entry moved; then it is looked up again.
 const TRIES: usize = 100;
@@ -61,20 +68,47 @@ impl Engine {
         hash: KeyHash,
         decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
     ) -> Result<Option<T>> {
+        let value = self
+            .retry(index, key, hash, |file, entry| self.value_bytes(file, index.id, key, entry))?;
+        value.map(|value| decode_with(&value, decode)).transpose()
+    }
+
+    /// A key's value to be read piece by piece.
+    pub(crate) fn open_value(&self, index: &Index, key: &[u8]) -> Result<Option<OpenValue>> {
+        self.check_open()?;
+        self.retry(index, key, index.hash(key), |file, entry| {
+            if !entry.flags.has(EntryFlags::BLOB) {
+                return self.value_bytes(file, index.id, key, entry).map(OpenValue::InLog);
+            }
+            let (blob, len_bytes, checksum) = self.blob_of(file, index.id, key, entry)?;
+            self.open_blob(blob, len_bytes, checksum).map(OpenValue::Blob)
+        })
+    }
+
+    /// Looks a key up and reads its value, again if its blob disappears in between.
+    fn retry<T>(
+        &self,
+        index: &Index,
+        key: &[u8],
+        hash: KeyHash,
+        read: impl Fn(&Arc<DataFile>, &Entry) -> Result<T>,
+    ) -> Result<Option<T>> {
         let mut tries = 0;
         loop {
             let found = index.find(key, hash, |state| (state, self.files.load()));
             let Some((state, files)) = found else { return Ok(None) };
+            if !state.is_alive(|| self.clock.now_ms()) {
+                return Ok(None);
+            }
             let file = files.get(state.entry.location.file);
             let file = file.ok_or_else(|| self.missing_file(&state.entry))?;
-            match self.value_bytes(file, index.id, key, &state.entry) {
+            match read(file, &state.entry) {
                 Err(Error::Io { source, .. })
                     if source.kind() == std::io::ErrorKind::NotFound && tries < TRIES =>
                 {
                     tries += 1;
                 }
-                Err(e) => return Err(e),
-                Ok(value) => return decode_with(&value, decode).map(Some),
+                result => return result.map(Some),
             }
         }
     }
@@ -129,17 +163,38 @@ impl Engine {
         if !entry.flags.has(EntryFlags::BLOB) {
             return self.read_value(file, keyspace, key, entry, |v| Ok(v.to_value()));
         }
+        let (blob, len_bytes, checksum) = self.blob_of(file, keyspace, key, entry)?;
+        self.read_blob(blob, len_bytes, checksum).map(Value::from)
+    }
+
+    /// File, length and checksum of the blob that the record of an entry refers to.
+    fn blob_of(
+        &self,
+        file: &Arc<DataFile>,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        entry: &Entry,
+    ) -> Result<(FileId, u64, u32)> {
         let offset = u64::from(entry.location.offset);
         let len = record_bytes_len(keyspace, key, entry);
         let bytes = file.with_bytes(offset, len, <[u8]>::to_vec)?;
         let record = checked_record(file, entry, &bytes)?;
         match decode_put_value(record, keyspace, key) {
-            Ok(Found::Blob { blob, len_bytes, checksum }) => {
-                self.read_blob(blob, len_bytes, checksum).map(Value::from)
-            }
+            Ok(Found::Blob { blob, len_bytes, checksum }) => Ok((blob, len_bytes, checksum)),
             Ok(Found::Value(_)) => Err(file.corrupt(offset, "a blob reference was expected")),
             Err(e) => Err(file.corrupt(offset, e)),
         }
+    }
+
+    /// Length of an entry's stored value. Read from its record only where the keydir's field is
+    /// too narrow for it.
+    pub(crate) fn value_len(&self, keyspace: KeyspaceId, item: &Item) -> u64 {
+        let entry = &item.state.entry;
+        let known = u64::from(entry.value_len);
+        if entry.value_len < u32::MAX || !entry.flags.has(EntryFlags::BLOB) {
+            return known;
+        }
+        self.blob_of(&item.file, keyspace, &item.key, entry).map_or(known, |(_, len, _)| len)
     }
 
     fn is_durable(&self, file: &DataFile, offset: u64, len: usize) -> bool {
