@@ -107,7 +107,7 @@ pub enum Error {
     SchemaMismatch {
         /// The keyspace's name.
         keyspace: String,
-        /// Which property differs: `key type`, `codec`, `schema version`, `order`.
+        /// Which property differs: `key type`, `codec`, `schema version`, `order`, `compression`.
         what: &'static str,
         /// As stored.
         found: String,

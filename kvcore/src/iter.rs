@@ -179,7 +179,8 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
         self.key
     }
 
-    /// Length of the encoded value in bytes, without reading it. (For one of 4 GiB or more the
+    /// Length of the stored value in bytes, without reading it: as encoded, and compressed if that
+    /// made it shorter. (For one of 4 GiB or more the
     /// small record that refers to it is read; 4 GiB − 1 if that fails.)
     pub fn size_bytes(&self) -> u64 {
         self.inner.store.engine().value_len(self.inner.core.id(), &self.item)

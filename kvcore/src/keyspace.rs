@@ -12,7 +12,7 @@ use crate::{
     index::{Index, State},
     iter::Entry,
     key::{AsKey, EncodedRange, Key, KeyRange, Position},
-    log::{BatchEncoder, Record},
+    log::{BatchEncoder, COMPRESSED, Form, Record, compression},
     options::{KEY_BYTES_MAX, Put, VALUE_BYTES_MAX, system_time, unix_ms},
     schema::Types,
     store::{Handle, Store},
@@ -271,7 +271,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
             check_key(&s.key)?;
             self.encode_value(value, &mut s.value)?;
             let expires_at_ms = put.expires_at_ms(|| self.engine().clock.now_ms());
-            let record = self.put_record(&s.key, &s.value, expires_at_ms)?;
+            let record = self.put_record(&s.key, &s.value, &mut s.packed, expires_at_ms)?;
             let result = f(self.index(), &record, &mut s.batch);
             if let (Err(_), Record::BlobRef { blob, .. }) = (&result, &record) {
                 self.engine().discard_blob(*blob);
@@ -285,11 +285,13 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         &self,
         key: &'a [u8],
         value: &'a [u8],
+        packed: &'a mut Vec<u8>,
         expires_at_ms: Option<u64>,
     ) -> Result<Record<'a>> {
         let keyspace = self.index().id;
         if value.len() as u64 <= self.engine().blob_threshold() {
-            return Ok(Record::Put { keyspace, key, value, expires_at_ms });
+            let (value, form) = self.stored(value, packed);
+            return Ok(Record::Put { keyspace, key, value, form, expires_at_ms });
         }
         let blob = self.engine().write_blob(value)?;
         Ok(Record::BlobRef {
@@ -300,6 +302,20 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
             checksum: blob.checksum,
             expires_at_ms,
         })
+    }
+
+    /// A value as it goes into the log: compressed, if the keyspace says so and it saves.
+    fn stored<'a>(&self, value: &'a [u8], packed: &'a mut Vec<u8>) -> (&'a [u8], Form) {
+        if self.inner.core.meta.options & COMPRESSED == 0 {
+            return (value, Form::Plain);
+        }
+        match compression::compress(value, packed) {
+            Some(stored) => {
+                self.engine().counters.compressed(value.len() as u64, stored.len() as u64);
+                (stored, Form::Compressed)
+            }
+            None => (value, Form::Plain),
+        }
     }
 
     /// Encodes a value. The first one of a keyspace is decoded again, since some types encode

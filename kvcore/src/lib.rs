@@ -81,6 +81,7 @@
 //! | `bincode` | yes | [`Bincode`], the default codec, for every type with serde's traits |
 //! | `postcard` | no | `Postcard`, the same with a maintained crate |
 //! | `json` | no | `Json`, readable values |
+//! | `lz4` | no | [`Schema::compressed`], values compressed where that saves |
 //! | `tracing` | no | events through the crate `tracing` |
 
 pub mod clock;

@@ -9,7 +9,7 @@ use crate::{
     index::Index,
     key::Key,
     keyspace::Keyspace,
-    log::{KeyspaceMeta, UNORDERED},
+    log::{COMPRESSED, KeyspaceMeta, UNORDERED},
     options::{Background, Durability, Options},
     recovery,
     schema::Schema,
@@ -128,7 +128,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::SchemaMismatch`] if it exists with another key type, codec, version or order.
+    /// [`Error::SchemaMismatch`] if it exists with another key type, codec, version, order or
+    /// compression; [`Error::BadOption`] for a compressed one in a build without `lz4`.
     pub fn keyspace<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
         schema: impl Into<Schema<'a, K, V, C>>,
@@ -142,7 +143,7 @@ impl Store {
             key_tag,
             codec: C::ID.to_owned(),
             schema_version: schema.version,
-            options: if schema.is_unordered { UNORDERED } else { 0 },
+            options: schema.options()?,
             type_name: std::any::type_name::<V>().to_owned(),
             dropped: false,
         };
@@ -353,6 +354,8 @@ impl Store {
         stats.merges = counters.merges.load(Ordering::Relaxed);
         stats.merge_read_bytes = counters.merge_read_bytes.load(Ordering::Relaxed);
         stats.merge_written_bytes = counters.merge_written_bytes.load(Ordering::Relaxed);
+        stats.compressed_from_bytes = counters.compressed_from_bytes.load(Ordering::Relaxed);
+        stats.compressed_to_bytes = counters.compressed_to_bytes.load(Ordering::Relaxed);
         stats.expired = counters.expired.load(Ordering::Relaxed);
         stats
     }
@@ -446,11 +449,16 @@ fn check_schema(found: &KeyspaceMeta, wanted: &KeyspaceMeta) -> Result<()> {
         0 => "ordered".to_owned(),
         _ => "unordered".to_owned(),
     };
+    let compression = |m: &KeyspaceMeta| match m.options & COMPRESSED {
+        0 => "none".to_owned(),
+        _ => "lz4".to_owned(),
+    };
     let pairs = [
         ("key type", found.key_tag.clone(), wanted.key_tag.clone()),
         ("codec", found.codec.clone(), wanted.codec.clone()),
         ("schema version", found.schema_version.to_string(), wanted.schema_version.to_string()),
         ("order", order(found), order(wanted)),
+        ("compression", compression(found), compression(wanted)),
     ];
     match pairs.into_iter().find(|(_, a, b)| a != b) {
         None => Ok(()),

@@ -48,6 +48,8 @@ impl When {
 pub(crate) struct Scratch {
     pub(crate) key: Vec<u8>,
     pub(crate) value: Vec<u8>,
+    /// What `value` is compressed to.
+    pub(crate) packed: Vec<u8>,
     pub(crate) batch: BatchEncoder,
 }
 
@@ -64,7 +66,7 @@ impl Scratch {
         scratch.value.clear();
         scratch.batch.clear();
         let result = f(&mut scratch);
-        if scratch.value.capacity() <= SCRATCH_BYTES_MAX {
+        if scratch.value.capacity().max(scratch.packed.capacity()) <= SCRATCH_BYTES_MAX {
             SCRATCH.set(Some(scratch));
         }
         result

@@ -11,7 +11,11 @@ use crate::{
     ids::{FileId, KeyspaceId},
     index::{Index, Item, KeyHash, State},
     keydir::{Entry, EntryFlags},
-    log::{DataFile, Found, FrameError, decode_put_value, read_member, read_single, record_bytes},
+    log::{
+        DataFile, Found, FrameError,
+        compression::{self, UnpackError},
+        decode_put_value, read_member, read_single, record_bytes,
+    },
     value::{Bytes, Value, ValueRef},
 };
 use std::sync::Arc;
@@ -129,7 +133,10 @@ impl Engine {
         let len = record_bytes_len(keyspace, key, entry);
         let decoded = match file.mapped(offset, len) {
             Some(bytes) => {
-                let value = checked_value(file, keyspace, key, entry, bytes)?;
+                let value = match checked_value(file, keyspace, key, entry, bytes)? {
+                    InRecord::Value(value) => value,
+                    InRecord::Compressed(packed) => return unpacked(file, entry, packed, decode),
+                };
                 // Above the durable watermark a page may still be lost and read differently.
                 let owner: Arc<dyn Bytes>;
                 if value.len() > crate::value::COPIED_LEN_BYTES_MAX
@@ -145,8 +152,10 @@ impl Engine {
             }
             None => {
                 let bytes = file.with_bytes(offset, len, <[u8]>::to_vec)?;
-                let value = checked_value(file, keyspace, key, entry, &bytes)?;
-                decode(ValueRef::copied(value))
+                match checked_value(file, keyspace, key, entry, &bytes)? {
+                    InRecord::Value(value) => decode(ValueRef::copied(value)),
+                    InRecord::Compressed(packed) => return unpacked(file, entry, packed, decode),
+                }
             }
         };
         decoded.map_err(|source| Error::Decode { source })
@@ -181,7 +190,7 @@ impl Engine {
         let record = checked_record(file, entry, &bytes)?;
         match decode_put_value(record, keyspace, key) {
             Ok(Found::Blob { blob, len_bytes, checksum }) => Ok((blob, len_bytes, checksum)),
-            Ok(Found::Value(_)) => Err(file.corrupt(offset, "a blob reference was expected")),
+            Ok(_) => Err(file.corrupt(offset, "a blob reference was expected")),
             Err(e) => Err(file.corrupt(offset, e)),
         }
     }
@@ -246,15 +255,41 @@ fn checked_value<'b>(
     key: &[u8],
     entry: &Entry,
     bytes: &'b [u8],
-) -> Result<&'b [u8]> {
+) -> Result<InRecord<'b>> {
     let record = checked_record(file, entry, bytes)?;
     match decode_put_value(record, keyspace, key) {
-        Ok(Found::Value(value)) => Ok(value),
+        Ok(Found::Value(value)) => Ok(InRecord::Value(value)),
+        Ok(Found::Compressed(packed)) => Ok(InRecord::Compressed(packed)),
         Ok(Found::Blob { .. }) => {
             Err(file.corrupt(u64::from(entry.location.offset), "a value was expected"))
         }
         Err(e) => Err(file.corrupt(u64::from(entry.location.offset), e)),
     }
+}
+
+/// What a put's record holds of its value.
+enum InRecord<'b> {
+    Value(&'b [u8]),
+    Compressed(&'b [u8]),
+}
+
+/// Unpacks a value and hands it to `decode`.
+#[cold]
+fn unpacked<T>(
+    file: &DataFile,
+    entry: &Entry,
+    packed: &[u8],
+    decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+) -> Result<T> {
+    let value = compression::unpack(packed).map_err(|e| match e {
+        UnpackError::NotBuilt => Error::NewerFormat {
+            path: file.path.clone(),
+            found: e.to_string(),
+            supported: "plain values".to_owned(),
+        },
+        UnpackError::Damaged { .. } => file.corrupt(u64::from(entry.location.offset), e),
+    })?;
+    decode(ValueRef::copied(&value)).map_err(|source| Error::Decode { source })
 }
 
 /// Where `part` starts inside `whole`, of which it is a part.

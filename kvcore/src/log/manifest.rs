@@ -35,6 +35,8 @@ const KIND: Kind = Kind { magic: *b"\x89kvmfst\n", name: "manifest", extra: HEAD
 
 /// Keyspace option: no order index.
 pub(crate) const UNORDERED: u32 = 1;
+/// Keyspace option: values are compressed where that saves.
+pub(crate) const COMPRESSED: u32 = 1 << 1;
 
 /// One writable open, and where its history starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +71,7 @@ pub(crate) struct KeyspaceMeta {
     /// Name and wire version of the codec.
     pub(crate) codec: String,
     pub(crate) schema_version: u32,
-    /// [`UNORDERED`], and bits later versions may define. Unknown ones are kept.
+    /// [`UNORDERED`], [`COMPRESSED`], and bits later versions may define. Unknown ones are kept.
     pub(crate) options: u32,
     /// The Rust type's name, for display; never compared.
     pub(crate) type_name: String,

@@ -5,6 +5,8 @@ mod api;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod compression;
+#[cfg(test)]
 mod corruption;
 #[cfg(test)]
 mod crash;
