@@ -41,6 +41,7 @@ mod hints;
 mod prepared;
 mod publish;
 mod read;
+mod space;
 mod sync;
 
 pub(crate) use append::{LogEndState, Writer};
@@ -88,6 +89,7 @@ pub(crate) struct Engine {
     pub(crate) tasks: Tasks,
     pub(crate) merge: Mutex<crate::merge::MergeState>,
     pub(crate) counters: crate::stats::Counters,
+    pub(crate) space: space::Space,
     writer: Mutex<Writer>,
     /// Which thread holds the writer lock; 0 for none.
     owner: AtomicU64,
@@ -139,6 +141,7 @@ impl Engine {
             tasks,
             merge: Mutex::default(),
             counters: crate::stats::Counters::default(),
+            space: space::Space::default(),
             writer: Mutex::new(Writer::new(r.end)),
             owner: AtomicU64::new(0),
             space_free: Condvar::new(),

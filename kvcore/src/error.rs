@@ -164,6 +164,17 @@ pub enum Error {
     },
 
     // ---- wait, or grow ----
+    /// A limit set in [`Options`](crate::Options) would be passed. Nothing was applied; deletes and
+    /// merges still work.
+    #[error("{what}: {wanted_bytes} bytes would be needed, the limit is {limit_bytes}")]
+    LimitReached {
+        /// Of what: `memory for keys`, `disk space`.
+        what: &'static str,
+        /// The limit.
+        limit_bytes: u64,
+        /// What would be taken, all in all.
+        wanted_bytes: u64,
+    },
     /// A counter of the format is used up: sequences or file numbers.
     #[error("{what} are used up")]
     Exhausted {

@@ -67,7 +67,7 @@ impl Engine {
                 self.update_overfull();
                 return Ok(());
             }
-            let result = self.merge_files(&inputs);
+            let result = self.merge_in_pieces(inputs);
             state.note(&result);
             self.update_overfull();
             let low_yield = result?.bytes_given_back() == 0;
@@ -86,9 +86,35 @@ impl Engine {
         self.work_off_pending()?;
         self.sync_all()?;
         let inputs = self.select_all();
-        let result = self.merge_files(&inputs)?;
+        let result = self.merge_in_pieces(inputs)?;
         self.update_overfull();
         Ok(result)
+    }
+
+    /// Merges these files at once, or one by one where there is no room for all of their copies:
+    /// those first that need the least.
+    fn merge_in_pieces(&self, inputs: Vec<Arc<DataFile>>) -> Result<MergeResult> {
+        let live = |f: &Arc<DataFile>| f.live_bytes.load(Ordering::Relaxed);
+        if inputs.iter().map(live).sum::<u64>() <= self.disk_bytes_left() {
+            match self.merge_files(&inputs) {
+                Err(e) if e.is_full() => {}
+                merged => return merged,
+            }
+        }
+        let _until_done = self.use_reserve();
+        let mut pieces = inputs;
+        pieces.sort_by_key(live);
+        let mut all = MergeResult::default();
+        // Each is let go of once it is merged: a file takes space until nobody has it open.
+        for piece in pieces {
+            match self.merge_files(&[piece]) {
+                Ok(merged) => all.add(&merged),
+                // What was given back so far is worth something.
+                Err(e) if e.is_full() && all.files_in > 0 => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(all)
     }
 
     /// Merges these files into as few new ones as needed.
@@ -175,6 +201,12 @@ impl Engine {
 }
 
 impl MergeResult {
+    fn add(&mut self, other: &MergeResult) {
+        self.files_in += other.files_in;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+    }
+
     pub(crate) fn bytes_given_back(&self) -> u64 {
         self.bytes_in.saturating_sub(self.bytes_out)
     }

@@ -75,6 +75,7 @@ impl Options {
         let (senders, queues) = tasks();
         let (engine, recovery) = recovery::open(dir.as_ref(), self, senders)?;
         let engine = Arc::new(engine);
+        engine.restore_reserve();
         let threads = if with_threads {
             let started = Threads::start(&engine, queues);
             started.map_err(|source| engine.io("start the threads of", "", source))?

@@ -157,8 +157,16 @@ impl Engine {
         self.remove_expired()?;
         self.prepare_next_file()?;
         self.unlink_dead_blobs()?;
-        self.write_missing_hints()?;
-        self.merge_if_due()
+        if !self.is_tight() {
+            match self.write_missing_hints() {
+                // Merge comes next, and makes room.
+                Err(e) if e.is_full() => {}
+                written => written?,
+            }
+        }
+        self.merge_if_due()?;
+        self.relax();
+        Ok(())
     }
 
     /// Works all pending range deletes off, in steps that let writers in between.

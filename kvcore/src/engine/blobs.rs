@@ -30,7 +30,9 @@ pub(crate) struct BlobTable(Arc<Mutex<Blobs>>);
 struct Blobs {
     live: HashMap<Sequence, (FileId, u64)>,
     /// Superseded by the sequence beside them.
-    dead: Vec<(FileId, Sequence)>,
+    dead: Vec<(FileId, u64, Sequence)>,
+    /// Of live and dead ones.
+    held_bytes: u64,
     /// How often each is being read.
     pins: HashMap<FileId, usize>,
 }
@@ -64,20 +66,25 @@ pub(crate) struct NewBlob {
 
 impl BlobTable {
     pub(crate) fn add(&self, put: Sequence, id: FileId, len: u64) {
-        self.0.lock().live.insert(put, (id, len));
+        let mut blobs = self.0.lock();
+        let before = blobs.live.insert(put, (id, len));
+        blobs.held_bytes += len;
+        blobs.held_bytes -= before.map_or(0, |(_, len)| len);
     }
 
     /// The put's record is dead from `until` on.
     pub(crate) fn supersede(&self, put: Sequence, until: Sequence) {
         let mut blobs = self.0.lock();
-        if let Some((id, _)) = blobs.live.remove(&put) {
-            blobs.dead.push((id, until));
+        if let Some((id, len)) = blobs.live.remove(&put) {
+            blobs.dead.push((id, len, until));
         }
     }
 
     /// The put turned out to be dead while loading; its file is an orphan.
     pub(crate) fn forget(&self, put: Sequence) {
-        self.0.lock().live.remove(&put);
+        let mut blobs = self.0.lock();
+        let gone = blobs.live.remove(&put);
+        blobs.held_bytes -= gone.map_or(0, |(_, len)| len);
     }
 
     pub(crate) fn live_ids(&self) -> Vec<FileId> {
@@ -88,6 +95,11 @@ impl BlobTable {
     pub(crate) fn live(&self) -> (u64, u64) {
         let blobs = self.0.lock();
         (blobs.live.len() as u64, blobs.live.values().map(|(_, len)| len).sum())
+    }
+
+    /// Bytes of blobs, those that wait to be unlinked too.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.0.lock().held_bytes
     }
 
     pub(crate) fn is_live(&self, id: FileId) -> bool {
@@ -103,10 +115,12 @@ impl BlobTable {
     fn take_dead(&self, gone: impl Fn(Sequence) -> bool) -> Vec<FileId> {
         let mut blobs = self.0.lock();
         let Blobs { dead, pins, .. } = &mut *blobs;
-        let is_gone = |(id, until): &(FileId, Sequence)| gone(*until) && !pins.contains_key(id);
-        let (gone, kept) = dead.drain(..).partition(is_gone);
+        let is_gone =
+            |(id, _, until): &(FileId, u64, Sequence)| gone(*until) && !pins.contains_key(id);
+        let (gone, kept): (Vec<_>, Vec<_>) = dead.drain(..).partition(is_gone);
         blobs.dead = kept;
-        gone.into_iter().map(|(id, _): (FileId, Sequence)| id).collect()
+        blobs.held_bytes -= gone.iter().map(|(_, len, _)| len).sum::<u64>();
+        gone.into_iter().map(|(id, _, _)| id).collect()
     }
 }
 

@@ -160,6 +160,7 @@ impl WriteGuard<'_> {
         when: When,
     ) -> Result<Sequence> {
         let engine = self.engine;
+        engine.check_memory(|| batch.record(0).key().map_or(0, |key| index.added_bytes(key)))?;
         let at = engine.append(&mut self.writer, batch, when.write())?;
         let change = change_of(batch, 0, &at, hash);
         let files = engine.files.load();
@@ -186,6 +187,7 @@ impl WriteGuard<'_> {
         if let Some((index, hash)) = batch.single_put() {
             return self.commit_put(index, &batch.encoder, hash, when);
         }
+        engine.check_memory(|| batch.added_memory_bytes())?;
         let at = engine.append(&mut self.writer, &batch.encoder, when.write())?;
         let files = engine.files.load();
         let mut views = engine.views.lock();

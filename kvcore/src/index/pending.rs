@@ -196,6 +196,7 @@ impl Index {
             self.forget_expiry(shard, r);
         }
         shard.table.remove(tag, key);
+        self.entries_bytes.fetch_sub(self.entry_bytes(key.len()), Ordering::Relaxed);
     }
 
     /// Drops undo that no open view needs; false when none is left.

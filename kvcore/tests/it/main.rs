@@ -15,6 +15,8 @@ mod disk;
 #[cfg(test)]
 mod large;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod regressions;

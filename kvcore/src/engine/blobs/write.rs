@@ -10,6 +10,7 @@
 use super::{Engine, NewBlob};
 use crate::{
     disk::DiskFile,
+    engine::space::BlobClaim,
     error::{Error, Result},
     ids::FileId,
     log::{
@@ -29,6 +30,7 @@ impl Engine {
     /// Writes a value into a blob file and makes it durable (B1).
     pub(crate) fn write_blob(&self, value: &[u8]) -> Result<NewBlob> {
         let mut sink = BlobSink::begin(self)?;
+        sink.space.grow(value.len() as u64)?;
         sink.reserve(value.len() as u64)?;
         sink.push(value)?;
         sink.finish()
@@ -38,11 +40,13 @@ impl Engine {
     /// The source is user code, and runs under no lock.
     pub(crate) fn write_blob_from(&self, head: &[u8], source: &mut dyn Read) -> Result<NewBlob> {
         let mut sink = BlobSink::begin(self)?;
+        sink.space.grow(head.len() as u64)?;
         sink.push(head)?;
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             let filled = fill(source, &mut chunk).map_err(|source| Error::Source { source })?;
             self.check_open()?;
+            sink.space.grow(filled as u64)?;
             sink.push(&chunk[..filled])?;
             if filled < chunk.len() {
                 return sink.finish();
@@ -73,6 +77,7 @@ struct BlobSink<'e> {
     sums: BlobWriter,
     /// The file's length so far.
     at: u64,
+    space: BlobClaim<'e>,
     is_finished: bool,
 }
 
@@ -80,13 +85,14 @@ impl<'e> BlobSink<'e> {
     fn begin(engine: &'e Engine) -> Result<BlobSink<'e>> {
         engine.check_open()?;
         engine.check_process()?;
+        let space = engine.claim_blob()?;
         let id = engine.allocate_file()?;
         let name = file_names::blob(id);
         let file = engine.disk.create_new(&engine.dir.join(&name));
         let file = file.map_err(|e| engine.io("create", &name, e))?;
         let sums = BlobWriter::new(&engine.store_id, id);
         let at = BLOB_HEADER_LEN as u64;
-        let sink = BlobSink { engine, id, file, sums, at, is_finished: false };
+        let sink = BlobSink { engine, id, file, sums, at, space, is_finished: false };
         sink.write(&blob::header(&engine.store_id, id), 0)?;
         Ok(sink)
     }
