@@ -144,7 +144,11 @@ impl Engine {
             self.check_open()?;
             return Ok(self.tip());
         }
-        let sequence = self.write_paced(when)?.commit(batch, when)?;
+        let committed = self.write_paced(when).and_then(|mut guard| guard.commit(batch, when));
+        let sequence = committed.inspect_err(|_| {
+            // Nothing refers to them, unless the store is poisoned, and then they stay.
+            batch.blobs().for_each(|id| self.discard_blob(id));
+        })?;
         self.acknowledge(sequence, when)?;
         Ok(sequence)
     }

@@ -15,17 +15,21 @@ impl Engine {
     /// Writes the hints that are missing. A failure costs nothing but time at the next open.
     pub(crate) fn write_missing_hints(&self) -> Result<()> {
         let Some(floor) = self.durable_below() else { return Ok(()) };
-        let mut todo: Vec<Arc<DataFile>> = self
+        // By number: a file that merge removes meanwhile takes space for as long as it is held.
+        let mut todo: Vec<FileId> = self
             .files
             .load()
             .iter()
             .filter(|f| f.is_sealed() && f.id < floor && !f.has_hint.load(Ordering::Acquire))
-            .cloned()
+            .map(|f| f.id)
             .collect();
-        todo.sort_by_key(|f| f.id);
-        for file in todo {
+        todo.sort_unstable();
+        for id in todo {
             self.check_poison()?;
-            self.write_hint(&file)?;
+            let file = self.files.load().get(id).cloned();
+            if let Some(file) = file {
+                self.write_hint(&file)?;
+            }
         }
         Ok(())
     }

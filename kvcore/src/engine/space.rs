@@ -18,7 +18,7 @@ use crate::{
 use parking_lot::Mutex;
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 /// Who asks for space.
@@ -49,18 +49,18 @@ pub(crate) struct Space {
     is_tight: AtomicBool,
     /// A commit was refused since merge last looked.
     was_refused: AtomicBool,
-    /// A merge lives on the reserve, which must not be taken back meanwhile.
-    is_in_use: AtomicBool,
+    /// How many live on the reserve, which must not be taken back meanwhile.
+    uses: AtomicUsize,
     /// The reserve file, while there is one.
     reserve: Mutex<Option<FileId>>,
 }
 
-/// The reserve, given up for a merge until this is dropped.
+/// The reserve, given up until this is dropped.
 pub(crate) struct ReserveUse<'e>(&'e Space);
 
 impl Drop for ReserveUse<'_> {
     fn drop(&mut self) {
-        self.0.is_in_use.store(false, Ordering::Release);
+        self.0.uses.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -221,7 +221,7 @@ impl Engine {
         if bytes == 0 || reserve.is_some() {
             return true;
         }
-        if self.space.is_in_use.load(Ordering::Acquire) {
+        if self.space.uses.load(Ordering::Acquire) > 0 {
             return false;
         }
         // A temporary name: what is left behind is removed at the next open.
@@ -236,18 +236,20 @@ impl Engine {
         true
     }
 
-    /// Gives the reserve to a merge. One at a time, so a flag will do.
+    /// Gives the reserve to whoever gives space back, and waits for the end of an attempt to
+    /// restore it, which takes space too.
     pub(crate) fn use_reserve(&self) -> ReserveUse<'_> {
-        self.space.is_in_use.store(true, Ordering::Release);
+        self.space.uses.fetch_add(1, Ordering::AcqRel);
         self.release_reserve();
         ReserveUse(&self.space)
     }
 
-    /// Gives the reserve to whoever needs it now; false if there is none.
-    pub(crate) fn release_reserve(&self) -> bool {
-        let Some(id) = self.space.reserve.lock().take() else { return false };
-        self.space.is_tight.store(true, Ordering::Relaxed);
-        self.disk.unlink(&self.dir.join(Name::DataTmp(id).to_string())).is_ok()
+    /// Removes the reserve, if there is one.
+    pub(crate) fn release_reserve(&self) {
+        if let Some(id) = self.space.reserve.lock().take() {
+            self.space.is_tight.store(true, Ordering::Relaxed);
+            let _ = self.disk.unlink(&self.dir.join(Name::DataTmp(id).to_string()));
+        }
     }
 
     /// F2.
@@ -266,7 +268,8 @@ impl Engine {
         step: impl Fn() -> Result<T>,
     ) -> Result<T> {
         match step() {
-            Err(e) if purpose == Purpose::GivingBack && e.is_full() && self.release_reserve() => {
+            Err(e) if purpose == Purpose::GivingBack && e.is_full() => {
+                let _until_done = self.use_reserve();
                 step()
             }
             result => result,

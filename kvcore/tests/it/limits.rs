@@ -185,6 +185,21 @@ fn blobs_and_streams_count_against_the_disk_limit_and_leave_nothing_when_refused
 }
 
 #[test]
+fn f3_refused_commits_leave_no_blobs() {
+    let disk = SimDisk::new(SEED);
+    let (store, keyspace) = open(options(&disk).max_keydir_bytes(100));
+    let large = vec![7; 100_000];
+    assert!(matches!(keyspace.put(b"a", &large), Err(Error::LimitReached { .. })));
+    let refused = keyspace.put_reader(b"b", large.as_slice());
+    assert!(matches!(refused, Err(Error::LimitReached { .. })), "{refused:?}");
+    let mut batch = store.batch();
+    batch.put(&keyspace, b"c", &large).unwrap();
+    batch.put(&keyspace, b"d", &large).unwrap();
+    assert!(matches!(batch.commit(), Err(Error::LimitReached { .. })));
+    assert!(!disk.paths().iter().any(|p| p.extension().is_some_and(|e| e == "blob")));
+}
+
+#[test]
 fn impossible_limits_are_bad_options() {
     let disk = SimDisk::new(SEED);
     let found = options(&disk).max_disk_bytes(4 * FILE - 1).open("/store");
@@ -302,6 +317,7 @@ fn full_file_system_is_survived_without_a_restart() {
             .data_file_bytes_max(512 << 10)
             .read_mode(mode)
             .durability(Durability::Buffered)
+            .background(Background::Manual)
             .auto_merge(AutoMerge::Off)
             .disk_reserve_bytes(1 << 20)
             .open(&dir)
