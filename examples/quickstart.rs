@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     expiry(&store)?;
     raw_bytes(&store)?;
     batches(&store)?;
+    transactions(&store)?;
     upkeep(&store)?;
 
     let users = store.keyspace(USERS)?;
@@ -112,6 +113,24 @@ fn batches(store: &Store) -> kvcore::Result<()> {
     assert!(store.durable_sequence() >= sequence, "Immediate means it survives power loss");
     assert!(by_age.contains((41, "bob"))?);
     println!("the batch is durable up to sequence {sequence}");
+    Ok(())
+}
+
+/// Reads and writes that happen at one moment, and a look back; more in `transactions.rs`.
+fn transactions(store: &Store) -> kvcore::Result<()> {
+    let users = store.keyspace(USERS)?;
+    let counters: Keyspace<String, u64> = store.keyspace("counters")?;
+
+    let view = store.snapshot();
+    let n = store.transaction(|tx| {
+        let n = tx.get(&counters, "n")?.unwrap_or(0);
+        tx.put(&counters, "n", &(n + 1))?;
+        Ok(n)
+    })?;
+    assert_eq!(counters.get("n")?, Some(n + 1));
+    assert_eq!(view.get(&counters, "n")?, Some(n), "the snapshot is from before");
+    assert_eq!(view.range(&users, ..).count(), 2);
+    println!("the transaction counted from {n} to {}", n + 1);
     Ok(())
 }
 

@@ -52,8 +52,30 @@ impl Batch {
         Batch { store, prepared: PreparedBatch::default() }
     }
 
+    pub(crate) fn prepared_mut(&mut self) -> &mut PreparedBatch {
+        &mut self.prepared
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    pub(crate) fn push(&mut self, index: &Arc<Index>, record: &Record<'_>) -> Result<()> {
+        self.prepared.push(index, record)
+    }
+
+    pub(crate) fn push_expiry(
+        &mut self,
+        index: &Arc<Index>,
+        key: &[u8],
+        at_ms: Option<u64>,
+    ) -> Result<()> {
+        self.prepared.push_expiry(index, key, at_ms)
+    }
+
+    /// Its records, for a commit by the holder of the writer lock.
+    pub(crate) fn take(&mut self) -> PreparedBatch {
+        std::mem::take(&mut self.prepared)
     }
 
     /// How many writes it holds.

@@ -125,8 +125,10 @@ pub(crate) struct ClampedClock {
     ///
     /// Only grows. Keeping the distance instead of a time and the moment it was read makes it a
     /// single word: whatever the wall clock does, `base + monotonic` goes on at the right pace,
-    /// and a wall clock ahead of it just raises it.
-    base_ms: AtomicU64,
+    /// and a wall clock ahead of it just raises it. In microseconds, for the two clocks do not
+    /// tick together: the distance of whole milliseconds varies by one, its maximum is too large,
+    /// and what lives until a moment would be gone a millisecond before.
+    base_us: AtomicU64,
     /// Monotonic milliseconds until which nothing is removed.
     grace_until_ms: AtomicU64,
 }
@@ -141,8 +143,8 @@ impl ClampedClock {
     /// a new one. A wall clock far ahead of it is no jump: a store may have been closed for years.
     pub(crate) fn new(clock: Arc<dyn Clock>, highest_ms: u64) -> ClampedClock {
         let start_ms = clock.wall_ms().max(highest_ms);
-        let base_ms = start_ms.saturating_sub(millis(clock.monotonic()));
-        ClampedClock { clock, base_ms: base_ms.into(), grace_until_ms: 0.into() }
+        let base_us = distance_us(start_ms, clock.monotonic());
+        ClampedClock { clock, base_us: base_us.into(), grace_until_ms: 0.into() }
     }
 
     /// The store's time in milliseconds since 1970.
@@ -150,18 +152,18 @@ impl ClampedClock {
         // In this order: a thread that is stopped between the two then takes the wall clock for
         // late, which does nothing, instead of early, which would stay.
         let wall_ms = self.clock.wall_ms();
-        let passed_ms = millis(self.clock.monotonic());
-        let wall_base_ms = wall_ms.saturating_sub(passed_ms);
-        let mut base_ms = self.base_ms.load(Ordering::Acquire);
-        if wall_base_ms > base_ms {
-            if wall_base_ms - base_ms > JUMP_MAX_MS {
+        let passed = self.clock.monotonic();
+        let wall_base_us = distance_us(wall_ms, passed);
+        let mut base_us = self.base_us.load(Ordering::Acquire);
+        if wall_base_us > base_us {
+            if wall_base_us - base_us > JUMP_MAX_MS * 1_000 {
                 // Before the new time can be seen, so that whoever sees it finds the grace, too.
-                let until_ms = passed_ms.saturating_add(GRACE_MS);
+                let until_ms = millis(passed).saturating_add(GRACE_MS);
                 self.grace_until_ms.fetch_max(until_ms, Ordering::Release);
             }
-            base_ms = self.base_ms.fetch_max(wall_base_ms, Ordering::AcqRel).max(wall_base_ms);
+            base_us = self.base_us.fetch_max(wall_base_us, Ordering::AcqRel).max(wall_base_us);
         }
-        base_ms.saturating_add(passed_ms)
+        base_us.saturating_add(micros(passed)) / 1_000
     }
 
     /// Whether what has expired may be removed for good (C3). Reads hide it all the same.
@@ -171,6 +173,16 @@ impl ClampedClock {
         let until_ms = self.grace_until_ms.load(Ordering::Acquire);
         until_ms == 0 || millis(self.clock.monotonic()) >= until_ms
     }
+}
+
+/// From 1970 to the start of the monotonic time, rounded so that the sum is never ahead.
+fn distance_us(wall_ms: u64, passed: Duration) -> u64 {
+    let passed_us = micros(passed.saturating_add(Duration::from_nanos(999)));
+    wall_ms.saturating_mul(1_000).saturating_sub(passed_us)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -198,6 +210,18 @@ mod tests {
         clock.advance(Duration::from_millis(1234));
         assert_eq!(clamped.now_ms(), START_MS + 1234);
         assert!(clamped.removal_allowed());
+    }
+
+    #[test]
+    fn time_is_not_ahead_of_a_wall_clock_that_ticks_between_the_monotonic_one() {
+        let (clock, _) = clocks(0);
+        clock.advance(Duration::from_micros(950));
+        let clamped = ClampedClock::new(Arc::new(clock.clone()), 0);
+        clock.jump_wall_ms(1);
+        assert_eq!(clamped.now_ms(), START_MS + 1);
+        clock.advance(Duration::from_micros(100));
+        clock.set_wall_ms(START_MS + 1);
+        assert_eq!(clamped.now_ms(), START_MS + 1, "a tenth of a millisecond later");
     }
 
     #[test]
@@ -256,7 +280,7 @@ mod tests {
         clock.advance(Duration::from_secs(1));
         assert_eq!(clamped.now_ms(), first_ms + 1000);
         clock.set_wall_ms(u64::MAX);
-        assert_eq!(clamped.now_ms(), u64::MAX);
+        assert_eq!(clamped.now_ms(), u64::MAX / 1_000, "the last time it can show");
     }
 
     #[test]

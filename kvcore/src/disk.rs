@@ -96,6 +96,17 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// `NotFound`, and what the operating system says.
     fn unlink(&self, path: &Path) -> io::Result<()>;
 
+    /// Removes an empty directory. Only temporary stores ask for it.
+    ///
+    /// # Errors
+    ///
+    /// `DirectoryNotEmpty`, `NotFound`, what the operating system says, and `Unsupported`, which
+    /// is all that this default does.
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Makes the names in this directory durable, and only those (D2).
     ///
     /// # Errors

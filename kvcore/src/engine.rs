@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     ids::{FileId, KeyspaceId, Sequence},
     index::{HashKey, Index},
-    log::{Files, KeyspaceMeta, LogPosition, Manifest, StoreId},
+    log::{EXPIRED_BY_OWNER, Files, KeyspaceMeta, LogPosition, Manifest, StoreId},
     options::{Durability, Options},
     view::ViewRegistry,
 };
@@ -36,7 +36,9 @@ mod append;
 mod background;
 mod blobs;
 mod commit;
+mod evict;
 mod expire;
+mod follow;
 mod hints;
 mod prepared;
 mod publish;
@@ -67,9 +69,23 @@ impl KeyspaceCore {
         KeyspaceCore { meta, index, codec_checked: AtomicBool::new(false) }
     }
 
+    /// The store leaves expired entries alone.
+    pub(crate) fn is_expired_by_owner(&self) -> bool {
+        self.meta.options & EXPIRED_BY_OWNER != 0
+    }
+
     pub(crate) fn id(&self) -> KeyspaceId {
         self.meta.id
     }
+}
+
+/// What this process may do with the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everything; it holds the lock.
+    ReadWrite,
+    /// Look, beside whoever writes.
+    ReadOnly,
 }
 
 /// What all handles of one open store share.
@@ -102,6 +118,7 @@ pub(crate) struct Engine {
     process: u32,
     next_file: AtomicU32,
     lock: Mutex<Option<Box<dyn DiskLock>>>,
+    access: Access,
 }
 
 impl std::fmt::Debug for Engine {
@@ -115,7 +132,9 @@ pub(crate) struct Recovered {
     pub(crate) dir: PathBuf,
     pub(crate) options: Options,
     pub(crate) clock: ClampedClock,
-    pub(crate) lock: Box<dyn DiskLock>,
+    /// None for a store that is only read.
+    pub(crate) lock: Option<Box<dyn DiskLock>>,
+    pub(crate) access: Access,
     pub(crate) manifest: Manifest,
     pub(crate) files: Files,
     pub(crate) blobs: BlobTable,
@@ -150,7 +169,8 @@ impl Engine {
             closed: AtomicBool::new(false),
             process: std::process::id(),
             next_file: AtomicU32::new(r.next_file.0),
-            lock: Mutex::new(Some(r.lock)),
+            lock: Mutex::new(r.lock),
+            access: r.access,
             manifest: Mutex::new(r.manifest),
             dir: r.dir,
             options: r.options,

@@ -128,9 +128,19 @@ pub enum Error {
         /// The keyspace's name.
         keyspace: String,
     },
-    /// A write was called from inside a closure that already holds the writer lock.
+    /// The keyspace was dropped, or is being migrated, since the handle was opened.
+    #[error("keyspace {keyspace:?} was dropped or is being migrated: open it again")]
+    KeyspaceGone {
+        /// The keyspace's name.
+        keyspace: String,
+    },
+    /// A write, sync, merge or close was called from inside a closure that already holds the
+    /// writer lock.
     #[error("a write inside the closure of `update` or a transaction: use the value it returns")]
     Nested,
+    /// The store was opened read-only, and the call would write.
+    #[error("the store was opened read-only")]
+    ReadOnly,
     /// An option has a value that cannot work.
     #[error("option {option}: {what}")]
     BadOption {

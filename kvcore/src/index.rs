@@ -19,6 +19,7 @@ use crate::{
     ids::{KeyspaceId, Location, Sequence},
     keydir::{
         Entry, EntryFlags, EntryRef, Expiry, ExpiryIndex, KeySource, OrderIndex, OrderRef, Table,
+        Uses,
     },
     log::{DataFile, FileTable, record_bytes},
     view::Views,
@@ -33,12 +34,18 @@ use std::{
     },
 };
 
+mod budget;
+mod frozen;
 mod held;
 mod load;
 mod page;
+mod past;
 mod pending;
+mod trade;
 mod undo;
 
+use budget::Budget;
+use frozen::Frozen;
 pub(crate) use held::{Change, Held, NEVER_MS, PutChange};
 pub(crate) use load::{Dead, Loaded};
 pub(crate) use page::{Item, PageRequest};
@@ -91,6 +98,8 @@ struct ShardLock(RwLock<Shard>);
 pub(crate) struct Shard {
     pub(crate) table: Table,
     pub(crate) expiries: ExpiryIndex,
+    /// Empty unless the keyspace has a budget.
+    uses: Uses,
 }
 
 /// What a key maps to at some moment.
@@ -124,6 +133,10 @@ pub(crate) struct Index {
     entries_bytes: AtomicU64,
     /// Entries with an expiry time, so that a keyspace without any is not looked through.
     expiring: AtomicU64,
+    /// Of all keys and values, those that a pending range delete covers included.
+    data_bytes: AtomicU64,
+    budget: Budget,
+    frozen: Frozen,
 }
 
 /// What applying a change needs to know of the world.
@@ -149,6 +162,9 @@ impl Index {
             has_undo: AtomicBool::new(false),
             entries_bytes: AtomicU64::new(0),
             expiring: AtomicU64::new(0),
+            data_bytes: AtomicU64::new(0),
+            budget: Budget::default(),
+            frozen: Frozen::default(),
         }
     }
 
@@ -163,6 +179,11 @@ impl Index {
 
     pub(crate) fn expiring(&self) -> u64 {
         self.expiring.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of keys and values. Exact, except while a range delete is worked off.
+    pub(crate) fn data_bytes(&self) -> u64 {
+        self.data_bytes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn shard(&self, hash: KeyHash) -> RwLockReadGuard<'_, Shard> {
@@ -194,6 +215,23 @@ impl Index {
         if self.covered_at_tip(key, entry.sequence) {
             return None;
         }
+        Some(with(shard.state(r, entry)))
+    }
+
+    /// The same for a read by the user, which counts as a use of the entry.
+    #[inline]
+    pub(crate) fn find_used<R>(
+        &self,
+        key: &[u8],
+        hash: KeyHash,
+        with: impl FnOnce(State) -> R,
+    ) -> Option<R> {
+        let shard = self.shard(hash);
+        let (r, entry) = shard.table.get(hash.tag, key)?;
+        if self.covered_at_tip(key, entry.sequence) {
+            return None;
+        }
+        self.note_read(&shard, r);
         Some(with(shard.state(r, entry)))
     }
 
@@ -277,6 +315,8 @@ impl Index {
         put: &PutChange<'_>,
     ) {
         cx.file.add_live(record_bytes(self.id, put.key.len(), &put.entry));
+        self.data_bytes.fetch_add(data_bytes(put.key.len(), &put.entry), Ordering::Relaxed);
+        self.note_written(shard, r);
         if let Some((id, len)) = put.blob {
             cx.blobs.add(put.entry.sequence, id, len);
         }
@@ -294,6 +334,7 @@ impl Index {
 
     /// The record behind this entry is dead from now on.
     fn forget_record(&self, cx: &Applying<'_>, key_len: usize, old: &Entry, until: Sequence) {
+        self.data_bytes.fetch_sub(data_bytes(key_len, old), Ordering::Relaxed);
         if old.flags.has(EntryFlags::BLOB) {
             cx.blobs.supersede(old.sequence, until);
         }
@@ -386,7 +427,9 @@ impl Index {
             .iter()
             .map(|s| {
                 let shard = s.0.read();
-                shard.table.memory_bytes() + shard.expiries.memory_bytes()
+                shard.table.memory_bytes()
+                    + shard.expiries.memory_bytes()
+                    + shard.uses.memory_bytes()
             })
             .sum();
         let order = self.order.as_ref().map_or(0, |o| o.read().memory_bytes());
@@ -413,8 +456,10 @@ impl Index {
         key_len as u64 + if self.is_ordered() { ORDERED_BYTES } else { UNORDERED_BYTES }
     }
 
-    pub(crate) fn undo_records(&self) -> u64 {
-        self.undo.read().len()
+    /// Records of undo, and their heap bytes.
+    pub(crate) fn undo_size(&self) -> (u64, u64) {
+        let undo = self.undo.read();
+        (undo.len(), undo.memory_bytes())
     }
 
     // ---- expiry ----
@@ -530,6 +575,11 @@ impl Shard {
         };
         State { entry, expires_at_ms }
     }
+}
+
+/// What an entry counts towards a keyspace's data.
+fn data_bytes(key_len: usize, entry: &Entry) -> u64 {
+    key_len as u64 + u64::from(entry.value_len)
 }
 
 /// Looks keys up for the order index, each under its shard's lock.

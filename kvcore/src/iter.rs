@@ -7,7 +7,7 @@ use crate::{
     key::{EncodedRange, Key, decode_whole},
     keyspace::{Inner, decode_error},
     schema::Types,
-    value::Value,
+    value::{Value, ValueRef},
     view::View,
 };
 use std::{
@@ -42,11 +42,21 @@ const PAGE_KEYS_MAX: usize = 512;
 impl<K, V: ?Sized, C> Iter<K, V, C> {
     pub(crate) fn new(inner: &Arc<Inner>, range: EncodedRange, failed: Option<Error>) -> Self {
         let engine = inner.store.engine();
-        let view = engine.views.open(engine.clock.now_ms());
+        let view = Arc::new(engine.views.open(engine.clock.now_ms()));
+        Iter::at(inner, &view, range, failed)
+    }
+
+    /// The same at a view that is open already.
+    pub(crate) fn at(
+        inner: &Arc<Inner>,
+        view: &Arc<View>,
+        range: EncodedRange,
+        failed: Option<Error>,
+    ) -> Self {
         let is_exhausted = range.is_empty() || failed.is_some();
         Iter {
             inner: Arc::clone(inner),
-            view: Arc::new(view),
+            view: Arc::clone(view),
             start: range.start,
             end: range.end,
             front: VecDeque::new(),
@@ -87,7 +97,15 @@ impl<K, V: ?Sized, C> Iter<K, V, C> {
         Ok(())
     }
 
-    fn next_item(&mut self, reverse: bool) -> Option<Result<Item>> {
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    pub(crate) fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    pub(crate) fn next_item(&mut self, reverse: bool) -> Option<Result<Item>> {
         if let Some(e) = self.failed.take() {
             return Some(Err(e));
         }
@@ -151,22 +169,50 @@ impl<K, V: ?Sized, C> fmt::Debug for Iter<K, V, C> {
 /// It keeps the data file its value is in, also when merge has replaced the file.
 pub struct Entry<K, V: ?Sized, C> {
     key: K,
-    item: Item,
+    source: Source,
     inner: Arc<Inner>,
     /// Keeps a blob from being unlinked; values in the log need no such thing.
     _view: Option<Arc<View>>,
     types: Types<K, V, C>,
 }
 
+impl Item {
+    /// The value is in a file of its own.
+    pub(crate) fn is_blob(&self) -> bool {
+        self.state.entry.flags.has(crate::keydir::EntryFlags::BLOB)
+    }
+
+    fn expires_at_ms(&self) -> Option<u64> {
+        self.state.expires_at_ms.filter(|ms| *ms != crate::index::NEVER_MS)
+    }
+}
+
+/// Where an entry's value is.
+enum Source {
+    Stored(Item),
+    /// Written by a transaction that has not committed.
+    Own(Value),
+}
+
 impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
+    /// An entry that only the transaction which wrote it can see.
+    pub(crate) fn own(key: &[u8], value: Value, inner: &Arc<Inner>) -> Result<Self>
+    where
+        K: Key,
+    {
+        let key = decode_whole(key).map_err(decode_error)?;
+        let (source, inner) = (Source::Own(value), Arc::clone(inner));
+        Ok(Entry { key, source, inner, _view: None, types: PhantomData })
+    }
+
     pub(crate) fn new(item: Item, inner: &Arc<Inner>, view: Option<&Arc<View>>) -> Result<Self>
     where
         K: Key,
     {
         let key = decode_whole(&item.key).map_err(decode_error)?;
-        let is_blob = item.state.entry.flags.has(crate::keydir::EntryFlags::BLOB);
-        let view = view.filter(|_| is_blob).cloned();
-        Ok(Entry { key, item, inner: Arc::clone(inner), _view: view, types: PhantomData })
+        let view = view.filter(|_| item.is_blob()).cloned();
+        let (source, inner) = (Source::Stored(item), Arc::clone(inner));
+        Ok(Entry { key, source, inner, _view: view, types: PhantomData })
     }
 
     /// The key.
@@ -183,7 +229,18 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     /// made it shorter. (For one of 4 GiB or more the
     /// small record that refers to it is read; 4 GiB − 1 if that fails.)
     pub fn size_bytes(&self) -> u64 {
-        self.inner.store.engine().value_len(self.inner.core.id(), &self.item)
+        match &self.source {
+            Source::Stored(item) => self.inner.store.engine().value_len(self.inner.core.id(), item),
+            Source::Own(value) => value.len() as u64,
+        }
+    }
+
+    /// When it expires, or expired; in milliseconds since the epoch.
+    pub(crate) fn expires_at_ms(&self) -> Option<u64> {
+        match &self.source {
+            Source::Stored(item) => item.expires_at_ms(),
+            Source::Own(_) => None,
+        }
     }
 
     /// The value, read and decoded now.
@@ -192,9 +249,13 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     ///
     /// [`Error::Corrupt`], [`Error::Decode`], [`Error::Io`].
     pub fn value(&self) -> Result<C::Owned> {
-        let Item { key, state, file } = &self.item;
-        let id = self.inner.core.id();
-        self.inner.store.engine().read_value(file, id, key, &state.entry, C::decode)
+        match &self.source {
+            Source::Stored(Item { key, state, file }) => {
+                let id = self.inner.core.id();
+                self.inner.store.engine().read_value(file, id, key, &state.entry, C::decode)
+            }
+            Source::Own(value) => C::decode(ValueRef::copied(value)).map_err(decode_error),
+        }
     }
 
     /// The value's stored bytes. Large ones are not copied.
@@ -203,9 +264,13 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     ///
     /// [`Error::Corrupt`], [`Error::Io`].
     pub fn value_bytes(&self) -> Result<Value> {
-        let Item { key, state, file } = &self.item;
-        let id = self.inner.core.id();
-        self.inner.store.engine().value_bytes(file, id, key, &state.entry)
+        match &self.source {
+            Source::Stored(Item { key, state, file }) => {
+                let id = self.inner.core.id();
+                self.inner.store.engine().value_bytes(file, id, key, &state.entry)
+            }
+            Source::Own(value) => Ok(value.clone()),
+        }
     }
 }
 

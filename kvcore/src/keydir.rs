@@ -1,7 +1,8 @@
 //! The keydir's data structures: what is known in memory about every key.
 //!
 //! A keyspace has one [`table::Table`] per shard (hash to entry), one [`expiry::ExpiryIndex`]
-//! per shard for the few keys that expire, and, if it is ordered, one [`order::OrderIndex`].
+//! per shard for the few keys that expire, one [`uses::Uses`] per shard if it evicts what was not
+//! used for long, and, if it is ordered, one [`order::OrderIndex`].
 //!
 //! Knows keys, hashes and places. Does not know files, locks, clocks or types: whoever
 //! composes these structures decides what is locked when and in which order.
@@ -13,12 +14,14 @@ pub(crate) mod expiry;
 mod measured;
 pub(crate) mod order;
 pub(crate) mod table;
+pub(crate) mod uses;
 
 pub(crate) use {
     entry::{Entry, EntryFlags, EntryRef},
     expiry::{Expiry, ExpiryIndex},
     order::{KeySource, OrderBuilder, OrderIndex, OrderRef, Side},
     table::Table,
+    uses::Uses,
 };
 
 /// What the allocator adds to every block, for figures of memory in use.

@@ -45,13 +45,21 @@
 //! # Where to start
 //!
 //! - [`Store`] is opened with [`Store::open`] or through [`Options`]; it is a handle that can be
-//!   cloned and sent to other threads.
+//!   cloned and sent to other threads. [`Store::in_memory`] and [`Store::temporary`] are for tests.
 //! - [`Keyspace`] is a named, typed part of it: [`get`](Keyspace::get), [`put`](Keyspace::put),
 //!   [`update`](Keyspace::update), [`range`](Keyspace::range), [`count`](Keyspace::count) and
-//!   more. [`Schema`] names one in a constant.
+//!   more. [`Schema`] names one in a constant; [`Store::migrate`] takes it to another one.
+//! - [`Store::transaction`] runs a closure whose reads and writes happen at one moment.
+//! - [`Snapshot`] is all of a store as it was at one moment.
+//! - [`Read`] is for functions that read from a store, a snapshot or a transaction alike.
+//! - Entries expire: [`Put::expires_in`], [`touch`](Keyspace::touch); a keyspace may leave that to
+//!   its owner ([`Schema::expired_by_owner`]) or evict what is not used
+//!   ([`Schema::budget_bytes`]).
 //! - [`Batch`] commits several writes as one; [`Store::commit_many`] writes many commits at once.
 //! - [`Durability`] says what an acknowledged write has survived; per store and per commit.
 //! - [`Key`] and [`AsKey`] are what may be a key, [`Codec`] how values become bytes.
+//! - [`Store::checkpoint`] is a backup, [`Store::verify`] and [`verify()`] look at every byte,
+//!   [`salvage()`] recovers what can be read, [`Options::open_read_only`] reads beside a writer.
 //! - [`Error`] is grouped by what the caller should do; [`Stats`] has the figures.
 //!
 //! # What is promised
@@ -88,6 +96,7 @@ pub mod clock;
 pub mod disk;
 
 mod batch;
+mod checkpoint;
 mod codec;
 mod engine;
 mod error;
@@ -100,16 +109,24 @@ mod keyspace;
 mod log;
 mod merge;
 mod options;
+mod raw;
+mod read;
 mod recovery;
+mod salvage;
 mod schema;
+mod snapshot;
 mod stats;
 mod store;
+mod token;
 mod trace;
+mod transaction;
 mod value;
 mod value_reader;
+mod verify;
 mod view;
 
 pub use batch::Batch;
+pub use checkpoint::{CheckpointFiles, Checkpointed};
 #[cfg(feature = "json")]
 pub use codec::Json;
 #[cfg(feature = "postcard")]
@@ -121,8 +138,15 @@ pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
 pub use keyspace::{BytesKeyspace, Keyspace, ScanCursor, Swap};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
+pub use raw::KeyspaceInfo;
+pub use read::Read;
+pub use salvage::{Salvaged, salvage};
 pub use schema::Schema;
-pub use stats::{FileStats, KeyspaceStats, Recovery, Stats};
-pub use store::{Durable, Reclaimed, Round, Store};
+pub use snapshot::Snapshot;
+pub use stats::{FileStats, KeyspaceStats, Latencies, Recovery, Stats};
+pub use store::{Durable, MigrationProgress, Reclaimed, Round, Store};
+pub use token::ChangeToken;
+pub use transaction::{Transaction, TxIter};
 pub use value::{Value, ValueRef};
 pub use value_reader::ValueReader;
+pub use verify::{Damage, Verified, VerifyProgress, verify};

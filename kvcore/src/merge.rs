@@ -12,7 +12,8 @@
 //!     lost is a dead put of the output.
 //! M4. Nothing is published before everything it relied on to drop something is durable, and a
 //!     poisoned store publishes nothing.
-//! M5. A merge that fails changes nothing.
+//! M5. A merge that fails before it is published changes nothing; one of which it is not known
+//!     whether it was, removes nothing.
 
 use crate::{
     engine::Engine,
@@ -79,6 +80,7 @@ impl Engine {
 
     /// Merges everything that has dead bytes, now.
     pub(crate) fn merge_all(&self) -> Result<MergeResult> {
+        self.check_nested()?;
         let _one_at_a_time = self.merge.lock();
         self.check_open()?;
         self.write()?.seal()?;
@@ -122,6 +124,7 @@ impl Engine {
         if inputs.is_empty() {
             return Ok(MergeResult::default());
         }
+        crate::trace::merging(&self.dir, inputs.len());
         self.work_off_pending()?;
         let plan = Plan::new(self, inputs);
         let mut outputs = copy::Outputs::new(self);
@@ -160,6 +163,7 @@ impl Engine {
     ) -> Result<Vec<Arc<DataFile>>> {
         // M4: whatever superseded a dropped record is in the log by now; make it durable.
         self.sync_all()?;
+        self.tell_watermark();
         if !outputs.is_empty() {
             self.sync_dir()?;
         }
@@ -272,7 +276,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn listed(file: &Arc<DataFile>) -> ListedFile {
+/// What the manifest says of a sealed file.
+pub(crate) fn listed(file: &Arc<DataFile>) -> ListedFile {
     ListedFile {
         id: file.id,
         role: file.role,

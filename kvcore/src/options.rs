@@ -98,6 +98,8 @@ pub struct Options {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) on_recovery: Option<Arc<ProgressFn>>,
+    /// The store is a temporary one.
+    pub(crate) remove_at_close: bool,
 }
 
 /// Whether merge runs by itself.
@@ -139,6 +141,7 @@ impl Default for Options {
             disk: Arc::new(OsDisk),
             clock: Arc::new(SystemClock::new()),
             on_recovery: None,
+            remove_at_close: false,
         }
     }
 }
@@ -364,6 +367,10 @@ impl Put {
     pub fn with_durability(mut self, durability: Durability) -> Put {
         self.durability = Some(durability);
         self
+    }
+
+    pub(crate) fn at_ms(ms: u64) -> Put {
+        Put { expires: Some(Expires::AtMs(ms)), durability: None }
     }
 
     pub(crate) fn expires_at_ms(&self, now_ms: impl FnOnce() -> u64) -> Option<u64> {

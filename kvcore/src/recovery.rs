@@ -10,11 +10,13 @@
 //! R3. What lies above the floor is copied into new synced files before it is served.
 //! R4. Every step can be interrupted and repeated with the same result: nothing is removed before
 //!     the manifest that does without it is durable.
+//! R5. Log files are joined by the predecessors their headers name; what is not reached from the
+//!     front is not part of the log.
 
 use crate::{
     clock::ClampedClock,
     disk::{DiskLock, FileKind},
-    engine::{BlobTable, Engine, LogEndState, Recovered, Tasks},
+    engine::{Access, BlobTable, Engine, LogEndState, Recovered, Tasks},
     error::{Error, Result},
     ids::{FileId, Sequence},
     log::{
@@ -33,9 +35,13 @@ use std::{
 
 mod copy;
 mod load;
+mod read_only;
 mod scan;
+mod survey;
 
 pub(crate) use load::hint_of;
+pub(crate) use read_only::{open_damaged, open_log_file, open_read_only, patiently, read_content};
+pub(crate) use survey::{FoundFile, Survey, survey};
 
 /// The store's directory as it was found: names that parse, everything else left alone.
 struct Directory {
@@ -102,7 +108,7 @@ impl Found {
         }
         let keyspaces = load::keyspaces(&self.manifest);
         let blobs = BlobTable::default();
-        let loaded = load::load(&self, &live, &keyspaces, &blobs)?;
+        let loaded = load::load(&self, &live, &keyspaces, &blobs, load::Damaged::IsAnError)?;
         recovery.keys = loaded.keys;
         recovery.files_from_hints = loaded.files_from_hints;
         recovery.files_scanned = live.len() as u64 - loaded.files_from_hints;
@@ -120,7 +126,8 @@ impl Found {
             dir: self.dir,
             options: self.options,
             clock,
-            lock,
+            lock: Some(lock),
+            access: Access::ReadWrite,
             files,
             blobs,
             keyspaces,
@@ -139,7 +146,19 @@ impl Found {
         Error::Io { action, path: self.path(name), source }
     }
 
-    fn store_id(&self) -> &StoreId {
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn manifest_mut(&mut self) -> &mut Manifest {
+        &mut self.manifest
+    }
+
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub(crate) fn store_id(&self) -> &StoreId {
         &self.manifest.store_id
     }
 
@@ -201,6 +220,23 @@ impl Found {
     }
 }
 
+/// What a directory holds: names that are a store's, and one that is not.
+pub(crate) struct Names {
+    pub(crate) names: Vec<Name>,
+    pub(crate) foreign: Option<String>,
+}
+
+/// Looks at a directory that may hold something else.
+pub(crate) fn names_and_others(dir: &Path, options: &Options) -> Result<Names> {
+    let Directory { names, foreign, .. } = Directory::read(dir, options)?;
+    Ok(Names { names, foreign })
+}
+
+/// The names in a store's directory that are the store's, sorted.
+pub(crate) fn names(dir: &Path, options: &Options) -> Result<Vec<Name>> {
+    Directory::read(dir, options).map(|directory| directory.names)
+}
+
 impl Directory {
     fn read(path: &Path, options: &Options) -> Result<Directory> {
         let entries = options.disk.list(path).map_err(|source| Error::Io {
@@ -216,7 +252,7 @@ impl Directory {
                 Some(name) => {
                     return Err(Error::NotAStore {
                         path: path.join(name.to_string()),
-                        what: format!("it is a {}, where a file of the store is due", entry.kind),
+                        what: format!("it is {}, where a file of the store is due", entry.kind),
                     });
                 }
                 None => {
@@ -264,7 +300,7 @@ fn create_directory(dir: &Path, options: &Options) -> Result<()> {
         Ok(found) if matches!(found.kind, FileKind::Directory | FileKind::Symlink) => Ok(()),
         Ok(found) => Err(Error::NotAStore {
             path: dir.to_path_buf(),
-            what: format!("it is a {}, not a directory", found.kind),
+            what: format!("it is {}, not a directory", found.kind),
         }),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             options.disk.create_dir(dir).map_err(|e| io("create the directory", e))
@@ -276,7 +312,7 @@ fn create_directory(dir: &Path, options: &Options) -> Result<()> {
 /// Makes the name of a new store's directory durable, whoever created it: an earlier attempt may
 /// have ended before it came to this. A parent that may not be read belongs to somebody who gave
 /// us this directory, and is theirs to sync.
-fn sync_parent(dir: &Path, options: &Options) -> Result<()> {
+pub(crate) fn sync_parent(dir: &Path, options: &Options) -> Result<()> {
     let parent = match dir.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
@@ -295,7 +331,7 @@ fn sync_parent(dir: &Path, options: &Options) -> Result<()> {
 /// How often a locked store is tried again while waiting for it.
 const LOCK_RETRY: Duration = Duration::from_millis(10);
 
-fn lock(dir: &Path, options: &Options) -> Result<Box<dyn DiskLock>> {
+pub(crate) fn lock(dir: &Path, options: &Options) -> Result<Box<dyn DiskLock>> {
     let path = dir.join(file_names::lock());
     let started = Instant::now();
     loop {
@@ -313,7 +349,7 @@ fn lock(dir: &Path, options: &Options) -> Result<Box<dyn DiskLock>> {
     }
 }
 
-fn read_manifest(dir: &Path, options: &Options, number: u64) -> Result<Manifest> {
+pub(crate) fn read_manifest(dir: &Path, options: &Options, number: u64) -> Result<Manifest> {
     let path = dir.join(file_names::manifest(number));
     let io = |action, source| Error::Io { action, path: path.clone(), source };
     let open = options.disk.open(&path, crate::disk::OpenMode::Read);
@@ -361,9 +397,17 @@ fn create(dir: &Path, options: &Options) -> Result<Manifest> {
     let (mut store_id, mut hash_seed) = ([0; 16], [0; 16]);
     random(&mut store_id)?;
     random(&mut hash_seed)?;
-    let manifest = Manifest {
+    let manifest = new_manifest(StoreId(store_id), hash_seed);
+    crate::engine::write_manifest(&*options.disk, dir, &manifest)
+        .map_err(crate::engine::PublishError::into_error)?;
+    Ok(manifest)
+}
+
+/// The first manifest of a store: no files, no keyspaces.
+fn new_manifest(store_id: StoreId, hash_seed: [u8; 16]) -> Manifest {
+    Manifest {
         number: 1,
-        store_id: StoreId(store_id),
+        store_id,
         hash_seed,
         generations: Vec::new(),
         log_floor: FileId(1),
@@ -375,8 +419,5 @@ fn create(dir: &Path, options: &Options) -> Result<Manifest> {
         clean_end: None,
         highest_clock_ms: 0,
         read_only_features: 0,
-    };
-    crate::engine::write_manifest(&*options.disk, dir, &manifest)
-        .map_err(crate::engine::PublishError::into_error)?;
-    Ok(manifest)
+    }
 }

@@ -1,9 +1,10 @@
 //! A keyspace's name, types, version and options, in one value that can be a constant.
 
 use crate::{
-    codec::Bincode,
-    error::{Error, Result},
-    log::{COMPRESSED, UNORDERED, compression},
+    codec::{Bincode, Codec},
+    ids::KeyspaceId,
+    key::Key,
+    log::{COMPRESSED, EXPIRED_BY_OWNER, KeyspaceMeta, UNORDERED},
 };
 use std::{fmt, marker::PhantomData};
 
@@ -24,6 +25,8 @@ pub struct Schema<'a, K, V: ?Sized, C = Bincode> {
     pub(crate) version: u32,
     pub(crate) is_unordered: bool,
     pub(crate) is_compressed: bool,
+    pub(crate) is_expired_by_owner: bool,
+    pub(crate) budget_bytes: Option<u64>,
     types: Types<K, V, C>,
 }
 
@@ -31,7 +34,15 @@ impl<'a, K, V: ?Sized, C> Schema<'a, K, V, C> {
     /// A keyspace of this name, ordered, of version 0.
     #[must_use]
     pub const fn new(name: &'a str) -> Self {
-        Schema { name, version: 0, is_unordered: false, is_compressed: false, types: PhantomData }
+        Schema {
+            name,
+            version: 0,
+            is_unordered: false,
+            is_compressed: false,
+            is_expired_by_owner: false,
+            budget_bytes: None,
+            types: PhantomData,
+        }
     }
 
     /// The version of the schema: opening the keyspace with another one is an error.
@@ -80,18 +91,74 @@ impl<'a, K, V: ?Sized, C> Schema<'a, K, V, C> {
         self.is_compressed = true;
         self
     }
+
+    /// Leaves expired entries to their owner, who removes them together with what belongs to them;
+    /// see [`Keyspace::remove_expired`](crate::Keyspace::remove_expired). Reads do not see them.
+    ///
+    /// Stored with the keyspace: opening it without is an error.
+    ///
+    /// ```
+    /// use kvcore::Schema;
+    /// const SESSIONS: Schema<u64, String> = Schema::new("sessions").expired_by_owner();
+    /// ```
+    #[must_use]
+    pub const fn expired_by_owner(mut self) -> Self {
+        self.is_expired_by_owner = true;
+        self
+    }
+
+    /// Keeps the keyspace within this many bytes of keys and values, by deleting what was not used
+    /// for longest: a cache.
+    ///
+    /// Which entries go is decided by looking at a few at random, as Redis does. Time is counted in
+    /// writes to the keyspace; a use is a write, or a read by key (not by iterating). What is
+    /// deleted is in the log as any delete is. Costs about 15 bytes of memory per key. A commit
+    /// evicts at most a few hundred entries and leaves the rest to the background, so a large one
+    /// may exceed the budget for a moment; what was written last is kept however large it is.
+    ///
+    /// It is not stored: the budget holds from the moment the keyspace is opened with it, until
+    /// the store is closed or it is opened with another one.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Durability, Raw, Schema, Store};
+    /// const PAGES: Schema<u64, [u8], Raw> = Schema::new("pages").unordered().budget_bytes(10_000);
+    /// let store = Store::in_memory()?;
+    /// let pages = store.keyspace(PAGES)?;
+    /// for n in 0..1_000 {
+    ///     pages.put_with(n, &[0; 92], Durability::Buffered)?;
+    ///     pages.get(0)?; // in use all the time
+    /// }
+    /// assert!(pages.len() <= 100);
+    /// assert!(pages.contains(0)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn budget_bytes(mut self, bytes: u64) -> Self {
+        self.budget_bytes = Some(bytes);
+        self
+    }
 }
 
-impl<K, V: ?Sized, C> Schema<'_, K, V, C> {
-    /// The options as they are registered.
-    pub(crate) fn options(&self) -> Result<u32> {
-        if self.is_compressed && !compression::IS_BUILT {
-            let what = "this build lacks the feature `lz4`".to_owned();
-            return Err(Error::BadOption { option: "compressed", what });
+impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Schema<'_, K, V, C> {
+    /// What the registry says of such a keyspace; the id is given when it is registered.
+    pub(crate) fn meta(&self) -> KeyspaceMeta {
+        let mut key_tag = String::new();
+        K::type_tag(&mut key_tag);
+        let unordered = if self.is_unordered { UNORDERED } else { 0 };
+        let compressed = if self.is_compressed { COMPRESSED } else { 0 };
+        let by_owner = if self.is_expired_by_owner { EXPIRED_BY_OWNER } else { 0 };
+        KeyspaceMeta {
+            id: KeyspaceId(0),
+            name: self.name.to_owned(),
+            key_tag,
+            codec: C::ID.to_owned(),
+            schema_version: self.version,
+            options: unordered | compressed | by_owner,
+            type_name: std::any::type_name::<V>().to_owned(),
+            dropped: false,
         }
-        let order = if self.is_unordered { UNORDERED } else { 0 };
-        let compression = if self.is_compressed { COMPRESSED } else { 0 };
-        Ok(order | compression)
     }
 }
 
@@ -110,6 +177,8 @@ impl<K, V: ?Sized, C> fmt::Debug for Schema<'_, K, V, C> {
             .field("version", &self.version)
             .field("is_unordered", &self.is_unordered)
             .field("is_compressed", &self.is_compressed)
+            .field("is_expired_by_owner", &self.is_expired_by_owner)
+            .field("budget_bytes", &self.budget_bytes)
             .finish_non_exhaustive()
     }
 }

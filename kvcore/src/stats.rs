@@ -6,6 +6,11 @@ use std::{
     time::Duration,
 };
 
+mod latency;
+
+pub use latency::Latencies;
+use latency::LatencyCounters;
+
 /// How the last `open` went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -40,7 +45,8 @@ pub struct Stats {
     pub keys: u64,
     /// Bytes of records that the keydir points at.
     pub live_bytes: u64,
-    /// Bytes in data files that merge could give back.
+    /// Bytes in data files that no key means: what merge gives back, and deletes and expiry changes
+    /// that it still has to keep.
     pub dead_bytes: u64,
     /// Files and bytes of values stored outside the log.
     pub blobs: u64,
@@ -48,8 +54,19 @@ pub struct Stats {
     pub blob_bytes: u64,
     /// Heap bytes of the keydir, keys included.
     pub keydir_bytes: u64,
-    /// Old states kept for open iterators.
+    /// Open [`Snapshot`](crate::Snapshot)s; clones of one count once.
+    pub snapshots: u64,
+    /// Sequences that open snapshots, iterators and transactions look from.
+    pub views: u64,
+    /// How long the oldest of those has been open, by the store's clock.
+    pub oldest_view_age: Duration,
+    /// Old states kept for them.
     pub undo_records: u64,
+    /// Heap bytes of those, about.
+    pub undo_bytes: u64,
+    /// Bytes of data files that merge has replaced and that readers still keep: snapshots,
+    /// iterators, entries and large values.
+    pub pinned_bytes: u64,
     /// Bytes appended to the log since open, by commits.
     pub appended_bytes: u64,
     /// Data files begun since open.
@@ -58,6 +75,8 @@ pub struct Stats {
     pub syncs: u64,
     /// See [`Stats::syncs`].
     pub sync_time: Duration,
+    /// How long they took.
+    pub sync_latencies: Latencies,
     /// Merges since open.
     pub merges: u64,
     /// Bytes that merges read.
@@ -68,8 +87,12 @@ pub struct Stats {
     pub compressed_from_bytes: u64,
     /// The same bytes as stored.
     pub compressed_to_bytes: u64,
-    /// Expired entries removed since open.
+    /// Bytes that merges gave back: those they read less those they wrote.
+    pub merge_reclaimed_bytes: u64,
+    /// Expired entries removed since open, other than by their owners.
     pub expired: u64,
+    /// Entries evicted since open, because their keyspaces were over their budgets.
+    pub evicted: u64,
 }
 
 impl Stats {
@@ -92,6 +115,13 @@ pub struct KeyspaceStats {
     pub expiring: u64,
     /// Heap bytes of its keydir, keys included.
     pub keydir_bytes: u64,
+    /// Bytes of its keys and encoded values, without what the log adds to each record. Dead bytes
+    /// are known per file only, where records of all keyspaces are mixed.
+    pub data_bytes: u64,
+    /// The most bytes of keys and values that are kept, if there is a bound.
+    pub budget_bytes: Option<u64>,
+    /// Its entries evicted since open.
+    pub evicted: u64,
 }
 
 /// One data file's figures.
@@ -117,6 +147,7 @@ pub(crate) struct Counters {
     pub(crate) rolls: AtomicU64,
     pub(crate) syncs: AtomicU64,
     pub(crate) sync_ns: AtomicU64,
+    pub(crate) sync_latencies: LatencyCounters,
     pub(crate) merges: AtomicU64,
     pub(crate) merge_read_bytes: AtomicU64,
     pub(crate) merge_written_bytes: AtomicU64,
@@ -141,6 +172,7 @@ impl Default for Counters {
             rolls: zero(),
             syncs: zero(),
             sync_ns: zero(),
+            sync_latencies: LatencyCounters::default(),
             merges: zero(),
             merge_read_bytes: zero(),
             merge_written_bytes: zero(),
@@ -175,6 +207,7 @@ impl Counters {
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.sync_ns.fetch_add(ns, Ordering::Relaxed);
+        self.sync_latencies.add(took);
         self.unsynced_bytes.store(0, Ordering::Relaxed);
     }
 }

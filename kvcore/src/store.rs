@@ -3,13 +3,11 @@
 use crate::{
     batch::Batch,
     codec::Codec,
-    engine::{Background as Threads, Engine, KeyspaceCore, When, tasks},
+    engine::{Background as Threads, Engine, When, tasks},
     error::{Error, Result},
-    ids::{KeyspaceId, Sequence},
-    index::Index,
+    ids::Sequence,
     key::Key,
     keyspace::Keyspace,
-    log::{COMPRESSED, KeyspaceMeta, UNORDERED},
     options::{Background, Durability, Options},
     recovery,
     schema::Schema,
@@ -26,8 +24,12 @@ use std::{
 };
 
 mod close;
+mod migrate;
+mod registry;
 mod round;
+mod short_lived;
 
+pub use migrate::MigrationProgress;
 pub use round::Round;
 
 /// An open store. Clones are handles to the same one; the last one to go closes it.
@@ -86,7 +88,73 @@ impl Options {
     }
 }
 
+impl Options {
+    /// Opens the store in `dir` for reading only, beside whoever has it open for writing.
+    ///
+    /// Takes no lock and writes nothing at all, so a read-only directory will do. What is served
+    /// is what was known to be durable: up to the highest durable watermark that the files tell
+    /// of, which may be a little behind what the writer knows. [`Store::refresh`] goes on from
+    /// there. Every call that would write answers [`Error::ReadOnly`], opening a keyspace that
+    /// does not exist too; types are checked as ever. There are no threads and no merge.
+    ///
+    /// A large value that the writer has replaced since the last refresh may be gone with its
+    /// file: reading it is an [`Error::Io`] then, and a refresh helps.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::{Error, Keyspace, Options, Store};
+    /// let writer = Store::open(dir.path())?;
+    /// let users: Keyspace<String, u64> = writer.keyspace("users")?;
+    /// let reader = Options::new().open_read_only(dir.path())?; // in another process, say
+    /// let seen: Keyspace<String, u64> = reader.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// writer.close()?;
+    /// reader.refresh()?;
+    /// assert_eq!(seen.get("ada")?, Some(36));
+    /// assert!(matches!(seen.put("bob", &41), Err(Error::ReadOnly)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAStore`], also for a directory without a store, [`Error::NewerFormat`],
+    /// [`Error::Corrupt`], [`Error::BadOption`], [`Error::Io`].
+    pub fn open_read_only(self, dir: impl AsRef<Path>) -> Result<Store> {
+        let (senders, _) = tasks();
+        let (engine, recovery) = recovery::open_read_only(dir.as_ref(), self, senders)?;
+        Ok(Store::read_only(engine, recovery))
+    }
+}
+
 impl Store {
+    pub(crate) fn read_only(engine: Engine, recovery: Recovery) -> Store {
+        let (engine, threads) = (Arc::new(engine), Threads::default());
+        Store(Arc::new(Handle { engine, threads, recovery }))
+    }
+
+    /// It was opened by [`Options::open_read_only`].
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.engine().is_read_only()
+    }
+
+    /// Takes in what has become durable since a read-only store was opened or refreshed; does
+    /// nothing on one that is open for writing.
+    ///
+    /// Costs time in proportion to what is new. Only after a merge of the writer everything is
+    /// loaded anew, and both states are in memory for a moment; an iterator that is open then
+    /// goes on in the new state. Otherwise iterators keep their view.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`], [`Error::NotAStore`] if another store has taken its place,
+    /// [`Error::Io`], [`Error::Closed`]. What was served before is served on.
+    pub fn refresh(&self) -> Result<()> {
+        self.engine().refresh()
+    }
+
     /// Opens or creates the store in `dir` with default [`Options`].
     ///
     /// ```
@@ -130,32 +198,34 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::SchemaMismatch`] if it exists with another key type, codec, version, order or
-    /// compression; [`Error::BadOption`] for a compressed one in a build without `lz4`.
+    /// compression, [`Error::BadOption`] for a name that begins with a zero byte, and for a
+    /// compressed keyspace in a build without `lz4`.
     pub fn keyspace<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
         schema: impl Into<Schema<'a, K, V, C>>,
     ) -> Result<Keyspace<K, V, C>> {
         let schema = schema.into();
-        let mut key_tag = String::new();
-        K::type_tag(&mut key_tag);
-        let wanted = KeyspaceMeta {
-            id: KeyspaceId(0),
-            name: schema.name.to_owned(),
-            key_tag,
-            codec: C::ID.to_owned(),
-            schema_version: schema.version,
-            options: schema.options()?,
-            type_name: std::any::type_name::<V>().to_owned(),
-            dropped: false,
-        };
-        let core = self.engine().keyspace(wanted)?;
+        let core = self.engine().keyspace(schema.meta())?;
+        self.engine().set_budget(&core, schema.budget_bytes)?;
+        Ok(Keyspace::new(core, Arc::clone(&self.0)))
+    }
+
+    /// One of the store's own keyspaces, whose names users cannot give.
+    pub(crate) fn open_hidden<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        schema: Schema<'_, K, V, C>,
+    ) -> Result<Keyspace<K, V, C>> {
+        self.engine().check_open()?;
+        let core = self.engine().register(schema.meta())?;
         Ok(Keyspace::new(core, Arc::clone(&self.0)))
     }
 
     /// The names of all keyspaces, sorted.
     #[must_use]
     pub fn keyspace_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.engine().keyspaces.read().keys().cloned().collect();
+        let registry = self.engine().keyspaces.read();
+        let shown = registry.keys().filter(|name| !name.starts_with(registry::HIDDEN));
+        let mut names: Vec<String> = shown.cloned().collect();
         names.sort_unstable();
         names
     }
@@ -265,7 +335,25 @@ impl Store {
     }
 
     /// A future that resolves when everything up to this sequence survives power loss. It blocks
-    /// no thread: the store's own one syncs.
+    /// no thread: the store's own one syncs. More on this is in `docs/async.md`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Durability;
+    /// let sequence = users.put_with("ada", &36, Durability::Buffered)?;
+    /// store.durable(sequence).await?;
+    /// assert!(store.durable_sequence() >= sequence);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Poisoned`] if the sync fails, [`Error::Closed`], [`Error::BadOption`] for a
+    /// sequence beyond the tip.
     pub fn durable(
         &self,
         sequence: Sequence,
@@ -292,7 +380,8 @@ impl Store {
         self.engine().sync_all()
     }
 
-    /// Gives the space of all dead records back now, in this thread. Reads and writes go on.
+    /// Gives the space of all dead records back now, in this thread. Reads and writes go on. On a
+    /// disk that is nearly full it gives back what it can.
     ///
     /// # Errors
     ///
@@ -307,7 +396,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The first error of any step; the later ones are done at the next call.
+    /// The first error of any step; the others are done all the same.
     pub fn maintain(&self) -> Result<()> {
         self.engine().check_open()?;
         self.engine().maintain()
@@ -330,12 +419,25 @@ impl Store {
                 keys: k.index.len(),
                 expiring: k.index.expiring(),
                 keydir_bytes: k.index.memory_bytes(),
+                data_bytes: k.index.data_bytes(),
+                budget_bytes: k.index.budget_bytes(),
+                evicted: k.index.evicted(),
             };
-            stats.keys += figures.keys;
+            stats.evicted += figures.evicted;
             stats.keydir_bytes += figures.keydir_bytes;
-            stats.undo_records += k.index.undo_records();
-            stats.keyspaces.push(figures);
+            let (records, bytes) = k.index.undo_size();
+            stats.undo_records += records;
+            stats.undo_bytes += bytes;
+            if !figures.name.starts_with(registry::HIDDEN) {
+                stats.keys += figures.keys;
+                stats.keyspaces.push(figures);
+            }
         }
+        let open = engine.views.figures();
+        (stats.snapshots, stats.views) = (open.snapshots, open.views);
+        let age_ms = open.since_ms.map(|since| engine.clock.now_ms().saturating_sub(since));
+        stats.oldest_view_age = Duration::from_millis(age_ms.unwrap_or(0));
+        stats.pinned_bytes = engine.files.pinned_bytes();
         for file in engine.files.load().iter() {
             let live_bytes = file.live_bytes.load(Ordering::Relaxed);
             stats.live_bytes += live_bytes;
@@ -352,11 +454,14 @@ impl Store {
         stats.rolls = counters.rolls.load(Ordering::Relaxed);
         stats.syncs = counters.syncs.load(Ordering::Relaxed);
         stats.sync_time = Duration::from_nanos(counters.sync_ns.load(Ordering::Relaxed));
+        stats.sync_latencies = counters.sync_latencies.load();
         stats.merges = counters.merges.load(Ordering::Relaxed);
         stats.merge_read_bytes = counters.merge_read_bytes.load(Ordering::Relaxed);
         stats.merge_written_bytes = counters.merge_written_bytes.load(Ordering::Relaxed);
         stats.compressed_from_bytes = counters.compressed_from_bytes.load(Ordering::Relaxed);
         stats.compressed_to_bytes = counters.compressed_to_bytes.load(Ordering::Relaxed);
+        stats.merge_reclaimed_bytes =
+            stats.merge_read_bytes.saturating_sub(stats.merge_written_bytes);
         stats.expired = counters.expired.load(Ordering::Relaxed);
         stats
     }
@@ -378,7 +483,8 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::Poisoned`] or [`Error::Io`] if the end could not be made durable; the store is
-    /// closed all the same, and the next open recovers.
+    /// closed all the same, and the next open recovers. [`Error::Nested`] from inside a
+    /// transaction or `update`; it stays open then.
     pub fn close(self) -> Result<()> {
         self.0.close()
     }
@@ -413,58 +519,6 @@ impl Future for Durable {
             Err(e) => Poll::Ready(Err(e)),
             Ok(()) if is_done() => Poll::Ready(Ok(())),
             Ok(()) => Poll::Pending,
-        }
-    }
-}
-
-impl Engine {
-    /// The keyspace of this description, registered if it is new.
-    fn keyspace(&self, wanted: KeyspaceMeta) -> Result<Arc<KeyspaceCore>> {
-        self.check_open()?;
-        if let Some(found) = self.keyspaces.read().get(&wanted.name) {
-            check_schema(&found.meta, &wanted)?;
-            return Ok(Arc::clone(found));
-        }
-        let mut registry = self.keyspaces.write();
-        if let Some(found) = registry.get(&wanted.name) {
-            check_schema(&found.meta, &wanted)?;
-            return Ok(Arc::clone(found));
-        }
-        let mut meta = wanted;
-        self.publish(|manifest| {
-            meta.id = KeyspaceId(manifest.next_keyspace);
-            manifest.next_keyspace = manifest.next_keyspace.saturating_add(1);
-            manifest.keyspaces.push(meta.clone());
-        })?;
-        // Durable from here.
-        let ordered = meta.options & UNORDERED == 0;
-        let index = Arc::new(Index::new(meta.id, ordered, self.hash_key));
-        let core = Arc::new(KeyspaceCore::new(meta, index));
-        registry.insert(core.meta.name.clone(), Arc::clone(&core));
-        Ok(core)
-    }
-}
-
-fn check_schema(found: &KeyspaceMeta, wanted: &KeyspaceMeta) -> Result<()> {
-    let order = |m: &KeyspaceMeta| match m.options & UNORDERED {
-        0 => "ordered".to_owned(),
-        _ => "unordered".to_owned(),
-    };
-    let compression = |m: &KeyspaceMeta| match m.options & COMPRESSED {
-        0 => "none".to_owned(),
-        _ => "lz4".to_owned(),
-    };
-    let pairs = [
-        ("key type", found.key_tag.clone(), wanted.key_tag.clone()),
-        ("codec", found.codec.clone(), wanted.codec.clone()),
-        ("schema version", found.schema_version.to_string(), wanted.schema_version.to_string()),
-        ("order", order(found), order(wanted)),
-        ("compression", compression(found), compression(wanted)),
-    ];
-    match pairs.into_iter().find(|(_, a, b)| a != b) {
-        None => Ok(()),
-        Some((what, a, b)) => {
-            Err(Error::SchemaMismatch { keyspace: found.name.clone(), what, found: a, wanted: b })
         }
     }
 }

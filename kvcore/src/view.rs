@@ -12,11 +12,31 @@ use crate::{ids::Sequence, index::Index};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 
+/// The views that are open at one sequence.
+#[derive(Debug)]
+struct Open {
+    at: Sequence,
+    count: usize,
+    /// When the first of them was opened, by the store's clock.
+    since_ms: u64,
+}
+
+/// What is open now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenViews {
+    pub(crate) snapshots: u64,
+    pub(crate) views: u64,
+    /// When the oldest was opened.
+    pub(crate) since_ms: Option<u64>,
+}
+
 /// The open views. Held locked, it keeps the tip where it is.
 #[derive(Debug, Default)]
 pub(crate) struct Views {
-    /// Ascending, with how many views are at each: nearly always none or one.
-    open: Vec<(Sequence, usize)>,
+    /// Ascending by sequence: nearly always none or one.
+    open: Vec<Open>,
+    /// How many of the open views are snapshots.
+    snapshots: u64,
     tip: Sequence,
     /// Indexes that may hold undo.
     dirty: Vec<Arc<Index>>,
@@ -29,12 +49,12 @@ impl Views {
 
     /// Some view sees a state that was valid from `from` up to, but not including, `until`.
     pub(crate) fn any_in(&self, from: Sequence, until: Sequence) -> bool {
-        let at = self.open.partition_point(|(view, _)| *view < from);
-        self.open.get(at).is_some_and(|(view, _)| *view < until)
+        let at = self.open.partition_point(|open| open.at < from);
+        self.open.get(at).is_some_and(|open| open.at < until)
     }
 
     pub(crate) fn oldest(&self) -> Option<Sequence> {
-        self.open.first().map(|(view, _)| *view)
+        self.open.first().map(|open| open.at)
     }
 
     /// The last applied commit's last sequence.
@@ -74,24 +94,44 @@ impl ViewRegistry {
         let sequence = views.tip;
         match views.open.last_mut() {
             // A new view is at the tip, which no other is above.
-            Some((last, count)) if *last == sequence => *count += 1,
-            _ => views.open.push((sequence, 1)),
+            Some(last) if last.at == sequence => last.count += 1,
+            _ => views.open.push(Open { at: sequence, count: 1, since_ms: now_ms }),
         }
-        View { registry: Arc::clone(self), sequence, now_ms }
+        View { registry: Arc::clone(self), sequence, now_ms, is_snapshot: false }
     }
 
-    fn close(&self, sequence: Sequence) {
+    /// The same, counted as a snapshot.
+    pub(crate) fn open_snapshot(self: &Arc<Self>, now_ms: u64) -> View {
+        let mut view = self.open(now_ms);
+        view.is_snapshot = true;
+        self.0.lock().snapshots += 1;
+        view
+    }
+
+    /// What is open now.
+    pub(crate) fn figures(&self) -> OpenViews {
+        let views = self.0.lock();
+        OpenViews {
+            snapshots: views.snapshots,
+            views: views.open.len() as u64,
+            since_ms: views.open.first().map(|open| open.since_ms),
+        }
+    }
+
+    fn close(&self, sequence: Sequence, is_snapshot: bool) {
         let mut views = self.0.lock();
-        let was_oldest = views.oldest() == Some(sequence);
-        let at = views.open.partition_point(|(view, _)| *view < sequence);
-        if let Some((_, count)) = views.open.get_mut(at) {
-            *count -= 1;
-            if *count > 0 {
+        views.snapshots -= u64::from(is_snapshot);
+        let at = views.open.partition_point(|open| open.at < sequence);
+        if let Some(open) = views.open.get_mut(at) {
+            open.count -= 1;
+            if open.count > 0 {
                 return;
             }
             views.open.remove(at);
         }
-        if was_oldest && !views.dirty.is_empty() {
+        // Also when it was not the oldest: beside a snapshot that stays for long, what short
+        // views needed must not pile up.
+        if !views.dirty.is_empty() {
             let dirty = std::mem::take(&mut views.dirty);
             views.dirty = dirty.into_iter().filter(|index| index.purge_undo(&views)).collect();
         }
@@ -105,10 +145,11 @@ pub(crate) struct View {
     pub(crate) sequence: Sequence,
     /// The time by which entries count as expired in this view.
     pub(crate) now_ms: u64,
+    is_snapshot: bool,
 }
 
 impl Drop for View {
     fn drop(&mut self) {
-        self.registry.close(self.sequence);
+        self.registry.close(self.sequence, self.is_snapshot);
     }
 }

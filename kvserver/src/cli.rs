@@ -3,17 +3,32 @@
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use kvcore::{Durability, Options, Store};
 use kvserver::{AppendFsync, Config, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::tool::Tool;
+
 /// A durable key/value server that speaks the Redis protocol.
+///
+/// Without a command it serves a store. The commands work on the directory of a store that is not
+/// being served.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
+    #[command(subcommand)]
+    tool: Option<Tool>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+/// The flags of the server.
+#[derive(Debug, Args)]
+struct Serve {
     /// The directory of the store; it is made if it does not exist
     #[arg(long, value_name = "PATH", default_value = "./kvdata")]
     dir: PathBuf,
@@ -72,7 +87,16 @@ enum YesNo {
 }
 
 impl Cli {
-    pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        match self.tool {
+            Some(tool) => tool.run(),
+            None => self.serve.run().map(|()| ExitCode::SUCCESS),
+        }
+    }
+}
+
+impl Serve {
+    fn run(self) -> Result<(), Box<dyn Error>> {
         self.start_log();
         let mut config = Config::default();
         config.bind = self.bind;

@@ -1,6 +1,7 @@
-//! The `kvserver` binary: flags, log, signals; everything else is the library.
+//! The `kvserver` binary: flags, log, signals, tools; everything else is the library.
 
 mod cli;
+mod tool;
 
 use std::process::ExitCode;
 
@@ -8,7 +9,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     match cli::Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             eprintln!("kvserver: {error}");
             ExitCode::FAILURE

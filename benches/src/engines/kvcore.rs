@@ -63,7 +63,7 @@ impl Open {
 
 impl Reader for &BytesKeyspace {
     fn get<T>(&self, key: &KeyBytes, see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
-        Ok(BytesKeyspace::get(self, key)?.map(|value| see(&value)))
+        Ok(self.get_with(key, see)?)
     }
 
     fn scan(

@@ -9,6 +9,9 @@
 //!   (`F_FULLFSYNC`, std does that), as `fdatasync` on Linux does with a proper drive.
 //! - Windows has no way to sync a directory: `sync_dir` does nothing, names are as durable as NTFS
 //!   makes them. Modes 0700 and 0600 do not exist there either.
+//! - Some file systems (of networks, of user space) do not offer the sync of a directory and answer
+//!   `EINVAL` or `ENOTSUP`. That is taken for "names are durable by themselves", as there is
+//!   nothing else to call; every other error is one.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -78,11 +81,19 @@ impl Disk for OsDisk {
         fs::remove_file(path)
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
     #[cfg(unix)]
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         use std::os::unix::fs::OpenOptionsExt;
         let flags = rustix::fs::OFlags::DIRECTORY.bits().cast_signed();
-        OpenOptions::new().read(true).custom_flags(flags).open(dir)?.sync_all()
+        let dir = OpenOptions::new().read(true).custom_flags(flags).open(dir)?;
+        match dir.sync_all() {
+            Err(e) if is_not_offered(&e) => Ok(()),
+            synced => synced,
+        }
     }
 
     #[cfg(not(unix))]
@@ -101,6 +112,12 @@ impl Disk for OsDisk {
             Err(fs::TryLockError::Error(e)) => Err(e),
         }
     }
+}
+
+/// Whether the file system says that it has no such call, as opposed to that it failed.
+#[cfg(unix)]
+fn is_not_offered(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
 #[derive(Debug)]
@@ -230,5 +247,20 @@ fn kind(file_type: fs::FileType) -> FileKind {
         FileKind::Symlink
     } else {
         FileKind::Other
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn only_a_file_system_without_the_call_is_excused_from_syncing_directories() {
+        let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        assert!(is_not_offered(&error(Errno::INVAL)) && is_not_offered(&error(Errno::OPNOTSUPP)));
+        for errno in [Errno::IO, Errno::NOSPC, Errno::ACCESS, Errno::ROFS, Errno::DQUOT] {
+            assert!(!is_not_offered(&error(errno)), "{errno}");
+        }
     }
 }

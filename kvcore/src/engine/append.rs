@@ -6,6 +6,8 @@
 //! A2. A frame goes behind the last whole frame of the active file, never over old bytes: after a
 //!     failed write the log continues in a new file, and what failed is made unreadable.
 //! A3. A generation is durable before its first append.
+//! A4. File numbers grow along the log: recovery follows it only upwards, and merge raises the log
+//!     floor by them.
 
 use super::{Engine, Task, space::Purpose};
 use crate::{
@@ -19,6 +21,9 @@ use crate::{
     options::{DATA_FILE_BYTES_MAX, ReadMode},
 };
 use std::sync::{Arc, atomic::Ordering};
+
+#[cfg(test)]
+mod tests;
 
 /// Where the log ends.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +102,11 @@ impl Writer {
         self.end.last_sequence
     }
 
+    /// There is no active file.
+    pub(super) fn is_idle(&self) -> bool {
+        self.active.is_none()
+    }
+
     /// Something was appended since the store was opened.
     pub(super) fn has_appended(&self) -> bool {
         self.generation_is_durable
@@ -105,6 +115,11 @@ impl Writer {
     pub(crate) fn end(&self) -> LogEndState {
         let active = self.active.as_ref().map(|a| (a.file.id, a.file.len()));
         LogEndState { last_file: active.or(self.end.last_file), ..self.end }
+    }
+
+    /// The last file of the log, which the next one's number must exceed (A4).
+    fn newest_file(&self) -> Option<FileId> {
+        self.end().last_file.map(|(id, _)| id)
     }
 
     /// Bytes appended since the last sync are spread over these files.
@@ -212,7 +227,9 @@ impl Engine {
         }
         self.check_process()?;
         let purpose = Purpose::of(batch);
-        let next = self.take_prepared(writer, FILE_HEADER_LEN as u64 + len, purpose)?;
+        let next = self
+            .take_prepared(writer, FILE_HEADER_LEN as u64 + len, purpose)
+            .inspect_err(|e| self.note_refused(e))?;
         let path = next.0.path.clone();
         let begun = self.begin_file(writer, next, first, purpose).inspect_err(|_| {
             // Never listed, never applied to: a leftover without a valid header is no log file.
@@ -257,6 +274,7 @@ impl Engine {
         first: Sequence,
         purpose: Purpose,
     ) -> Result<Active> {
+        assert!(writer.newest_file().is_none_or(|id| id < file.id), "A4: file numbers grow");
         self.flush_tail(writer)?;
         if let Some(active) = writer.active.take() {
             self.retire(writer, active.file);
@@ -373,15 +391,22 @@ impl Engine {
             Err(e) if e.is_full() => return Ok(()),
             made => made?,
         };
-        let mut guard = self.writer.lock();
-        let newer = guard.active.as_ref().is_none_or(|a| a.file.id < file.id);
-        if reserved && newer && guard.prepared.is_none() {
-            guard.prepared = Some(file);
-            self.space.prepared_bytes.store(bytes, Ordering::Relaxed);
+        if reserved && self.keep_prepared(&file, bytes) {
             return Ok(());
         }
-        drop(guard);
         self.disk.unlink(&file.path).map_err(|e| self.io("remove", &file_names::data(file.id), e))
+    }
+
+    /// Makes this the next file, unless there is one, or the log has gone on to a later number
+    /// meanwhile (A4).
+    fn keep_prepared(&self, file: &Arc<DataFile>, bytes: u64) -> bool {
+        let mut writer = self.writer.lock();
+        let keep = writer.prepared.is_none() && writer.newest_file().is_none_or(|id| id < file.id);
+        if keep {
+            writer.prepared = Some(Arc::clone(file));
+            self.space.prepared_bytes.store(bytes, Ordering::Relaxed);
+        }
+        keep
     }
 
     /// Gives back what was made ahead. At close.

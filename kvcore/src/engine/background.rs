@@ -151,22 +151,33 @@ impl Engine {
         }
     }
 
-    /// One round of everything that can wait.
+    /// One round of everything that can wait. A step that fails does not keep the later ones from
+    /// their turn: on a full disk only merge can help, and what comes before it needs space.
     pub(crate) fn maintain(&self) -> Result<()> {
-        self.work_off_pending()?;
-        self.remove_expired()?;
-        self.prepare_next_file()?;
-        self.unlink_dead_blobs()?;
-        if !self.is_tight() {
-            match self.write_missing_hints() {
-                // Merge comes next, and makes room.
-                Err(e) if e.is_full() => {}
-                written => written?,
-            }
-        }
-        self.merge_if_due()?;
-        self.relax();
-        Ok(())
+        self.check_nested()?;
+        self.check_writable()?;
+        let steps: [fn(&Engine) -> Result<()>; 8] = [
+            Engine::work_off_pending,
+            |engine| engine.remove_expired().map(drop),
+            Engine::evict_over_budget,
+            Engine::prepare_next_file,
+            Engine::unlink_dead_blobs,
+            |engine| {
+                // Nobody else writes the same hint, and no merge removes its file meanwhile.
+                let _one_at_a_time = engine.merge.lock();
+                match engine.write_missing_hints() {
+                    // Merge comes next, and makes room.
+                    Err(e) if e.is_full() => Ok(()),
+                    written => written,
+                }
+            },
+            Engine::merge_if_due,
+            |engine| {
+                engine.relax();
+                Ok(())
+            },
+        ];
+        steps.iter().map(|step| step(self)).fold(Ok(()), Result::and)
     }
 
     /// Works all pending range deletes off, in steps that let writers in between.

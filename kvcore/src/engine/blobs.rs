@@ -91,6 +91,11 @@ impl BlobTable {
         self.0.lock().live.values().map(|(id, _)| *id).collect()
     }
 
+    /// Every live blob with its length.
+    pub(crate) fn live_files(&self) -> Vec<(FileId, u64)> {
+        self.0.lock().live.values().copied().collect()
+    }
+
     /// Files and bytes of live blobs.
     pub(crate) fn live(&self) -> (u64, u64) {
         let blobs = self.0.lock();
@@ -110,6 +115,14 @@ impl BlobTable {
     pub(crate) fn pin(&self, id: FileId) -> BlobPin {
         *self.0.lock().pins.entry(id).or_default() += 1;
         BlobPin { table: self.clone(), id }
+    }
+
+    /// Holds what another table holds, which is left empty, and nothing else.
+    pub(crate) fn replace(&self, other: &BlobTable) {
+        let mut taken = std::mem::take(&mut *other.0.lock());
+        let mut blobs = self.0.lock();
+        taken.pins = std::mem::take(&mut blobs.pins);
+        *blobs = taken;
     }
 
     fn take_dead(&self, gone: impl Fn(Sequence) -> bool) -> Vec<FileId> {
@@ -140,6 +153,7 @@ impl Engine {
 
     /// Unlinks blobs that nothing can ask for any more (B2).
     pub(crate) fn unlink_dead_blobs(&self) -> Result<()> {
+        // In this order: a view opened after the second look is above what is durable now.
         let durable = self.sync.durable_sequence();
         let oldest = self.views.lock().oldest();
         let gone = self

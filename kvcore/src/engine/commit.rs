@@ -8,7 +8,7 @@
 
 use super::{
     Engine,
-    append::Write,
+    append::{LogEndState, Write},
     prepared::{PreparedBatch, change_of},
     thread_token,
 };
@@ -16,12 +16,13 @@ use crate::{
     error::{Error, Result},
     ids::Sequence,
     index::{Applying, Change, Index, KeyHash},
-    log::{BatchEncoder, LogEnd},
+    log::{BatchEncoder, LogEnd, Record},
     options::Durability,
 };
 use parking_lot::MutexGuard;
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    marker::PhantomData,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -73,10 +74,26 @@ impl Scratch {
     }
 }
 
+thread_local! {
+    /// Of which stores this thread runs closures of optimistic transactions, outermost first.
+    static CLOSURES: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// This thread runs the closure of an optimistic transaction.
+pub(crate) struct InClosure(PhantomData<*mut ()>);
+
+impl Drop for InClosure {
+    fn drop(&mut self) {
+        CLOSURES.with_borrow_mut(Vec::pop);
+    }
+}
+
 /// The writer lock, held.
 pub(crate) struct WriteGuard<'a> {
-    engine: &'a Engine,
+    pub(super) engine: &'a Engine,
     writer: MutexGuard<'a, super::Writer>,
+    /// This commit makes room itself.
+    pub(super) is_evicting: bool,
 }
 
 impl Drop for WriteGuard<'_> {
@@ -88,23 +105,59 @@ impl Drop for WriteGuard<'_> {
 impl Engine {
     /// Takes the writer lock, unless the store is closed or poisoned or this thread has it.
     pub(crate) fn write(&self) -> Result<WriteGuard<'_>> {
-        let me = thread_token();
-        if self.owner.load(Ordering::Relaxed) == me {
+        self.check_nested()?;
+        self.check_writable()?;
+        if self.is_in_closure() {
             return Err(Error::Nested);
         }
         let writer = self.writer.lock();
         self.check_open()?;
-        self.owner.store(me, Ordering::Relaxed);
-        Ok(WriteGuard { engine: self, writer })
+        self.owner.store(thread_token(), Ordering::Relaxed);
+        Ok(WriteGuard { engine: self, writer, is_evicting: false })
+    }
+
+    /// Until the guard is dropped, writes from this thread are nested, as they are under the
+    /// writer lock: the closure of an optimistic transaction may have to run there too.
+    pub(crate) fn enter_closure(&self) -> Result<InClosure> {
+        self.check_open()?;
+        self.check_nested()?;
+        if self.is_in_closure() {
+            return Err(Error::Nested);
+        }
+        CLOSURES.with_borrow_mut(|engines| engines.push(self.address()));
+        Ok(InClosure(PhantomData))
+    }
+
+    fn is_in_closure(&self) -> bool {
+        CLOSURES.with_borrow(|engines| engines.contains(&self.address()))
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// The writer lock of a read-only store, which applies what others have written.
+    pub(super) fn write_lock(&self) -> WriteGuard<'_> {
+        WriteGuard { engine: self, writer: self.writer.lock(), is_evicting: false }
     }
 
     /// The same for a commit of a caller, who waits while merge is behind. Commits of a round have
     /// waited when it began.
     pub(crate) fn write_paced(&self, when: When) -> Result<WriteGuard<'_>> {
-        if when != When::Later && self.owner.load(Ordering::Relaxed) != thread_token() {
+        if when != When::Later {
+            self.check_nested()?;
             self.wait_for_space();
         }
         self.write()
+    }
+
+    /// Whatever takes the writer lock, or waits for somebody who does, asks this first: it would
+    /// wait for itself inside a closure that is called under the lock.
+    pub(crate) fn check_nested(&self) -> Result<()> {
+        if self.owner.load(Ordering::Relaxed) == thread_token() {
+            return Err(Error::Nested);
+        }
+        Ok(())
     }
 
     /// Waits until the commit is as durable as asked.
@@ -130,6 +183,14 @@ impl Engine {
         let end = writer.end();
         let last_sequence = end.last_sequence;
         Ok(end.last_file.map(|(file, length)| LogEnd { file, length, last_sequence }))
+    }
+
+    /// Lets the files tell what is durable, before merge drops what it has superseded: a read-only
+    /// store sees no more than they tell. Hints tell of sealed files, a record of the active one.
+    /// On a full disk they tell later; readers that open meanwhile may miss keys until then.
+    pub(crate) fn tell_watermark(&self) {
+        let _ = self.write_missing_hints();
+        let _ = self.write().and_then(|mut guard| guard.commit_watermark());
     }
 
     /// Writes what was committed with [`When::Later`], everybody's.
@@ -164,6 +225,7 @@ impl WriteGuard<'_> {
         when: When,
     ) -> Result<Sequence> {
         let engine = self.engine;
+        check_frozen(index)?;
         engine.check_memory(|| batch.record(0).key().map_or(0, |key| index.added_bytes(key)))?;
         let at = engine.append(&mut self.writer, batch, when.write())?;
         let change = change_of(batch, 0, &at, hash);
@@ -175,6 +237,8 @@ impl WriteGuard<'_> {
             index.put(&cx, put);
         }
         views.advance(at.last);
+        drop(views);
+        self.keep_to_budget(index);
         Ok(at.last)
     }
 
@@ -191,6 +255,7 @@ impl WriteGuard<'_> {
         if let Some((index, hash)) = batch.single_put() {
             return self.commit_put(index, &batch.encoder, hash, when);
         }
+        batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
         engine.check_memory(|| batch.added_memory_bytes())?;
         let at = engine.append(&mut self.writer, &batch.encoder, when.write())?;
         let files = engine.files.load();
@@ -204,7 +269,28 @@ impl WriteGuard<'_> {
         if pending {
             engine.notify(super::Task::WorkOff);
         }
+        batch.indexes.iter().for_each(|index| self.keep_to_budget(index));
         Ok(at.last)
+    }
+
+    /// The sequence of the last record.
+    pub(super) fn last_sequence(&self) -> Sequence {
+        self.writer.last_sequence()
+    }
+
+    /// Writes down how far the log is durable, if there is a file to write it into.
+    fn commit_watermark(&mut self) -> Result<()> {
+        if self.writer.is_idle() {
+            return Ok(());
+        }
+        let mut batch = PreparedBatch::default();
+        batch.push_bare(&Record::Watermark { clock_ms: self.engine.clock.now_ms() });
+        self.commit(&mut batch, When::Now(Durability::Buffered)).map(drop)
+    }
+
+    /// Where the log ends.
+    pub(crate) fn end(&self) -> LogEndState {
+        self.writer.end()
     }
 
     /// Seals the active file.
@@ -221,5 +307,14 @@ impl WriteGuard<'_> {
         views.touch(index);
         let cx = Applying { files: &files, views: &views, file, blobs: &engine.blobs };
         index.work_off(&cx, limit);
+    }
+}
+
+/// A keyspace that was dropped, or is being migrated, takes no writes.
+#[inline]
+fn check_frozen(index: &Index) -> Result<()> {
+    match index.frozen_name() {
+        None => Ok(()),
+        Some(keyspace) => Err(Error::KeyspaceGone { keyspace }),
     }
 }

@@ -21,7 +21,14 @@ impl Engine {
         if !self.clock.removal_allowed() {
             return Ok(0);
         }
-        keyspaces.iter().try_fold(0, |n, k| Ok(n + self.remove_expired_in(k, now_ms)?))
+        let ours = keyspaces.iter().filter(|k| !k.is_expired_by_owner());
+        ours.map(|k| self.remove_expired_in(k, now_ms)).try_fold(0, |n, removed| Ok(n + removed?))
+    }
+
+    /// The time by which entries are due to be removed; none while nothing may be.
+    pub(crate) fn removal_time_ms(&self) -> Option<u64> {
+        let now_ms = self.clock.now_ms();
+        self.clock.removal_allowed().then_some(now_ms)
     }
 
     fn remove_expired_in(&self, keyspace: &Arc<KeyspaceCore>, now_ms: u64) -> Result<u64> {
@@ -31,6 +38,9 @@ impl Engine {
             return Ok(0);
         }
         let mut guard = self.write()?;
+        if index.is_frozen() {
+            return Ok(0);
+        }
         let mut batch = PreparedBatch::default();
         for key in &keys {
             // Looked at again under the writer lock: it may have been written meanwhile.
@@ -43,6 +53,7 @@ impl Engine {
         if removed > 0 {
             guard.commit(&mut batch, When::Now(Durability::Buffered))?;
             self.counters.expired.fetch_add(removed, Ordering::Relaxed);
+            crate::trace::expired(&self.dir, &keyspace.meta.name, removed);
         }
         Ok(removed)
     }

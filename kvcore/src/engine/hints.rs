@@ -12,8 +12,12 @@ use crate::{
 use std::sync::{Arc, atomic::Ordering};
 
 impl Engine {
-    /// Writes the hints that are missing. A failure costs nothing but time at the next open.
+    /// Writes the hints that are missing, unless space is tight. A failure costs nothing but time
+    /// at the next open.
     pub(crate) fn write_missing_hints(&self) -> Result<()> {
+        if self.is_tight() {
+            return Ok(());
+        }
         let Some(floor) = self.durable_below() else { return Ok(()) };
         // By number: a file that merge removes meanwhile takes space for as long as it is held.
         let mut todo: Vec<FileId> = self
@@ -63,6 +67,7 @@ impl Engine {
             return Err(self.io("write", &name, e));
         }
         file.has_hint.store(true, Ordering::Release);
+        crate::trace::hinted(&path);
         Ok(())
     }
 }

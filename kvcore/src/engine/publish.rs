@@ -10,7 +10,7 @@ use crate::{
     disk::Disk,
     error::{Error, Result},
     log::{
-        Manifest,
+        LogEnd, Manifest,
         file_names::{self, Name},
     },
 };
@@ -19,8 +19,32 @@ use std::path::Path;
 impl Engine {
     /// Changes the manifest durably. After an error the old one stands, or the store is poisoned.
     pub(crate) fn publish(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
-        self.check_poison()?;
         let mut current = self.manifest.lock();
+        self.check_open()?;
+        self.check_writable()?;
+        self.publish_next(&mut current, change)
+    }
+
+    /// Publishes the last manifest of a store that is being closed, if there is anything to say:
+    /// where the log ends, or how late it was when expired keys were last seen as such.
+    pub(crate) fn publish_end(&self, end: Option<LogEnd>) -> Result<()> {
+        if self.is_read_only() {
+            return Ok(());
+        }
+        let mut current = self.manifest.lock();
+        self.check_poison()?;
+        let expires = self.all_keyspaces().iter().any(|k| k.index.expiring() > 0);
+        if end.is_none() && !expires {
+            return Ok(());
+        }
+        self.publish_next(&mut current, |manifest| manifest.clean_end = end.or(manifest.clean_end))
+    }
+
+    fn publish_next(
+        &self,
+        current: &mut Manifest,
+        change: impl FnOnce(&mut Manifest),
+    ) -> Result<()> {
         let mut next = current.clone();
         change(&mut next);
         next.number += 1;
@@ -47,6 +71,11 @@ pub(crate) enum PublishError {
 }
 
 impl PublishError {
+    /// Nothing changed.
+    pub(crate) fn is_before(&self) -> bool {
+        matches!(self, PublishError::Before(_))
+    }
+
     pub(crate) fn into_error(self) -> Error {
         match self {
             PublishError::Before(e) | PublishError::Unknown(e) => e,

@@ -17,8 +17,12 @@ use crate::{
         decode_put_value, read_member, read_single, record_bytes,
     },
     value::{Bytes, Value, ValueRef},
+    view::View,
 };
-use std::sync::Arc;
+use std::{
+    ops::Bound,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// What a read makes of the value's bytes.
 pub(crate) type Decoded<T> = Result<T, crate::error::BoxError>;
@@ -46,12 +50,12 @@ impl Engine {
         self.check_open()?;
         let hash = index.hash(key);
         // The table is loaded under the shard's lock, so it lists the file (D2).
-        let found = index.find(key, hash, |state| (state, self.files.load()));
+        let found = index.find_used(key, hash, |state| (state, self.files.load()));
         let Some((state, files)) = found else { return Ok(None) };
         let location = state.entry.location;
         let file = files.get(location.file);
+        let len = record_bytes_len(index.id, key, &state.entry);
         if let Some(file) = file {
-            let len = record_bytes_len(index.id, key, &state.entry);
             file.prefetch(u64::from(location.offset), len);
         }
         if !state.is_alive(|| self.clock.now_ms()) {
@@ -61,7 +65,7 @@ impl Engine {
             return self.get_blob(index, key, hash, decode);
         }
         let file = file.ok_or_else(|| self.missing_file(&state.entry))?;
-        self.read_value(file, index.id, key, &state.entry, decode).map(Some)
+        self.read_record(file, index.id, key, (&state.entry, len), decode).map(Some)
     }
 
     /// The same for a value in a blob, which may be superseded and unlinked meanwhile.
@@ -100,10 +104,8 @@ impl Engine {
         let mut tries = 0;
         loop {
             let found = index.find(key, hash, |state| (state, self.files.load()));
+            let found = found.filter(|(state, _)| state.is_alive(|| self.clock.now_ms()));
             let Some((state, files)) = found else { return Ok(None) };
-            if !state.is_alive(|| self.clock.now_ms()) {
-                return Ok(None);
-            }
             let file = files.get(state.entry.location.file);
             let file = file.ok_or_else(|| self.missing_file(&state.entry))?;
             match read(file, &state.entry) {
@@ -129,8 +131,21 @@ impl Engine {
         if entry.flags.has(EntryFlags::BLOB) {
             return decode_with(&self.value_bytes(file, keyspace, key, entry)?, decode);
         }
-        let offset = u64::from(entry.location.offset);
         let len = record_bytes_len(keyspace, key, entry);
+        self.read_record(file, keyspace, key, (entry, len), decode)
+    }
+
+    /// Reads a put's value from a record of this length in the log.
+    #[inline]
+    fn read_record<T>(
+        &self,
+        file: &Arc<DataFile>,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        (entry, len): (&Entry, usize),
+        decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+    ) -> Result<T> {
+        let offset = u64::from(entry.location.offset);
         let decoded = match file.mapped(offset, len) {
             Some(bytes) => {
                 let value = match checked_value(file, keyspace, key, entry, bytes)? {
@@ -207,13 +222,74 @@ impl Engine {
     }
 
     fn is_durable(&self, file: &DataFile, offset: u64, len: usize) -> bool {
-        // Files of earlier openings, copies and sealed files below the active one were synced
-        // before they were listed or are below the watermark's file.
+        // A hint is written only for what was durable. Copies are newer than the watermark's file
+        // and count as not durable, which costs a copy of the value.
         match self.sync.durable_position() {
             Some(at) if at.file == file.id => offset + len as u64 <= at.offset,
             Some(at) => file.id < at.file,
-            None => file.is_sealed(),
+            None => file.has_hint.load(Ordering::Acquire),
         }
+    }
+
+    /// Looks a key up at the tip and starts to fetch its record, to be read a little later.
+    pub(crate) fn find_ahead(&self, index: &Index, key: &[u8]) -> Result<Option<Item>> {
+        self.check_open()?;
+        let found = index.find(key, index.hash(key), |state| self.item(key, state)).flatten();
+        let item = found.filter(|item| item.state.is_alive(|| self.clock.now_ms()));
+        if let Some(Item { state, file, .. }) = &item {
+            let len = record_bytes_len(index.id, key, &state.entry);
+            file.prefetch(u64::from(state.entry.location.offset), len);
+        }
+        Ok(item)
+    }
+
+    /// The value of what was found. One in a blob is looked up again: nothing keeps its file.
+    pub(crate) fn get_found<T>(
+        &self,
+        index: &Index,
+        found: &Item,
+        decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+    ) -> Result<Option<T>> {
+        let Item { key, state, file } = found;
+        if state.entry.flags.has(EntryFlags::BLOB) {
+            return self.get(index, key, decode);
+        }
+        self.read_value(file, index.id, key, &state.entry, decode).map(Some)
+    }
+
+    /// One key at an open view, if it was there and had not expired.
+    pub(crate) fn item_at(&self, index: &Index, key: &[u8], view: &View) -> Result<Option<Item>> {
+        self.check_open()?;
+        let item = index.item_of(&self.files, key, view.sequence);
+        Ok(item.filter(|item| item.state.is_alive(|| view.now_ms)))
+    }
+
+    /// The value a key had at an open view. Runs user code under no lock.
+    pub(crate) fn get_at<T>(
+        &self,
+        index: &Index,
+        key: &[u8],
+        view: &View,
+        decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+    ) -> Result<Option<T>> {
+        let Some(Item { state, file, .. }) = self.item_at(index, key, view)? else {
+            return Ok(None);
+        };
+        self.read_value(&file, index.id, key, &state.entry, decode).map(Some)
+    }
+
+    /// Keys of a range at an open view; of an unordered keyspace all of them.
+    pub(crate) fn count_at(
+        &self,
+        index: &Index,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        view: &View,
+    ) -> Result<u64> {
+        self.check_open()?;
+        // Without an order index to hold, the views' mutex keeps commits out.
+        let _no_commits = (!index.is_ordered()).then(|| self.views.lock());
+        Ok(index.count_at(start, end, view.sequence))
     }
 
     /// An entry to be read later. Called under the shard's lock, so the file is listed (D2).

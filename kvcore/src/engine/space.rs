@@ -207,6 +207,14 @@ impl Engine {
         Ok(BlobClaim { engine: self, bytes: 0 })
     }
 
+    /// A commit failed with this. If for want of space, merge has work, however little.
+    pub(super) fn note_refused(&self, e: &Error) {
+        if e.is_full() {
+            self.space.was_refused.store(true, Ordering::Relaxed);
+            self.notify(super::Task::WorkOff);
+        }
+    }
+
     /// Whether a commit was refused since the last call: then merge has work, however little.
     pub(crate) fn take_refused(&self) -> bool {
         self.space.was_refused.swap(false, Ordering::Relaxed)

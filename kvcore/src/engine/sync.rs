@@ -6,7 +6,8 @@
 //!     checked after it, since the system reports a failed write-back once.
 //! S2. The durable watermark moves to a position only after every file up to it and the directory
 //!     are synced.
-//! S3. A failed sync poisons the store; it is never repeated.
+//! S3. One thread syncs at a time; the others wait, and one sync serves all that it covers.
+//! S4. A failed sync, of a log file or of the directory, poisons the store; it is never repeated.
 
 use super::{Engine, append::SyncScope};
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     ids::Sequence,
     log::LogPosition,
 };
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     task::Waker,
@@ -23,17 +24,32 @@ use std::{
 /// What is durable, and who waits for it.
 #[derive(Debug)]
 pub(crate) struct SyncState {
-    turn: Mutex<()>,
+    turn: Mutex<Turn>,
+    /// Told when a sync has ended.
+    ended: Condvar,
     position: RwLock<Option<LogPosition>>,
     sequence: AtomicU64,
     wakers: Mutex<Vec<Waker>>,
 }
 
+/// Who syncs, and for how many.
+#[derive(Debug, Default)]
+struct Turn {
+    is_taken: bool,
+    waiting: usize,
+    /// How many threads the last sync served: so many may be about to commit again.
+    served: usize,
+}
+
+/// A sync waits for at most this many other threads to join it.
+const JOINERS_MAX: usize = 64;
+
 impl SyncState {
     /// What recovery hands over is durable, up to the log's end.
     pub(super) fn new(durable: Sequence, position: Option<LogPosition>) -> SyncState {
         SyncState {
-            turn: Mutex::new(()),
+            turn: Mutex::default(),
+            ended: Condvar::new(),
             position: RwLock::new(position),
             sequence: AtomicU64::new(durable.0),
             wakers: Mutex::default(),
@@ -63,7 +79,7 @@ impl SyncState {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn advance(&self, end: Option<LogPosition>, last: Sequence) {
+    pub(super) fn advance(&self, end: Option<LogPosition>, last: Sequence) {
         if let Some(end) = end {
             let mut position = self.position.write();
             *position = (*position).max(Some(end));
@@ -79,20 +95,54 @@ impl Engine {
         if self.sync.durable_sequence() >= target {
             return Ok(());
         }
-        let _turn = self.sync.turn.lock();
-        self.check_poison()?;
-        if self.sync.durable_sequence() >= target {
-            // Somebody else's sync covered this commit while it waited for its turn.
-            return Ok(());
+        self.check_nested()?;
+        let mut turn = self.sync.turn.lock();
+        loop {
+            self.check_poison()?;
+            if self.sync.durable_sequence() >= target {
+                // Somebody else's sync covered this commit while it waited for its turn.
+                return Ok(());
+            }
+            if !turn.is_taken {
+                break;
+            }
+            turn.waiting += 1;
+            self.sync.ended.wait(&mut turn);
+            turn.waiting -= 1;
         }
-        self.sync_now()
+        self.take_turn(turn)
+    }
+
+    /// Syncs, and lets everybody who waited look again.
+    fn take_turn(&self, mut turn: MutexGuard<'_, Turn>) -> Result<()> {
+        turn.is_taken = true;
+        let served = turn.served.min(JOINERS_MAX);
+        // Those that the last sync served are on their way back with a commit: without a chance
+        // to append it they would all wait for the next sync, and every other one serve nobody.
+        for _ in 1..served {
+            MutexGuard::unlocked(&mut turn, std::thread::yield_now);
+            if turn.waiting + 1 >= served {
+                break;
+            }
+        }
+        let result = MutexGuard::unlocked(&mut turn, || self.sync_now());
+        turn.is_taken = false;
+        turn.served = turn.waiting + 1;
+        self.sync.ended.notify_all();
+        result
     }
 
     /// Makes everything applied so far durable.
     pub(crate) fn sync_all(&self) -> Result<()> {
-        let _turn = self.sync.turn.lock();
+        self.check_nested()?;
+        let mut turn = self.sync.turn.lock();
+        while turn.is_taken {
+            turn.waiting += 1;
+            self.sync.ended.wait(&mut turn);
+            turn.waiting -= 1;
+        }
         self.check_poison()?;
-        self.sync_now()
+        self.take_turn(turn)
     }
 
     fn sync_now(&self) -> Result<()> {
@@ -124,7 +174,7 @@ impl Engine {
         if scope.directory { self.sync_dir() } else { Ok(()) }
     }
 
-    /// Makes all names durable. They may be other threads' too, so a failure poisons (S3).
+    /// Makes all names durable. They may be other threads' too, so a failure poisons (S4).
     pub(crate) fn sync_dir(&self) -> Result<()> {
         self.disk.sync_dir(&self.dir).map_err(|source| {
             let path = self.dir.clone();

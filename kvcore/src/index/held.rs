@@ -113,7 +113,7 @@ impl<'a> Held<'a> {
     pub(super) fn split_off(&mut self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Work {
         match &mut self.order {
             Some(order) => Work::Ordered(order.split_off_range(&self.shards, start, end)),
-            None => Work::Walk(0),
+            None => Work::Walk { cursor: 0, left: self.index.len() },
         }
     }
 
@@ -165,6 +165,7 @@ impl<'a> Held<'a> {
         let index = self.index;
         let shard = self.shards.get_mut(put.hash.shard);
         index.take_out(cx, shard, put.hash.tag, put.key, (r, old), cover);
+        index.note_worked_off(cover);
         let entry = index.insert_absent(cx, shard, put);
         if let Some(order) = &mut self.order {
             order.insert(&self.shards, put.key, OrderRef { shard: put.hash.shard, entry });

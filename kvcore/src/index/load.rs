@@ -111,6 +111,7 @@ impl Index {
     pub(crate) fn finish_loading(&self) {
         self.retain(|_, entry| !entry.flags.has(EntryFlags::TOMBSTONE));
         let len: usize = (0..SHARDS).map(|n| self.shard_at(n).table.len()).sum();
+        self.data_bytes.store(self.sum_data_bytes(), Ordering::Relaxed);
         self.len.store(len as u64, Ordering::Release);
         self.entries_bytes.store(self.loaded_bytes(), Ordering::Relaxed);
         if let Some(order) = &self.order {
@@ -123,6 +124,15 @@ impl Index {
             let shard = self.shard_at(n);
             let keys = shard.table.scan_from(0).map(|(_, r)| shard.table.key(r).len());
             keys.map(|len| self.entry_bytes(len)).sum::<u64>()
+        };
+        (0..SHARDS).map(of_shard).sum()
+    }
+
+    fn sum_data_bytes(&self) -> u64 {
+        let of_shard = |number| {
+            let shard = self.shard_at(number);
+            let of = |r| super::data_bytes(shard.table.key(r).len(), &shard.table.entry(r));
+            shard.table.scan_from(0).map(|(_, r)| of(r)).sum::<u64>()
         };
         (0..SHARDS).map(of_shard).sum()
     }

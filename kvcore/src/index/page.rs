@@ -116,22 +116,8 @@ impl Index {
     ) -> Option<Item> {
         let shard = self.shard_at(usize::from(r.shard));
         let key = shard.table.key(r.entry);
-        let entry = shard.table.entry(r.entry);
-        let current = shard.state(r.entry, entry);
-        let undone = if self.has_undo() { self.undone(key, request.view) } else { None };
-        let (state, file) = match undone {
-            Some(old) => {
-                let OldState { state, file } = old?;
-                (state, file?)
-            }
-            None if entry.sequence > request.view => return None,
-            None if self.has_pending()
-                && self.first_cover(key, entry.sequence, request.view).is_some() =>
-            {
-                return None;
-            }
-            None => (current, pin(files, table, &current)?),
-        };
+        let current = super::past::current(&shard, r.entry);
+        let (state, file) = self.state_at(files, table, key, Some(current), request.view)?;
         if !state.is_alive(|| request.now_ms) {
             return None;
         }
@@ -141,13 +127,13 @@ impl Index {
         Some(Item { key: key.into(), state, file })
     }
 
-    fn has_undo(&self) -> bool {
+    pub(super) fn has_undo(&self) -> bool {
         self.has_undo.load(Ordering::Acquire)
     }
 
     /// The key's state at a view, if it changed since.
     #[expect(clippy::option_option, reason = "unchanged and absent are different answers")]
-    fn undone(&self, key: &[u8], view: Sequence) -> Option<Option<OldState>> {
+    pub(super) fn undone(&self, key: &[u8], view: Sequence) -> Option<Option<OldState>> {
         self.undo.read().at(key, view).map(|old| old.cloned())
     }
 
@@ -264,7 +250,7 @@ impl Index {
 }
 
 /// The file a state points into. Called under the shard's lock, so the file is still listed.
-fn pin(files: &Files, table: &FileTable, state: &State) -> Option<FilePin> {
+pub(super) fn pin(files: &Files, table: &FileTable, state: &State) -> Option<FilePin> {
     let id = state.entry.location.file;
     match table.get(id) {
         Some(file) => Some(Arc::clone(file)),

@@ -25,8 +25,9 @@ pub(crate) struct Pending {
 pub(super) enum Work {
     /// The split-off part of the order index, shrinking from the front.
     Ordered(OrderIndex),
-    /// An unordered keyspace is cleared by walking its tables; this is the cursor.
-    Walk(u64),
+    /// An unordered keyspace is cleared by walking its tables: where the walk is, and how many
+    /// entries are left to be removed.
+    Walk { cursor: u64, left: u64 },
 }
 
 /// At most this many keys are removed in the commit itself.
@@ -35,6 +36,24 @@ pub(crate) const INLINE_KEYS_MAX: usize = 64;
 impl Pending {
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
         in_range(key, as_slices(&self.start), as_slices(&self.end))
+    }
+
+    /// Its range and another one may have a key in common.
+    pub(super) fn overlaps(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> bool {
+        let before = |end: Bound<&[u8]>, start: Bound<&[u8]>| match (end, start) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(end), Bound::Included(start)) => end < start,
+            (Bound::Included(end) | Bound::Excluded(end), _) => end <= start_of(start),
+        };
+        !before(as_slices(&self.end), start) && !before(end, as_slices(&self.start))
+    }
+}
+
+/// A bound's key; nothing comes before the unbounded one.
+fn start_of(bound: Bound<&[u8]>) -> &[u8] {
+    match bound {
+        Bound::Included(key) | Bound::Excluded(key) => key,
+        Bound::Unbounded => &[],
     }
 }
 
@@ -69,7 +88,7 @@ impl Held<'_> {
         let work = self.split_off(start, end);
         let gone = match &work {
             Work::Ordered(part) => part.len(),
-            Work::Walk(_) => self.index.len(),
+            Work::Walk { left, .. } => *left,
         };
         self.index.len.fetch_sub(gone, Ordering::Release);
         let pending = Pending { sequence, start: to_owned(start), end: to_owned(end), work };
@@ -123,7 +142,7 @@ impl Index {
                     part.pop_front(limit, &mut refs);
                     (refs.is_empty(), refs, None)
                 }
-                Work::Walk(cursor) => (false, Vec::new(), Some(*cursor)),
+                Work::Walk { cursor, .. } => (false, Vec::new(), Some(*cursor)),
             }
         };
         let done = match cursor {
@@ -161,7 +180,8 @@ impl Index {
             _ => super::join_cursor(number + 1, 0),
         };
         refs.iter().for_each(|(_, r)| self.remove_covered(cx, *r));
-        if let Some(Work::Walk(cursor)) = self.pending.write().first_mut().map(|p| &mut p.work) {
+        let mut pending = self.pending.write();
+        if let Some(Work::Walk { cursor, .. }) = pending.first_mut().map(|p| &mut p.work) {
             *cursor = next;
         }
         split_cursor(next).is_none()
@@ -177,6 +197,16 @@ impl Index {
         };
         let tag = self.hash_key.hash(&key).tag;
         self.take_out(cx, &mut shard, tag, &key, (at.entry, entry), cover);
+        self.note_worked_off(cover);
+    }
+
+    /// One entry less is left to the walk of this range delete.
+    pub(super) fn note_worked_off(&self, cover: Sequence) {
+        let mut pending = self.pending.write();
+        let walk = pending.iter_mut().find(|p| p.sequence == cover).map(|p| &mut p.work);
+        if let Some(Work::Walk { left, .. }) = walk {
+            *left = left.saturating_sub(1);
+        }
     }
 
     /// The common end of every removal: undo, accounting, expiry, table.
@@ -195,6 +225,7 @@ impl Index {
         if entry.flags.has(EntryFlags::EXPIRES) {
             self.forget_expiry(shard, r);
         }
+        self.note_removed(shard, r);
         shard.table.remove(tag, key);
         self.entries_bytes.fetch_sub(self.entry_bytes(key.len()), Ordering::Relaxed);
     }

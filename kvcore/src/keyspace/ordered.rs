@@ -131,8 +131,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         self.engine().check_open()?;
         self.check_ordered("nth")?;
         let now_ms = self.engine().clock.now_ms();
-        let item = self.index().nth(&self.engine().files, index, now_ms);
-        item.map(|item| Entry::new(item, &self.inner, None)).transpose()
+        self.entry(|| self.index().nth(&self.engine().files, index, now_ms))
     }
 
     /// The entry with the smallest key.
@@ -186,7 +185,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     fn at_end(&self, end: End) -> Result<Option<Entry<K, V, C>>> {
         self.engine().check_open()?;
         self.check_ordered("first and last")?;
-        self.item_at(end).map(|item| Entry::new(item, &self.inner, None)).transpose()
+        self.entry(|| self.item_at(end))
     }
 
     /// The outermost entry that has not expired.

@@ -22,7 +22,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -94,6 +94,20 @@ impl DataFile {
             sealed: AtomicBool::new(false),
             has_hint: AtomicBool::new(false),
         })
+    }
+
+    /// The same file, its first `len` bytes, read with `pread` only: an unreadable sector is an
+    /// error then.
+    pub(crate) fn unmapped(&self, len: u64) -> Result<DataFile> {
+        let handle = Arc::clone(&self.handle);
+        let DataFile { id, role, key, ref path, .. } = *self;
+        let path = path.clone();
+        let written = len;
+        let file = DataFile::new(Parts { id, role, key, path, handle, map_bytes: 0, written })?;
+        if self.is_sealed() {
+            file.seal();
+        }
+        Ok(file)
     }
 
     /// Bytes in the file, without the tail buffer.
@@ -177,6 +191,11 @@ impl DataFile {
         self.handle.write_all_at(bytes, at)?;
         self.written.store(at + bytes.len() as u64, Ordering::Release);
         Ok(())
+    }
+
+    /// Another process has written up to here, and it counts now. Never goes back.
+    pub(crate) fn grow(&self, to: u64) {
+        self.written.fetch_max(to, Ordering::AcqRel);
     }
 
     /// Puts `bytes` behind the end, readable at once, to be written by `flush`.
@@ -334,7 +353,8 @@ fn slot(id: FileId, slots: usize) -> usize {
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     table: arc_swap::ArcSwap<FileTable>,
-    change: Mutex<()>,
+    /// Held while the table is changed: the files taken out of it that something still reads.
+    retired: Mutex<Vec<Weak<DataFile>>>,
 }
 
 impl Files {
@@ -343,8 +363,16 @@ impl Files {
     }
 
     pub(crate) fn change(&self, add: &[Arc<DataFile>], remove: &[FileId]) {
-        let _one_at_a_time = self.change.lock();
-        let next = self.table.load().changed(add, remove);
+        let mut retired = self.retired.lock();
+        let table = self.table.load();
+        retired.retain(|file| file.strong_count() > 0);
+        retired.extend(remove.iter().filter_map(|id| table.get(*id)).map(Arc::downgrade));
+        let next = table.changed(add, remove);
         self.table.store(Arc::new(next));
+    }
+
+    /// Bytes of files that are not in the table any more and that something still reads.
+    pub(crate) fn pinned_bytes(&self) -> u64 {
+        self.retired.lock().iter().filter_map(Weak::upgrade).map(|file| file.len()).sum()
     }
 }

@@ -37,6 +37,8 @@ const KIND: Kind = Kind { magic: *b"\x89kvmfst\n", name: "manifest", extra: HEAD
 pub(crate) const UNORDERED: u32 = 1;
 /// Keyspace option: values are compressed where that saves.
 pub(crate) const COMPRESSED: u32 = 1 << 1;
+/// Keyspace option: expired entries are their owner's to remove.
+pub(crate) const EXPIRED_BY_OWNER: u32 = 1 << 8;
 
 /// One writable open, and where its history starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,6 +45,11 @@ impl<'f> FrameWalk<'f> {
         self.at = at;
     }
 
+    /// Where it stands.
+    pub(crate) fn place(&self) -> u64 {
+        self.at
+    }
+
     /// Looks at the frame that starts here and steps over it.
     pub(crate) fn step(&mut self) -> Result<Step<'_>> {
         let at = self.at;

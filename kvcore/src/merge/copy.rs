@@ -231,7 +231,14 @@ impl<'a> Outputs<'a> {
 pub(super) fn swap_into(engine: &Engine, plan: &Plan<'_>, output: &Arc<DataFile>) -> Result<()> {
     let mut walk = FrameWalk::new(output, output.written());
     let files = engine.files.load();
-    while let Step::Frame(at, frame) = walk.step()? {
+    loop {
+        let (at, frame) = match walk.step()? {
+            Step::Frame(at, frame) => (at, frame),
+            Step::End(at) if at == output.written() => return Ok(()),
+            // The inputs stay: entries that were not reached still mean them.
+            Step::End(at) => return Err(output.corrupt(at, "zeros where a copy is due")),
+            Step::Damaged(at, e) => return Err(output.corrupt(at, e)),
+        };
         for member in frame.members() {
             let Some(index) = member.record.keyspace().and_then(|id| plan.indexes.get(&id)) else {
                 continue;
@@ -240,7 +247,6 @@ pub(super) fn swap_into(engine: &Engine, plan: &Plan<'_>, output: &Arc<DataFile>
             swap_one(index, &member, to, output, &files);
         }
     }
-    Ok(())
 }
 
 fn swap_one(

@@ -10,8 +10,8 @@ use crate::{
     index::{HashKey, Index, Loaded},
     keydir::EntryFlags,
     log::{
-        DataFile, FrameWalk, HintEntry, HintFacts, HintKind, HintRange, HintReader, HintWriter,
-        Manifest, Place, Record, Step, StoreId, UNORDERED,
+        DataFile, FrameView, FrameWalk, HintEntry, HintFacts, HintKind, HintRange, HintReader,
+        HintWriter, Manifest, Place, Record, Step, StoreId, UNORDERED,
     },
     options::RecoveryProgress,
 };
@@ -51,9 +51,19 @@ struct ExpiryChange {
     record: (Location, Sequence),
 }
 
+/// What becomes of bytes that are not what was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Damaged {
+    /// Nothing is loaded.
+    IsAnError,
+    /// They are left out; hints are not looked at, since they speak of what may be gone.
+    IsLeftOut,
+}
+
 /// The loaders' shared state.
 struct Loader<'a> {
     store: &'a Found,
+    damaged: Damaged,
     files: HashMap<FileId, &'a Arc<DataFile>>,
     indexes: HashMap<KeyspaceId, Arc<Index>>,
     blobs: &'a BlobTable,
@@ -88,9 +98,11 @@ pub(super) fn load(
     live: &[Arc<DataFile>],
     keyspaces: &HashMap<String, Arc<KeyspaceCore>>,
     blobs: &BlobTable,
+    damaged: Damaged,
 ) -> Result<LoadResult> {
     let loader = Loader {
         store,
+        damaged,
         files: live.iter().map(|f| (f.id, f)).collect(),
         indexes: keyspaces.values().map(|k| (k.id(), Arc::clone(&k.index))).collect(),
         blobs,
@@ -140,14 +152,16 @@ impl Loader<'_> {
     }
 
     fn report(&self, keys: u64) {
+        let bytes_done = self.bytes_done.load(Ordering::Relaxed);
+        crate::trace::recovering(&self.store.dir, bytes_done, self.bytes_total, keys);
         if let Some(f) = &self.store.options.on_recovery {
-            let bytes_done = self.bytes_done.load(Ordering::Relaxed);
             f(RecoveryProgress { bytes_done, bytes_total: self.bytes_total, keys });
         }
     }
 
     fn load_file(&self, file: &Arc<DataFile>) -> Result<()> {
-        if let Some(bytes) = read_hint(self.store, file.id)
+        if self.damaged == Damaged::IsAnError
+            && let Some(bytes) = read_hint(self.store, file.id)
             && let Ok(hint) =
                 HintReader::open(&bytes, self.store.store_id(), file.id, file.written())
             && self.load_hint(file, &hint)
@@ -182,11 +196,15 @@ impl Loader<'_> {
 
     fn load_data(&self, file: &Arc<DataFile>) -> Result<()> {
         let mut highest_clock_ms = 0;
-        let last = for_each_entry(file, |found| match found {
+        let take = |found: Item<'_>| match found {
             Item::Entry(entry) => self.add(file, &entry),
             Item::Range(r) => self.add_range(r.keyspace, r.place.sequence, r.bounds),
             Item::Clock(ms) => highest_clock_ms = highest_clock_ms.max(ms),
-        })?;
+        };
+        let last = match self.damaged {
+            Damaged::IsAnError => for_each_entry(file, take)?,
+            Damaged::IsLeftOut => for_each_sound_entry(file, take)?,
+        };
         file.note_sequence(last);
         let mut late = self.late.lock();
         late.result.last_sequence = late.result.last_sequence.max(last);
@@ -306,20 +324,42 @@ pub(crate) fn for_each_entry(file: &DataFile, mut f: impl FnMut(Item<'_>)) -> Re
         match walk.step()? {
             Step::Frame(at, frame) => {
                 last = last.max(frame.last());
-                for member in frame.members() {
-                    let offset = at + u64::from(member.at);
-                    let offset = u32::try_from(offset)
-                        .map_err(|_| file.corrupt(offset, "an offset beyond 4 GiB"))?;
-                    let is_member = !frame.is_single();
-                    let place = Place { offset, is_member, sequence: member.sequence };
-                    f(item(&member.record, place));
-                }
+                each_member(file, at, &frame, &mut f)?;
             }
             Step::End(at) if at == end => return Ok(last),
             Step::End(at) => return Err(file.corrupt(at, "zeros where a record is due")),
             Step::Damaged(at, e) => return Err(file.corrupt(at, e)),
         }
     }
+}
+
+/// The same over whatever is damaged in between.
+fn for_each_sound_entry(file: &DataFile, mut f: impl FnMut(Item<'_>)) -> Result<Sequence> {
+    let (mut last, mut result) = (Sequence::ZERO, Ok(()));
+    let found = |at: u64, frame: &FrameView<'_>| {
+        last = last.max(frame.last());
+        if result.is_ok() {
+            result = each_member(file, at, frame, &mut f);
+        }
+    };
+    crate::verify::sweep(file, file.written(), found, |_| {})?;
+    result.map(|()| last)
+}
+
+fn each_member(
+    file: &DataFile,
+    at: u64,
+    frame: &FrameView<'_>,
+    f: &mut impl FnMut(Item<'_>),
+) -> Result<()> {
+    for member in frame.members() {
+        let offset = at + u64::from(member.at);
+        let offset =
+            u32::try_from(offset).map_err(|_| file.corrupt(offset, "an offset beyond 4 GiB"))?;
+        let place = Place { offset, is_member: !frame.is_single(), sequence: member.sequence };
+        f(item(&member.record, place));
+    }
+    Ok(())
 }
 
 fn item<'a>(record: &Record<'a>, place: Place) -> Item<'a> {

@@ -40,7 +40,9 @@ pub(super) struct LogFile {
 pub(super) fn scan(store: &Found, directory: &Directory) -> Result<Log> {
     let listed = |id| store.manifest.files.iter().any(|f| f.id == id);
     let mut files = Vec::new();
-    for name in &directory.names {
+    // From the last to the first: what a file says of those before it was true when they are
+    // read, also while another process writes.
+    for name in directory.names.iter().rev() {
         let Name::Data(id) = *name else { continue };
         if id >= store.manifest.log_floor
             && !listed(id)
@@ -49,6 +51,7 @@ pub(super) fn scan(store: &Found, directory: &Directory) -> Result<Log> {
             files.push(found);
         }
     }
+    files.reverse();
     Ok(Log { files })
 }
 
@@ -344,6 +347,17 @@ fn open_file(
     let header_len = FILE_HEADER_LEN.min(usize::try_from(written).unwrap_or(usize::MAX));
     let header = file.with_bytes(0, header_len, |b| FileHeader::decode(b, store.store_id(), id))?;
     Ok((Arc::new(file), header))
+}
+
+/// A log file of which `len` bytes count so far, and that another process may make longer.
+pub(super) fn open_growing(store: &Found, id: FileId, len: u64) -> Result<Arc<DataFile>> {
+    let (file, _) = open_file(store, id, Role::Log, None)?;
+    let handle = Arc::clone(file.handle());
+    let map_bytes = if store.options.read_mode == ReadMode::Map { file.written() } else { 0 };
+    let DataFile { id, role, key, ref path, .. } = *file;
+    let path = path.clone();
+    let written = len;
+    DataFile::new(FileParts { id, role, key, path, handle, map_bytes, written }).map(Arc::new)
 }
 
 /// Opens the files the manifest lists, each up to the length that counts.

@@ -6,6 +6,7 @@ use crate::{engine::Engine, error::Result};
 impl Handle {
     /// Closes the store, once; later calls do nothing.
     pub(super) fn close(&self) -> Result<()> {
+        self.engine.check_nested()?;
         if self.engine.check_process().is_err() || !self.engine.start_closing() {
             return Ok(());
         }
@@ -14,6 +15,7 @@ impl Handle {
         self.engine.sync.wake_waiting();
         self.engine.release_reserve();
         self.engine.unlock();
+        self.remove_if_temporary();
         result
     }
 }
@@ -30,11 +32,15 @@ impl Engine {
     /// Seals, syncs, hints, and records where the log ended.
     fn finish(&self) -> Result<()> {
         self.check_poison()?;
-        let Some(end) = self.end_log()? else { return Ok(()) };
-        self.sync_all()?;
-        self.unlink_dead_blobs()?;
-        // Without a hint the next open reads the data file: slower, not wrong.
-        let _ = self.write_missing_hints();
-        self.publish(|manifest| manifest.clean_end = Some(end))
+        // Another thread's merge ends at its next step; the directory is not left before.
+        let _no_merge = self.merge.lock();
+        let end = self.end_log()?;
+        if end.is_some() {
+            self.sync_all()?;
+            self.unlink_dead_blobs()?;
+            // Without a hint the next open reads the data file: slower, not wrong.
+            let _ = self.write_missing_hints();
+        }
+        self.publish_end(end)
     }
 }

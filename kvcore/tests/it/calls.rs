@@ -180,7 +180,7 @@ fn integers_tuples_and_newtypes_are_keys() -> Result<()> {
     assert_eq!(notes.get(seven)?.as_deref(), Some("hello"));
     assert_eq!(notes.get(&seven)?, notes.get(7)?);
     assert_eq!(keys(notes.range(1..10)), [7]);
-    assert_eq!(keys(notes.range(&1..&7)), []);
+    assert_eq!(keys(notes.range(&1..&7)), [0_u64; 0]);
     assert_eq!(notes.count(..=7)?, 1);
 
     let index: Keyspace<(String, u64), ()> = store.keyspace("cities by people")?;
@@ -288,6 +288,78 @@ fn a_batch_takes_what_keyspaces_take() -> Result<()> {
 }
 
 #[test]
+fn transactions_and_snapshots_take_what_keyspaces_take() -> Result<()> {
+    #[derive(Debug)]
+    enum AppError {
+        Store,
+        Poor,
+    }
+    impl From<Error> for AppError {
+        fn from(_: Error) -> AppError {
+            AppError::Store
+        }
+    }
+    let (_dir, store) = open();
+    let cities: Keyspace<String, City> = store.keyspace("cities")?;
+    let counters: Keyspace<String, u64> = store.keyspace("counters")?;
+    let index: Keyspace<(String, u64), ()> = store.keyspace("index")?;
+    store.transaction(|tx| {
+        let n = tx.get(&counters, "n")?.unwrap_or(0);
+        tx.put(&counters, "n", &(n + 1))
+    })?;
+    let n: u64 = store.transaction(|tx| {
+        let n = tx.get(&counters, String::from("n"))?.unwrap_or(0);
+        tx.put(&counters, "n", &(n + 1))?;
+        tx.put_with(&cities, "rome", &city("Rome", 28), Put::expires_in(MINUTE))?;
+        tx.put_with(&index, ("rome", 28), &(), Durability::Buffered)?;
+        tx.set_durability(Durability::Immediate);
+        Ok(n)
+    })?;
+    assert_eq!(n, 1);
+    store.transaction(|tx| {
+        if tx.get(&counters, "m")?.is_none() {
+            tx.delete(&counters, "m")?;
+        }
+        assert_eq!(tx.prefix(&index, ("rome",)).count(), 1);
+        assert_eq!(tx.count(&index, ("rome", 0)..("rome", 99))?, 1);
+        assert_eq!(tx.get_many(&counters, ["n", "m"])?, [Some(2), None]);
+        assert!(tx.expires_at(&cities, &"rome".to_string())?.is_some());
+        Ok(())
+    })?;
+    let view = store.snapshot();
+    let removed = store.transaction(|tx| {
+        let old: Vec<String> =
+            tx.range(&cities, ..).map(|e| e.map(|e| e.into_key())).collect::<Result<_>>()?;
+        for key in &old {
+            tx.delete(&cities, key)?;
+        }
+        Ok(old.len())
+    })?;
+    assert_eq!(removed, 1);
+    let refused: Result<(), AppError> = store.try_transaction(|tx| {
+        if tx.get(&counters, "n")? == Some(2) {
+            return Err(AppError::Poor);
+        }
+        tx.delete(&counters, "n")?;
+        Ok(())
+    });
+    assert!(matches!(refused, Err(AppError::Poor)));
+    let none = |tx: &mut Transaction<'_>| match tx.get(&counters, "m")? {
+        None => Err(Error::abort("no m")),
+        Some(m) => Ok(m),
+    };
+    assert!(matches!(store.optimistic_transaction(none), Err(Error::Aborted(_))));
+    assert_eq!(view.get(&cities, "rome")?.map(|c| c.people), Some(28));
+    for entry in view.range(&cities, .."s") {
+        assert_eq!(entry?.value()?.name, "Rome");
+    }
+    assert_eq!(view.count(&index, (Bound::Excluded(("rome", 28)), Bound::Unbounded))?, 0);
+    assert_eq!(keys(view.prefix(&cities, "r")), ["rome"]);
+    assert_eq!(view.token().sequence(), view.sequence());
+    Ok(())
+}
+
+#[test]
 fn handles_iterators_and_values_go_to_other_threads() -> Result<()> {
     fn check<T: Send + Sync + 'static>(_: &T) {}
     let (_dir, store) = open();
@@ -300,6 +372,8 @@ fn handles_iterators_and_values_go_to_other_threads() -> Result<()> {
     check(&pictures);
     check(&cities.range(..));
     check(&pictures.get(b"x")?);
+    check(&store.snapshot());
+    check(&store.snapshot().range(&cities, ..));
     let found = std::thread::spawn({
         let cities = cities.clone();
         move || cities.get("rome").map(|c| c.is_some())

@@ -3,7 +3,7 @@
 //!
 //! `KVCORE_CORRUPTION_BITS=8` flips every bit of every byte instead of one.
 
-mod sample;
+pub(crate) mod sample;
 
 use std::path::{Path, PathBuf};
 

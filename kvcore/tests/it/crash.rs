@@ -17,7 +17,7 @@
 
 mod found;
 mod kill;
-mod lying;
+pub(crate) mod lying;
 mod model;
 mod run;
 mod sweep;
@@ -42,23 +42,24 @@ fn images_wanted() -> u64 {
     setting("KVCORE_CRASH_IMAGES", IMAGES_DEFAULT)
 }
 
-fn effort(seed: u64, images_wanted: u64) -> Effort {
+fn effort(seed: u64, images_wanted: u64, stride: u64) -> Effort {
     if images_wanted <= IMAGES_DEFAULT {
-        return Effort { seed, stride: 7, images: 5, second_images: 2, follow_one_in: 8 };
+        return Effort { seed, stride, images: 5, second_images: 2, follow_one_in: 8 };
     }
     Effort { seed, stride: 1, images: 40, second_images: 6, follow_one_in: 10 }
 }
 
-/// Sweeps the scripts, then random workloads until there were images enough.
-fn sweep_all(lie: Lie, images_wanted: u64, go: impl Fn(&mut Sweep<'_>)) -> Report {
+/// Sweeps the scripts, then random workloads until there were images enough. A sample looks at
+/// one operation in `stride`.
+fn sweep_all(lie: Lie, images_wanted: u64, stride: u64, go: impl Fn(&mut Sweep<'_>)) -> Report {
     let (seed, mut report) = (seed(), Report::default());
     for workload in workload::scripts() {
-        go(&mut Sweep::new(&workload, lie, effort(seed, images_wanted), &mut report));
+        go(&mut Sweep::new(&workload, lie, effort(seed, images_wanted, stride), &mut report));
     }
     let mut next = seed;
     while report.images < images_wanted && report.violations.is_empty() {
         let workload = workload::random(next);
-        go(&mut Sweep::new(&workload, lie, effort(next, images_wanted), &mut report));
+        go(&mut Sweep::new(&workload, lie, effort(next, images_wanted, stride), &mut report));
         next += 1;
     }
     report
@@ -73,19 +74,25 @@ fn assert_kept(what: &str, report: &Report) {
 
 #[test]
 fn every_power_cut_leaves_a_prefix_with_everything_that_was_promised() {
-    let report = sweep_all(Lie::None, images_wanted() / 2, |sweep| sweep.crashes());
+    let report = sweep_all(Lie::None, images_wanted() / 2, 7, |sweep| sweep.crashes());
     assert_kept("power cuts", &report);
 }
 
 #[test]
 fn every_failing_call_loses_nothing_that_was_promised() {
-    let report = sweep_all(Lie::None, images_wanted() / 3, |sweep| sweep.faults());
+    let report = sweep_all(Lie::None, images_wanted() / 3, 41, |sweep| sweep.faults());
     assert_kept("faults", &report);
 }
 
 #[test]
+fn full_disk_fails_commits_and_loses_none() {
+    let report = sweep_all(Lie::None, images_wanted() / 6, 31, |sweep| sweep.full_disks());
+    assert_kept("full disks", &report);
+}
+
+#[test]
 fn disk_without_reservations_keeps_the_same_promises() {
-    let report = sweep_all(Lie::NoReserve, images_wanted() / 6, |sweep| {
+    let report = sweep_all(Lie::NoReserve, images_wanted() / 6, 61, |sweep| {
         sweep.crashes();
         sweep.faults();
     });
@@ -93,13 +100,33 @@ fn disk_without_reservations_keeps_the_same_promises() {
 }
 
 #[test]
+fn power_cut_beside_a_merge_leaves_a_prefix_with_everything_that_was_promised() {
+    let wanted = images_wanted() / 6;
+    let mut report = Report::default();
+    let mut next = seed();
+    while report.images < wanted && report.violations.is_empty() {
+        let workload = workload::random_writes(next);
+        let effort = effort(next, wanted, 1);
+        Sweep::new(&workload, Lie::None, effort, &mut report).crash_beside_a_merge();
+        next += 1;
+    }
+    assert_kept("power cuts beside a merge", &report);
+}
+
+#[test]
+fn disk_with_only_what_every_system_has_keeps_the_same_promises() {
+    let report = sweep_all(Lie::Portable, images_wanted() / 6, 83, |sweep| sweep.crashes());
+    assert_kept("portable calls only", &report);
+}
+
+#[test]
 fn sweep_notices_a_disk_whose_file_sync_does_nothing() {
-    let report = sweep_all(Lie::SyncData, 1, |sweep| sweep.crashes());
+    let report = sweep_all(Lie::SyncData, 1, 7, |sweep| sweep.crashes());
     assert!(!report.violations.is_empty(), "{} images and nothing seen", report.images);
 }
 
 #[test]
 fn sweep_notices_a_disk_whose_directory_sync_does_nothing() {
-    let report = sweep_all(Lie::SyncDir, 1, |sweep| sweep.crashes());
+    let report = sweep_all(Lie::SyncDir, 1, 7, |sweep| sweep.crashes());
     assert!(!report.violations.is_empty(), "{} images and nothing seen", report.images);
 }

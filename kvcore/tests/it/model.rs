@@ -45,6 +45,11 @@ fn any_operations_on_the_simulated_disk_give_what_the_model_gives() {
 }
 
 #[test]
+fn any_operations_on_a_disk_with_only_what_every_system_has_give_what_the_model_gives() {
+    run(Kind::Portable, 4_000, 2_000);
+}
+
+#[test]
 fn any_operations_with_threads_and_mapped_files_give_what_the_model_gives() {
     run(Kind::Os(ReadMode::Map), 3_000, 1_500);
 }

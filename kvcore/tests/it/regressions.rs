@@ -6,7 +6,8 @@ use std::{
 };
 
 use kvcore::{
-    Background, Durability, Keyspace, Options, Put, Result, Store, clock::SimClock, disk::SimDisk,
+    Background, Durability, Keyspace, Options, Put, Result, ScanCursor, Store, clock::SimClock,
+    disk::SimDisk,
 };
 
 const START_MS: u64 = 1_750_000_000_000;
@@ -116,5 +117,54 @@ fn merge_gives_back_what_a_pending_range_delete_covers() -> Result<()> {
     store.merge()?;
     let stats = store.stats();
     assert_eq!((stats.files.len(), stats.dead_bytes), (0, 0), "{stats:?}");
+    Ok(())
+}
+
+#[test]
+fn entries_of_every_call_keep_their_blob_until_it_is_read() -> Result<()> {
+    let machine = Machine::new();
+    let (store, numbers) = machine.open()?;
+    let large = |n: u64| n.to_string().repeat(2_000);
+    numbers.put(1, &large(1))?;
+    let entries = [
+        numbers.first()?,
+        numbers.last()?,
+        numbers.nth(0)?,
+        numbers.random(1)?,
+        numbers.iter().next().transpose()?,
+        numbers.scan(ScanCursor::default(), 10)?.0.pop(),
+    ];
+    numbers.put(1, &large(2))?;
+    for _ in 0..2 {
+        store.sync()?;
+        store.maintain()?;
+    }
+    for entry in &entries {
+        let entry = entry.as_ref().expect("the key is there");
+        assert_eq!(entry.value()?, large(1));
+    }
+    drop(entries);
+    store.maintain()?;
+    let is_blob = |p: &std::path::PathBuf| p.extension().is_some_and(|e| e == "blob");
+    assert_eq!(machine.disk.paths().into_iter().filter(is_blob).count(), 1);
+    Ok(())
+}
+
+#[test]
+fn clock_set_back_between_opens_brings_nothing_back() -> Result<()> {
+    let machine = Machine::new();
+    let (store, numbers) = machine.open()?;
+    numbers.put_with(1, &"short".into(), Put::expires_in(SECOND))?;
+    drop(numbers);
+    store.close()?;
+    // Opened, and nothing but read.
+    let (store, numbers) = machine.open()?;
+    machine.clock.jump_wall_ms(5_000);
+    assert_eq!(numbers.get(1)?, None);
+    drop(numbers);
+    store.close()?;
+    machine.clock.jump_wall_ms(-5_000);
+    let (_store, numbers) = machine.open()?;
+    assert_eq!(numbers.get(1)?, None);
     Ok(())
 }

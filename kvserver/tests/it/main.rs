@@ -7,10 +7,18 @@ mod connection;
 #[cfg(test)]
 mod data;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod spawned;
+#[cfg(test)]
+mod startup;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tools;
 #[cfg(test)]
 mod transactions;

@@ -2,10 +2,11 @@
 
 use super::{BlobPin, Engine};
 use crate::{
-    disk::{DiskFile, OpenMode},
+    disk::{Disk, DiskFile, OpenMode},
     error::{Error, Result},
     ids::FileId,
     log::{
+        StoreId,
         blob::{self, BLOB_HEADER_LEN, BLOCK_LEN, BlobSums},
         corrupt, file_names,
     },
@@ -18,30 +19,19 @@ pub(crate) struct BlobFile {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     sums: BlobSums,
-    _pin: BlobPin,
+    /// Against being unlinked; none where nobody unlinks.
+    pin: Option<BlobPin>,
 }
 
 impl Engine {
-    /// Opens a blob that a record refers to and checks its block checksums, four bytes for each
-    /// 64 KiB of the value, which stay in memory.
+    /// Opens a blob that a record refers to; see [`BlobFile::open`].
     pub(crate) fn open_blob(&self, id: FileId, len_bytes: u64, checksum: u32) -> Result<BlobFile> {
         let pin = self.blobs.pin(id);
-        let name = file_names::blob(id);
-        let path = self.dir.join(&name);
-        let io = |action, e| self.io(action, &name, e);
-        let file = self.disk.open(&path, OpenMode::Read).map_err(|e| io("open", e))?;
-        let found = file.len().map_err(|e| io("measure", e))?;
-        let cut_short = || corrupt(&path, found, "the blob is cut short");
-        let (at, len) = blob::checksums_at(len_bytes)
-            .filter(|(at, len)| at + len <= found)
-            .ok_or_else(cut_short)?;
-        let mut header = [0; BLOB_HEADER_LEN];
-        file.read_exact_at(&mut header, 0).map_err(|e| io("read", e))?;
-        let mut checksums = vec![0; usize::try_from(len).map_err(|_| cut_short())?];
-        file.read_exact_at(&mut checksums, at).map_err(|e| io("read", e))?;
-        let sums = BlobSums::verify(&header, checksums, (&self.store_id, id), len_bytes, checksum)
-            .map_err(|e| corrupt(&path, 0, e))?;
-        Ok(BlobFile { path, file, sums, _pin: pin })
+        let path = self.dir.join(file_names::blob(id));
+        let mut blob =
+            BlobFile::open(&*self.disk, path, &self.store_id, (id, len_bytes, checksum))?;
+        blob.pin = Some(pin);
+        Ok(blob)
     }
 
     /// Reads a whole blob.
@@ -60,6 +50,30 @@ impl Engine {
 }
 
 impl BlobFile {
+    /// Opens a blob of which this length and checksum are known, and checks its block checksums,
+    /// four bytes for each 64 KiB of the value, which stay in memory.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        path: PathBuf,
+        store: &StoreId,
+        (id, len_bytes, checksum): (FileId, u64, u32),
+    ) -> Result<BlobFile> {
+        let io = |action, source| Error::Io { action, path: path.clone(), source };
+        let file = disk.open(&path, OpenMode::Read).map_err(|e| io("open", e))?;
+        let found = file.len().map_err(|e| io("measure", e))?;
+        let cut_short = || corrupt(&path, found, "the blob is cut short");
+        let (at, len) = blob::checksums_at(len_bytes)
+            .filter(|(at, len)| at + len <= found)
+            .ok_or_else(cut_short)?;
+        let mut header = [0; BLOB_HEADER_LEN];
+        file.read_exact_at(&mut header, 0).map_err(|e| io("read", e))?;
+        let mut checksums = vec![0; usize::try_from(len).map_err(|_| cut_short())?];
+        file.read_exact_at(&mut checksums, at).map_err(|e| io("read", e))?;
+        let sums = BlobSums::verify(&header, checksums, (store, id), len_bytes, checksum)
+            .map_err(|e| corrupt(&path, 0, e))?;
+        Ok(BlobFile { path, file, sums, pin: None })
+    }
+
     /// The value's length.
     pub(crate) fn len_bytes(&self) -> u64 {
         self.sums.len_bytes()

@@ -84,6 +84,7 @@ struct BlobSink<'e> {
 impl<'e> BlobSink<'e> {
     fn begin(engine: &'e Engine) -> Result<BlobSink<'e>> {
         engine.check_open()?;
+        engine.check_writable()?;
         engine.check_process()?;
         let space = engine.claim_blob()?;
         let id = engine.allocate_file()?;

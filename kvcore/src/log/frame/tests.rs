@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::log::Record;
 use crate::{
     ids::{FileId, KeyspaceId},
     log::{
@@ -98,7 +99,8 @@ proptest! {
             let record = if batch.is_single() {
                 read_single(&bytes[from..], key(), at)
             } else {
-                read_member(&bytes[from..], key(), at, member.sequence)
+                let to = from + MEMBER_OVERHEAD + member.encoded_len;
+                read_member(&bytes[from..to], key(), at, member.sequence)
             };
             let record = record.map(Record::decode);
             prop_assert_eq!(record, Ok(Ok((member.record, member.encoded_len))));
@@ -229,6 +231,7 @@ fn a_member_does_not_validate_under_another_sequence_or_at_another_place() {
     let member = whole(parse_frame(&bytes, key(), OFFSET)).members().next().unwrap();
     let from = usize::try_from(member.at).unwrap();
     let at = OFFSET + u64::from(member.at);
+    let bytes = &bytes[..from + MEMBER_OVERHEAD + member.encoded_len];
     assert!(read_member(&bytes[from..], key(), at, Sequence(7)).is_ok());
     for (at, sequence) in [(at, 8), (at, 6), (at + 1, 7), (at - 4, 7)] {
         let read = read_member(&bytes[from..], key(), at, Sequence(sequence));

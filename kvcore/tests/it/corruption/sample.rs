@@ -15,26 +15,26 @@ use kvcore::{
 const START_MS: u64 = 1_750_000_000_000;
 
 /// What a store holds: keyspace and key to value.
-pub(super) type State = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
+pub(crate) type State = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
 
 /// A store at rest and every state it went through.
-pub(super) struct Sample {
-    pub(super) disk: SimDisk,
+pub(crate) struct Sample {
+    pub(crate) disk: SimDisk,
     /// After every commit, the empty store first.
-    pub(super) states: Vec<State>,
+    pub(crate) states: Vec<State>,
     /// The state that was synced, and known to be.
-    pub(super) durable: usize,
+    pub(crate) durable: usize,
     /// The last log file, if nothing says where it ends.
-    pub(super) tail: Option<PathBuf>,
+    pub(crate) tail: Option<PathBuf>,
 }
 
 /// What a look at a store gave: `None` for a value that could not be read.
 #[derive(Debug)]
-pub(super) struct Seen {
-    pub(super) values: BTreeMap<(u8, Vec<u8>), Option<Vec<u8>>>,
-    pub(super) errors: Vec<Error>,
-    pub(super) dropped_bytes: u64,
-    pub(super) cut_at: Option<(PathBuf, u64)>,
+pub(crate) struct Seen {
+    pub(crate) values: BTreeMap<(u8, Vec<u8>), Option<Vec<u8>>>,
+    pub(crate) errors: Vec<Error>,
+    pub(crate) dropped_bytes: u64,
+    pub(crate) cut_at: Option<(PathBuf, u64)>,
 }
 
 /// The three keyspaces of a sample.
@@ -189,7 +189,7 @@ impl Maker {
 }
 
 impl Sample {
-    pub(super) fn closed() -> Sample {
+    pub(crate) fn closed() -> Sample {
         let disk = SimDisk::new(1);
         let mut maker = Maker::new(&disk);
         maker.write_much();
@@ -197,7 +197,7 @@ impl Sample {
         maker.close(&disk)
     }
 
-    pub(super) fn unclean() -> Sample {
+    pub(crate) fn unclean() -> Sample {
         let disk = SimDisk::new(1);
         let mut maker = Maker::new(&disk);
         maker.write_much();
@@ -207,7 +207,7 @@ impl Sample {
     }
 
     /// Killed just after a sync that a later record tells of.
-    pub(super) fn unclean_synced() -> Sample {
+    pub(crate) fn unclean_synced() -> Sample {
         let disk = SimDisk::new(1);
         let mut maker = Maker::new(&disk);
         maker.write_much();
@@ -216,7 +216,7 @@ impl Sample {
         maker.kill(&disk)
     }
 
-    pub(super) fn smallest_closed() -> Sample {
+    pub(crate) fn smallest_closed() -> Sample {
         let disk = SimDisk::new(1);
         let mut maker = Maker::new(&disk);
         maker.put(1, "one");
@@ -224,7 +224,7 @@ impl Sample {
         maker.close(&disk)
     }
 
-    pub(super) fn smallest_unclean() -> Sample {
+    pub(crate) fn smallest_unclean() -> Sample {
         let disk = SimDisk::new(1);
         let mut maker = Maker::new(&disk);
         maker.put(1, "one");
@@ -235,14 +235,14 @@ impl Sample {
     }
 
     /// The file, and the log files beside it, which tell of its length.
-    pub(super) fn with_neighbours(&self, path: &Path) -> Vec<PathBuf> {
+    pub(crate) fn with_neighbours(&self, path: &Path) -> Vec<PathBuf> {
         let mut files = vec![path.to_path_buf()];
         files.extend(self.disk.paths().into_iter().filter(|p| p.extension() == path.extension()));
         files
     }
 
     /// Opens a disk and reads everything in every way; an error at the open is the whole answer.
-    pub(super) fn look(&self, disk: &SimDisk) -> Result<Seen> {
+    pub(crate) fn look(&self, disk: &SimDisk) -> Result<Seen> {
         let spaces = open(disk)?;
         let recovery = spaces.store.recovery();
         let mut seen = Seen {
@@ -263,7 +263,7 @@ impl Sample {
     }
 
     /// The last state that reads like this, where values were readable.
-    pub(super) fn state_like(&self, seen: &Seen) -> Option<usize> {
+    pub(crate) fn state_like(&self, seen: &Seen) -> Option<usize> {
         self.states.iter().rposition(|state| {
             let same = |(key, value): (&(u8, Vec<u8>), &Option<Vec<u8>>)| {
                 state.get(key).is_some_and(|s| value.as_ref().is_none_or(|v| v == s))

@@ -1,4 +1,4 @@
-//! A disk that lets one kind of call do nothing: the harness must notice.
+//! Disks that let one kind of call do nothing, which the harness must notice, or do not have it.
 
 use kvcore::disk::{
     DirEntry, Disk, DiskFile, DiskLock, Mapping, Metadata, OpenMode, Reserve, SimDisk,
@@ -13,6 +13,9 @@ pub(crate) enum Lie {
     SyncDir,
     /// Space is never promised, which is no lie, but another path through the store.
     NoReserve,
+    /// Nothing that only some systems have: space is never promised, there is no sync of a
+    /// directory, no link and no mapping. Names are durable by themselves, as on NTFS.
+    Portable,
 }
 
 #[derive(Debug)]
@@ -39,11 +42,20 @@ impl LyingDisk {
     fn wrap(&self, file: io::Result<Arc<dyn DiskFile>>) -> io::Result<Arc<dyn DiskFile>> {
         Ok(Arc::new(LyingFile { file: file?, lie: self.lie }))
     }
+
+    /// A name has changed: where nobody can ask for it, it becomes durable by itself.
+    fn named(&self, path: &Path) -> io::Result<()> {
+        match path.parent() {
+            Some(dir) if self.lie == Lie::Portable => self.disk.sync_dir(dir),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Disk for LyingDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.disk.create_dir(path)
+        self.disk.create_dir(path)?;
+        self.named(path)
     }
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
         self.disk.list(dir)
@@ -55,19 +67,29 @@ impl Disk for LyingDisk {
         self.wrap(self.disk.open(path, mode))
     }
     fn create_new(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        self.wrap(self.disk.create_new(path))
+        let file = self.disk.create_new(path)?;
+        self.named(path)?;
+        self.wrap(Ok(file))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.disk.rename(from, to)
+        self.disk.rename(from, to)?;
+        self.named(to)
     }
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.lie == Lie::Portable {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         self.disk.link(from, to)
     }
     fn unlink(&self, path: &Path) -> io::Result<()> {
-        self.disk.unlink(path)
+        self.disk.unlink(path)?;
+        self.named(path)
     }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        if self.lie == Lie::SyncDir { Ok(()) } else { self.disk.sync_dir(dir) }
+        match self.lie {
+            Lie::SyncDir | Lie::Portable => Ok(()),
+            _ => self.disk.sync_dir(dir),
+        }
     }
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
         self.disk.lock(path)
@@ -85,7 +107,7 @@ impl DiskFile for LyingFile {
         self.file.write_at(buf, offset)
     }
     fn reserve(&self, len: u64) -> io::Result<Reserve> {
-        if self.lie == Lie::NoReserve {
+        if matches!(self.lie, Lie::NoReserve | Lie::Portable) {
             return Ok(Reserve::Unsupported);
         }
         self.file.reserve(len)
@@ -97,6 +119,9 @@ impl DiskFile for LyingFile {
         if self.lie == Lie::SyncData { Ok(()) } else { self.file.sync_data() }
     }
     fn map(&self, len: u64) -> io::Result<Mapping> {
+        if self.lie == Lie::Portable {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         self.file.map(len)
     }
 }

@@ -3,15 +3,17 @@
 use super::{
     lying::{Lie, telling},
     model::{Held, Ledger, State},
-    workload::{Ack, KEYSPACES, Op, UNORDERED, Workload, Write},
+    workload::{Ack, KEYSPACES, Op, UNORDERED, Workload},
 };
 use kvcore::{
-    AutoMerge, Background, BytesKeyspace, Durability, Error, Options, Put, ReadMode, Result,
-    ScanCursor, Schema, Store,
+    AutoMerge, Background, BytesKeyspace, Durability, Error, Options, ReadMode, Result, ScanCursor,
+    Schema, Store,
     clock::SimClock,
     disk::{Fault, Repeat, SimDisk},
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
+
+mod act;
 
 pub(crate) const START_MS: u64 = 1_750_000_000_000;
 
@@ -21,6 +23,7 @@ pub(crate) struct Run {
     pub(crate) lie: Lie,
     clock: SimClock,
     file_bytes_max: u64,
+    auto_merge: AutoMerge,
     pub(crate) store: Option<Store>,
     keyspaces: [Option<BytesKeyspace>; KEYSPACES.len()],
     pub(crate) ledger: Ledger,
@@ -28,6 +31,8 @@ pub(crate) struct Run {
     armed: Option<(u64, Fault, Repeat)>,
     /// Faults that struck disks of processes that are gone.
     fired_before: u64,
+    /// Steps that failed and were reported.
+    pub(crate) failures: u64,
 }
 
 /// A promise that was not kept, in words.
@@ -44,32 +49,27 @@ pub(crate) fn dir() -> &'static Path {
     Path::new("/store")
 }
 
-fn durability(ack: Ack) -> Durability {
-    match ack {
-        Ack::Durable => Durability::Immediate,
-        Ack::Buffered => Durability::Buffered,
-    }
-}
-
 impl Run {
     pub(crate) fn new(workload: &Workload, disk: SimDisk, lie: Lie) -> Run {
-        Run::resume(workload.file_bytes_max, disk, lie, Ledger::new(START_MS))
+        Run::resume(workload, disk, lie, Ledger::new(START_MS))
     }
 
     /// A run whose store is still to be opened.
-    pub(crate) fn resume(file_bytes_max: u64, disk: SimDisk, lie: Lie, ledger: Ledger) -> Run {
+    pub(crate) fn resume(workload: &Workload, disk: SimDisk, lie: Lie, ledger: Ledger) -> Run {
         let clock = SimClock::new(ledger.now_ms);
         let keyspaces = [const { None }; KEYSPACES.len()];
         Run {
             disk,
             lie,
             clock,
-            file_bytes_max,
+            file_bytes_max: workload.file_bytes_max,
+            auto_merge: workload.auto_merge,
             store: None,
             keyspaces,
             ledger,
             armed: None,
             fired_before: 0,
+            failures: 0,
         }
     }
 
@@ -89,7 +89,7 @@ impl Run {
             .data_file_bytes_max(self.file_bytes_max)
             .read_mode(ReadMode::Pread)
             .background(Background::Manual)
-            .auto_merge(AutoMerge::Off)
+            .auto_merge(self.auto_merge)
             .durability(Durability::Buffered)
             .disk(telling(&self.disk, self.lie))
             .clock(Arc::new(self.clock.clone()));
@@ -255,6 +255,7 @@ impl Run {
         let stepped = match result {
             Ok(()) => Stepped::Done,
             Err(e) => {
+                self.failures += 1;
                 check_kind(&e)?;
                 Stepped::Failed(e)
             }
@@ -303,41 +304,11 @@ impl Run {
         self.store = None;
     }
 
-    fn execute(&mut self, op: &Op) -> Result<()> {
-        match op {
-            Op::Write(write, ack) => self.write(write, *ack),
-            Op::Batch(writes, ack) => self.batch(writes, *ack),
-            Op::Round(writes, ack) => self.round(writes, *ack),
-            Op::Advance { ms } => {
-                self.clock.advance(Duration::from_millis(*ms));
-                self.ledger.now_ms += ms;
-                Ok(())
-            }
-            Op::Sync => self.store().sync(),
-            Op::Merge => self.store().merge().map(|_| ()),
-            Op::Maintain => self.store().maintain(),
-            Op::Reopen => {
-                let store = self.store.take().expect("the script runs on an open store");
-                self.keyspaces = [const { None }; KEYSPACES.len()];
-                let acked = self.ledger.acked;
-                let closed = store.close();
-                if closed.is_ok() {
-                    self.ledger.durable = acked;
-                }
-                closed
-            }
-            Op::Kill => {
-                self.drop_store();
-                Ok(())
-            }
-        }
-    }
-
     pub(crate) fn store(&self) -> &Store {
         self.store.as_ref().expect("the script runs on an open store")
     }
 
-    fn keyspace(&mut self, i: usize) -> Result<BytesKeyspace> {
+    pub(super) fn keyspace(&mut self, i: usize) -> Result<BytesKeyspace> {
         if let Some(keyspace) = &self.keyspaces[i] {
             return Ok(keyspace.clone());
         }
@@ -351,125 +322,6 @@ impl Run {
         }
         self.keyspaces[i] = Some(keyspace.clone());
         Ok(keyspace)
-    }
-
-    fn write(&mut self, write: &Write, ack: Ack) -> Result<()> {
-        let (now_ms, serial) = (self.ledger.now_ms, self.ledger.serial);
-        let keyspace = self.keyspace(write.keyspace())?;
-        match *write {
-            Write::Put { key, len, .. } => {
-                let value = super::model::value(serial, len);
-                keyspace.put_with([key].as_slice(), &value, durability(ack))?;
-            }
-            Write::Stream { key, len, .. } => {
-                let value = super::model::value(serial, len);
-                keyspace.put_reader_with([key].as_slice(), &value[..], durability(ack))?;
-            }
-            Write::PutFor { key, len, ms, .. } => {
-                let value = super::model::value(serial, len);
-                let put = Put::expires_in(Duration::from_millis(ms));
-                keyspace.put_with(
-                    [key].as_slice(),
-                    &value,
-                    put.with_durability(durability(ack)),
-                )?;
-            }
-            Write::Delete { key, .. } => {
-                keyspace.delete([key].as_slice())?;
-            }
-            Write::DeleteRange { from, to, .. } => {
-                keyspace.delete_range([from].as_slice()..[to].as_slice())?;
-            }
-            Write::Clear { .. } => {
-                keyspace.clear()?;
-            }
-            Write::Expire { key, ms, .. } => {
-                keyspace.expire([key].as_slice(), system_time(now_ms + ms))?;
-            }
-            Write::Persist { key, .. } => {
-                keyspace.persist([key].as_slice())?;
-            }
-        }
-        // Only puts take a durability of their own.
-        if ack == Ack::Durable {
-            self.store().wait_durable(self.store().tip_sequence())
-        } else {
-            Ok(())
-        }
-    }
-
-    fn batch(&mut self, writes: &[Write], ack: Ack) -> Result<()> {
-        let mut batch = self.store().batch();
-        let (now_ms, first) = (self.ledger.now_ms, self.ledger.serial);
-        for (serial, write) in (first..).zip(writes) {
-            let keyspace = self.keyspace(write.keyspace())?;
-            match *write {
-                Write::Put { key, len, .. } => {
-                    batch.put(&keyspace, [key].as_slice(), &super::model::value(serial, len))?;
-                }
-                Write::PutFor { key, len, ms, .. } => {
-                    let value = super::model::value(serial, len);
-                    let put = Put::expires_in(Duration::from_millis(ms));
-                    batch.put_with(&keyspace, [key].as_slice(), &value, put)?;
-                }
-                Write::Delete { key, .. } => batch.delete(&keyspace, [key].as_slice())?,
-                Write::DeleteRange { from, to, .. } => {
-                    batch.delete_range(&keyspace, [from].as_slice()..[to].as_slice())?;
-                }
-                Write::Clear { .. } => batch.clear(&keyspace)?,
-                Write::Expire { key, ms, .. } => {
-                    batch.expire(&keyspace, [key].as_slice(), system_time(now_ms + ms))?;
-                }
-                Write::Persist { key, .. } => batch.persist(&keyspace, [key].as_slice())?,
-                Write::Stream { .. } => unreachable!("batches take no readers"),
-            }
-        }
-        batch.commit_with(durability(ack)).map(|_| ())
-    }
-
-    /// Each write of a round is a commit of its own, visible at once.
-    fn round(&mut self, writes: &[Write], ack: Ack) -> Result<()> {
-        for write in writes {
-            self.keyspace(write.keyspace())?;
-        }
-        let (now_ms, first) = (self.ledger.now_ms, self.ledger.serial);
-        let (keyspaces, ledger) = (&self.keyspaces, &mut self.ledger);
-        let store = self.store.as_ref().expect("the script runs on an open store");
-        store.commit_many_with(durability(ack), |round| {
-            for (serial, write) in (first..).zip(writes) {
-                let Write::Put { keyspace, key, len } = *write else {
-                    unreachable!("rounds are made of puts");
-                };
-                let mut state = ledger.state().clone();
-                state.write(write, now_ms, serial);
-                let keyspace = keyspaces[keyspace].as_ref().expect("opened above");
-                let value = super::model::value(serial, len);
-                let next = ledger.tip() + 1;
-                let done = round.put(keyspace, [key].as_slice(), &value, Put::default());
-                // A failed one may have come as far as the disk, but only if nothing follows it.
-                if done.is_ok() || store.wait_durable(store.durable_sequence()).is_err() {
-                    ledger.push(next, state);
-                }
-                assert!(done.as_ref().is_ok_and(|s| s.get() == next) || done.is_err());
-                done?;
-            }
-            Ok(())
-        })
-    }
-}
-
-impl Write {
-    fn keyspace(&self) -> usize {
-        match *self {
-            Write::Put { keyspace, .. }
-            | Write::Stream { keyspace, .. }
-            | Write::PutFor { keyspace, .. }
-            | Write::Delete { keyspace, .. }
-            | Write::DeleteRange { keyspace, .. }
-            | Write::Clear { keyspace }
-            | Write::Expire { keyspace, .. }
-            | Write::Persist { keyspace, .. } => keyspace,
-        }
     }
 }
 
@@ -513,8 +365,4 @@ fn difference(tip: u64, found: &State, wanted: &State) -> Violation {
 fn unix_ms(t: std::time::SystemTime) -> u64 {
     let since = t.duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     u64::try_from(since.as_millis()).expect("a time of this century")
-}
-
-fn system_time(ms: u64) -> std::time::SystemTime {
-    std::time::UNIX_EPOCH + Duration::from_millis(ms)
 }

@@ -6,12 +6,14 @@ use super::{
     run::{Run, Stepped, Violation, dir},
     workload::{Ack, Op, Workload, Write},
 };
+use kvcore::AutoMerge;
 use kvcore::disk::{Disk, Fault, Repeat, SimDisk};
 use std::{
     collections::BTreeSet,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 /// What a sweep did and found.
@@ -136,12 +138,33 @@ impl<'a> Sweep<'a> {
                 run.play(&sweep.workload.ops)?;
                 sweep.report.faults_fired += run.disk.faults_fired();
                 if !run.disk.crashed() {
-                    return Err("the power cut did not come".to_owned());
+                    // Merges that start by themselves pause by the real clock.
+                    let may_vary = sweep.workload.auto_merge == AutoMerge::On;
+                    return may_vary.then_some(()).ok_or("the power cut did not come".to_owned());
                 }
                 sweep.power_cut(&run, &how, sweep.effort.images)
             });
             at += self.effort.stride;
         }
+    }
+
+    /// A power cut somewhere while one thread writes and another merges.
+    pub(crate) fn crash_beside_a_merge(&mut self) {
+        let disk = SimDisk::new(self.effort.seed);
+        let mut run = self.run(&disk);
+        // Which operation that is, is up to the threads.
+        let at = self.random.u64(20..400);
+        run.fail(at, Fault::Crash, Repeat::Once);
+        let how = format!("power cut at #{at} beside a merge");
+        self.case(&disk, &how, |sweep| {
+            if run.start()? {
+                beside_a_merge(&mut run, &sweep.workload.ops)?;
+            }
+            run.disk.crash();
+            sweep.report.faults_fired += 1;
+            run.drop_store();
+            sweep.power_cut(&run, &how, sweep.effort.images)
+        });
     }
 
     /// Opens what a cut of this disk may have left, and what the end of its process did.
@@ -194,7 +217,7 @@ impl<'a> Sweep<'a> {
     ) -> Result<Run, Violation> {
         self.report.images += 1;
         let copy = image.process_crash_image();
-        let mut run = Run::resume(self.workload.file_bytes_max, copy, self.lie, ledger.clone());
+        let mut run = Run::resume(self.workload, copy, self.lie, ledger.clone());
         match run.open(must_hold) {
             Ok(compared) => compared.map(|()| run),
             Err(e) => {
@@ -221,8 +244,7 @@ impl<'a> Sweep<'a> {
             let disk = image.process_crash_image();
             self.case(&disk, &how, |sweep| {
                 disk.fail(start + step, Fault::Crash, Repeat::Once);
-                let file_bytes_max = sweep.workload.file_bytes_max;
-                let mut run = Run::resume(file_bytes_max, disk.clone(), sweep.lie, found.clone());
+                let mut run = Run::resume(sweep.workload, disk.clone(), sweep.lie, found.clone());
                 let result = run.open(found.acked);
                 run.drop_store();
                 sweep.report.faults_fired += disk.faults_fired();
@@ -307,6 +329,19 @@ impl<'a> Sweep<'a> {
         }
     }
 
+    /// The disk is full, at one size after the other, until there is space again.
+    pub(crate) fn full_disks(&mut self) {
+        let disk = disk_with_directory(self.effort.seed);
+        self.count(&disk);
+        let step = disk.used_bytes() / 24 + self.effort.stride * 8;
+        let mut capacity_bytes = self.random.u64(..step);
+        while capacity_bytes < disk.used_bytes() && !self.is_enough() {
+            let how = format!("a disk of {capacity_bytes} bytes");
+            self.one_fault(&how, |run| run.disk.set_capacity_bytes(Some(capacity_bytes)));
+            capacity_bytes += step;
+        }
+    }
+
     fn one_fault(&mut self, how: &str, arm: impl FnOnce(&mut Run)) {
         let disk = disk_with_directory(self.effort.seed);
         let mut run = self.run(&disk);
@@ -314,8 +349,10 @@ impl<'a> Sweep<'a> {
         self.case(&disk, how, |sweep| {
             run.play(&sweep.workload.ops)?;
             run.drop_store();
-            sweep.report.faults_fired += run.fired();
+            // A full disk is no fault to the disk, but to the step that met it.
+            sweep.report.faults_fired += run.fired().max(run.failures);
             run.disk.clear_faults();
+            run.disk.set_capacity_bytes(None);
             // What a power cut leaves right now, and what the next process finds and then keeps.
             let limit = sweep.effort.second_images;
             sweep.power_cut(&run, how, limit)?;
@@ -329,6 +366,27 @@ impl<'a> Sweep<'a> {
             Ok(())
         });
     }
+}
+
+/// Plays the script while another thread merges and tidies up, until the power goes.
+fn beside_a_merge(run: &mut Run, ops: &[Op]) -> Result<(), Violation> {
+    let (store, disk) = (run.store().clone(), run.disk.clone());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let merger = scope.spawn(|| {
+            while !disk.crashed() && !done.load(Ordering::Acquire) {
+                if let Err(e) = store.merge().and_then(|_| store.maintain())
+                    && !disk.crashed()
+                {
+                    return Err(format!("merge failed without a fault: {e}"));
+                }
+            }
+            Ok(())
+        });
+        let played = run.play_on(ops);
+        done.store(true, Ordering::Release);
+        played.and(merger.join().expect("the merging thread does not panic"))
+    })
 }
 
 /// A disk for faults: no later call can mend the name of a directory whose sync has failed.

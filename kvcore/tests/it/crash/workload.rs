@@ -1,6 +1,7 @@
 //! Small scripts of everything a store can be asked to do, some by hand, others random.
 
 use super::model::Place;
+use kvcore::AutoMerge;
 
 /// The keyspaces of every workload: two ordered ones, and one without order.
 pub(crate) const KEYSPACES: [&str; 3] = ["left", "right", "unordered"];
@@ -79,6 +80,8 @@ pub(crate) enum Op {
 pub(crate) struct Workload {
     pub(crate) name: String,
     pub(crate) file_bytes_max: u64,
+    /// Whether maintenance merges some of the files.
+    pub(crate) auto_merge: AutoMerge,
     pub(crate) ops: Vec<Op>,
 }
 
@@ -97,7 +100,8 @@ fn streams(keys: impl IntoIterator<Item = u8>, len: usize, ack: Ack) -> Vec<Op> 
 }
 
 fn script(name: &str, file_bytes_max: u64, parts: Vec<Vec<Op>>) -> Workload {
-    Workload { name: name.to_owned(), file_bytes_max, ops: parts.concat() }
+    let auto_merge = AutoMerge::Off;
+    Workload { name: name.to_owned(), file_bytes_max, auto_merge, ops: parts.concat() }
 }
 
 /// The workloads written by hand.
@@ -290,7 +294,22 @@ pub(crate) fn random(seed: u64) -> Workload {
     let file_bytes_max = [256, 300, 420, 600][random.usize(..4)];
     let count = random.usize(10..60);
     let ops = (0..count).map(|_| random_op(&mut random)).collect();
-    Workload { name: format!("random {seed}"), file_bytes_max, ops }
+    let auto_merge = if seed.is_multiple_of(2) { AutoMerge::Off } else { AutoMerge::On };
+    Workload { name: format!("random {seed}"), file_bytes_max, auto_merge, ops }
+}
+
+/// Writes and syncs only, so that the tip is known while another thread merges.
+pub(crate) fn random_writes(seed: u64) -> Workload {
+    let whole = random(seed);
+    let is_steady = |write: &Write| !matches!(write, Write::PutFor { .. } | Write::Expire { .. });
+    let stays = |op: &Op| match op {
+        Op::Write(write, _) => is_steady(write),
+        Op::Batch(writes, _) => writes.iter().all(is_steady),
+        Op::Round(..) | Op::Sync => true,
+        Op::Advance { .. } | Op::Merge | Op::Maintain | Op::Reopen | Op::Kill => false,
+    };
+    let ops = whole.ops.into_iter().filter(stays).collect();
+    Workload { name: format!("random writes {seed}"), ops, ..whole }
 }
 
 fn random_op(random: &mut fastrand::Rng) -> Op {
@@ -304,8 +323,8 @@ fn random_op(random: &mut fastrand::Rng) -> Op {
         70..76 => Op::Round((0..random.usize(1..5)).map(|_| random_put(random)).collect(), ack),
         76..81 => Op::Advance { ms: random.u64(1..2_500) },
         81..85 => Op::Sync,
-        85..90 => Op::Merge,
-        90..94 => Op::Maintain,
+        85..89 => Op::Merge,
+        89..94 => Op::Maintain,
         94..97 => Op::Reopen,
         _ => Op::Kill,
     }

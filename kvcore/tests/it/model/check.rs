@@ -6,7 +6,7 @@ use kvcore::{Error, ScanCursor};
 
 use super::{
     operations::show,
-    world::{Kind, World, system_time},
+    world::{World, system_time},
 };
 use crate::support::{End, Pair};
 
@@ -180,7 +180,7 @@ impl World {
         self.log("merge".into());
         let before = self.store().stats();
         self.store().merge().expect("merge");
-        if self.kind != Kind::Sim {
+        if self.has_threads() {
             return;
         }
         let stats = self.store().stats();

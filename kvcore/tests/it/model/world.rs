@@ -15,6 +15,7 @@ use kvcore::{
 };
 
 use super::expected::Expected;
+use crate::crash::lying::{Lie, telling};
 use crate::support::{BytesPrefix, End, Pair, Range, Space, Typed, Walk};
 use std::ops::Bound;
 
@@ -23,6 +24,8 @@ use std::ops::Bound;
 pub(super) enum Kind {
     /// Simulated disk, no threads: every run is the same.
     Sim,
+    /// The same with calls only that every system has.
+    Portable,
     /// A real directory and the store's own threads.
     Os(ReadMode),
 }
@@ -71,7 +74,7 @@ impl World {
     pub(super) fn new(kind: Kind, seed: u64) -> World {
         let mut rng = fastrand::Rng::with_seed(seed);
         let temp = match kind {
-            Kind::Sim => None,
+            Kind::Sim | Kind::Portable => None,
             Kind::Os(_) => Some(tempfile::tempdir().expect("a temporary directory")),
         };
         let file_bytes = [400, 400, 700, 2_000, 6_000][rng.usize(..5)];
@@ -112,12 +115,13 @@ impl World {
     pub(super) fn disk(&self) -> Arc<dyn Disk> {
         match self.kind {
             Kind::Sim => Arc::new(self.disk.clone()),
+            Kind::Portable => telling(&self.disk, Lie::Portable),
             Kind::Os(_) => Arc::new(OsDisk),
         }
     }
 
     pub(super) fn has_threads(&self) -> bool {
-        self.kind != Kind::Sim
+        matches!(self.kind, Kind::Os(_))
     }
 
     fn options(&self) -> Options {
@@ -127,7 +131,7 @@ impl World {
             .disk(self.disk())
             .clock(Arc::new(self.clock.clone()));
         match self.kind {
-            Kind::Sim => options.background(Background::Manual),
+            Kind::Sim | Kind::Portable => options.background(Background::Manual),
             Kind::Os(mode) => options.read_mode(mode),
         }
     }

@@ -160,6 +160,7 @@ fn human(bytes: u64) -> String {
 fn persistence(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
     let shared = ctx.server;
     let unsaved = read(&shared.stats.changes).saturating_sub(read(&shared.stats.changes_saved));
+    let store = shared.engine.stats();
     fields!(text,
         loading: 0,
         async_loading: 0,
@@ -175,6 +176,13 @@ fn persistence(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
         aof_current_rewrite_time_sec: -1,
         aof_last_bgrewrite_status: "ok",
         aof_last_write_status: "ok",
+        store_data_files: store.files.len(),
+        store_live_bytes: store.live_bytes,
+        store_dead_bytes: store.dead_bytes,
+        store_blobs: store.blobs,
+        store_rolls: store.rolls,
+        store_merges: store.merges,
+        store_syncs: store.syncs,
     );
     Ok(())
 }

@@ -1,0 +1,206 @@
+//! Sliding expiry, and expired entries that their owner removes.
+
+use super::{Keyspace, check_key};
+use crate::{
+    batch::Batch,
+    codec::Codec,
+    engine::{PreparedBatch, When, WriteGuard},
+    error::{Error, Result},
+    ids::Sequence,
+    index::State,
+    iter::Entry,
+    key::{AsKey, Key, Position},
+    log::Record,
+};
+use std::{sync::Arc, time::Duration};
+
+impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
+    /// Lets a key live for this long from now; false if it is not there.
+    ///
+    /// Costs a record of about 50 bytes and the key, whatever the value's size; merge keeps only
+    /// the latest. [`Keyspace::expire`] names a moment instead.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let sessions: kvcore::Keyspace<String, u64> = store.keyspace("sessions")?;
+    /// use std::time::Duration;
+    /// sessions.put("ada", &36)?;
+    /// assert!(sessions.touch("ada", Duration::from_secs(60))?);
+    /// assert!(sessions.expires_at("ada")?.is_some());
+    /// assert!(!sessions.touch("bob", Duration::from_secs(60))?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyspace::put`].
+    pub fn touch(&self, key: impl AsKey<K>, ttl: Duration) -> Result<bool> {
+        self.change_expiry(key, Some(self.after_ms(ttl)))
+    }
+
+    /// A key's value, and lets it live for this long from now, in one step.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let sessions: kvcore::Keyspace<String, u64> = store.keyspace("sessions")?;
+    /// use kvcore::Put;
+    /// use std::time::Duration;
+    /// const HALF_HOUR: Duration = Duration::from_secs(1_800);
+    /// sessions.put_with("ada", &36, Put::expires_in(HALF_HOUR))?;
+    /// assert_eq!(sessions.get_and_touch("ada", HALF_HOUR)?, Some(36));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyspace::get`] and [`Keyspace::put`]; after an error the expiry is as it was, except
+    /// that after a failed sync (`Poisoned`) it is unknown which of the two survives.
+    pub fn get_and_touch(&self, key: impl AsKey<K>, ttl: Duration) -> Result<Option<C::Owned>> {
+        let mut bytes = Vec::new();
+        key.encode_key(&mut bytes, Position::Last);
+        check_key(&bytes)?;
+        let when = When::Now(self.engine().options.durability);
+        let mut guard = self.engine().write_paced(when)?;
+        let Some(value) = self.engine().get(self.index(), &bytes, C::decode)? else {
+            return Ok(None);
+        };
+        let mut batch = PreparedBatch::default();
+        batch.push_expiry(self.index(), &bytes, Some(self.after_ms(ttl)))?;
+        let sequence = guard.commit(&mut batch, when)?;
+        drop(guard);
+        self.engine().acknowledge(sequence, when)?;
+        Ok(Some(value))
+    }
+
+    fn after_ms(&self, ttl: Duration) -> u64 {
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        // The largest number stands for "never".
+        self.engine().clock.now_ms().saturating_add(ttl_ms).min(crate::index::NEVER_MS - 1)
+    }
+
+    /// Up to `limit` entries whose time has come and that are not removed yet, in no particular
+    /// order; their values can still be read. Nothing is removed.
+    ///
+    /// For keyspaces that are [`expired_by_owner`](crate::Schema::expired_by_owner); in others the
+    /// store removes such entries by itself. None are given for a while after the clock has jumped
+    /// forward by more than an hour, since it may be wrong.
+    ///
+    /// An entry may be written again between this call and a delete that follows it: where others
+    /// write to the keyspace meanwhile, [`Keyspace::remove_expired`] does both in one step.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// use kvcore::{Put, Schema};
+    /// use std::time::Duration;
+    /// const SESSIONS: Schema<u64, String> = Schema::new("sessions").expired_by_owner();
+    /// let sessions = store.keyspace(SESSIONS)?;
+    /// sessions.put_with(7, &"ada".to_owned(), Put::expires_in(Duration::ZERO))?;
+    /// let expired = sessions.expired(100)?;
+    /// assert_eq!((*expired[0].key(), expired[0].value()?), (7, "ada".to_owned()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] for a key, [`Error::Closed`], [`Error::Poisoned`].
+    pub fn expired(&self, limit: usize) -> Result<Vec<Entry<K, V, C>>> {
+        self.engine().check_open()?;
+        let Some(now_ms) = self.engine().removal_time_ms() else { return Ok(Vec::new()) };
+        let due = self.due(now_ms, limit);
+        due.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// Removes up to `limit` entries whose time has come, each together with what `f` adds to the
+    /// batch for it, in one commit. Returns how many were removed.
+    ///
+    /// `f` runs under the writer lock: nobody writes meanwhile, and it should be short. It may read
+    /// anything; [`Entry::value`] is the value that has expired.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Keyspace, Put, Schema, Store};
+    /// use std::time::Duration;
+    /// const SESSIONS: Schema<u64, String> = Schema::new("sessions").expired_by_owner();
+    /// let store = Store::in_memory()?;
+    /// let sessions = store.keyspace(SESSIONS)?;
+    /// let by_user: Keyspace<(String, u64), ()> = store.keyspace("sessions by user")?;
+    /// sessions.put_with(7, &"ada".to_owned(), Put::expires_in(Duration::ZERO))?;
+    /// by_user.put(("ada", 7), &())?;
+    /// assert_eq!(sessions.get(7)?, None); // expired, but still there for its owner
+    /// let removed = sessions.remove_expired(100, |batch, session| {
+    ///     batch.delete(&by_user, (session.value()?, *session.key()))
+    /// })?;
+    /// assert_eq!((removed, by_user.len()), (1, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of `f`, and as [`Batch::commit`]; nothing is removed then.
+    pub fn remove_expired(
+        &self,
+        limit: usize,
+        mut f: impl FnMut(&mut Batch, &Entry<K, V, C>) -> Result<()>,
+    ) -> Result<usize> {
+        let when = When::Now(self.engine().options.durability);
+        let mut guard = self.engine().write_paced(when)?;
+        let Some(now_ms) = self.engine().removal_time_ms() else { return Ok(0) };
+        let mut batch = self.store().batch();
+        let due = self.due(now_ms, limit);
+        let removed = due.len();
+        for (key, entry) in due {
+            let tombstone = Record::Tombstone { keyspace: self.index().id, key: &key };
+            batch.prepared_mut().push(self.index(), &tombstone)?;
+            f(&mut batch, &entry?)?;
+        }
+        let sequence = self.commit_in(&mut guard, batch, when)?;
+        drop(guard);
+        if let Some(sequence) = sequence {
+            self.engine().acknowledge(sequence, when)?;
+        }
+        Ok(removed)
+    }
+
+    /// Commits a batch that may have been replaced by one of another store.
+    fn commit_in(
+        &self,
+        guard: &mut WriteGuard<'_>,
+        mut batch: Batch,
+        when: When,
+    ) -> Result<Option<Sequence>> {
+        if !Arc::ptr_eq(&batch.store().0, &self.store().0) {
+            return Err(Error::ForeignKeyspace { keyspace: self.name().to_owned() });
+        }
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        let sequence = guard.commit(batch.prepared_mut(), when)?;
+        *batch.prepared_mut() = PreparedBatch::default();
+        Ok(Some(sequence))
+    }
+
+    /// Entries that are due, by their keys' bytes.
+    #[expect(clippy::type_complexity, reason = "pairs of one thing, nothing to name")]
+    fn due(&self, now_ms: u64, limit: usize) -> Vec<(Vec<u8>, Result<Entry<K, V, C>>)> {
+        let index = self.index();
+        // Entries in blobs keep it, so that no blob is unlinked before its value is read.
+        let view = Arc::new(self.engine().views.open(now_ms));
+        let entry = |key: Vec<u8>| {
+            // Looked at again: it may have been written meanwhile.
+            let is_due = |state: &State| !state.is_alive(|| now_ms);
+            let item = index.find(&key, index.hash(&key), |state| {
+                is_due(&state).then(|| self.engine().item(&key, state)).flatten()
+            });
+            let entry = Entry::new(item.flatten()?, &self.inner, Some(&view));
+            Some((key, entry))
+        };
+        index.due(now_ms, limit).into_iter().filter_map(entry).collect()
+    }
+}

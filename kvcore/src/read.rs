@@ -1,0 +1,290 @@
+//! One face for everything that can be read: the store as it is, a snapshot, a transaction.
+
+use crate::{
+    codec::Codec,
+    error::{Error, Result},
+    iter::{Entry, Iter},
+    key::{AsKey, Key, KeyPrefix, KeyRange},
+    keyspace::Keyspace,
+    snapshot::Snapshot,
+    store::Store,
+    transaction::{Transaction, TxIter},
+    value::Value,
+};
+use std::iter::DoubleEndedIterator as BothEnds;
+
+/// What an iterator over entries gives.
+type Found<K, V, C> = Result<Entry<K, V, C>>;
+
+mod sealed {
+    /// Who may implement `Read`.
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for Store {}
+impl sealed::Sealed for Snapshot {}
+impl sealed::Sealed for Transaction<'_> {}
+
+/// Reading from a [`Store`] as it is now, from a [`Snapshot`], or inside a [`Transaction`]: for
+/// functions that do not care which.
+///
+/// The methods are those of the three types, of the same names and meaning. On a store every call
+/// looks at the tip of its moment; on the others all calls look at one moment. Sealed: it may get
+/// more methods.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// # let store = kvcore::Store::open(dir.path())?;
+/// use kvcore::{Keyspace, Read, Result};
+///
+/// fn total(from: &impl Read, prices: &Keyspace<String, u64>) -> Result<u64> {
+///     from.range(prices, ..).map(|entry| entry?.value()).sum()
+/// }
+///
+/// let prices: Keyspace<String, u64> = store.keyspace("prices")?;
+/// prices.put("tea", &3)?;
+/// let before = store.snapshot();
+/// let inside = store.transaction(|tx| {
+///     tx.put(&prices, "cake", &5)?;
+///     total(tx, &prices)
+/// })?;
+/// assert_eq!((total(&before, &prices)?, inside, total(&store, &prices)?), (3, 8, 8));
+/// # Ok(())
+/// # }
+/// ```
+pub trait Read: sealed::Sealed {
+    /// Entries in key order, from either end.
+    type Iter<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>: BothEnds<Item = Found<K, V, C>>
+    where
+        Self: 'a;
+
+    /// The value of a key; see [`Keyspace::get`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyspace::get`], and [`Error::ForeignKeyspace`] for a keyspace of another store, as
+    /// all methods.
+    fn get<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+    ) -> Result<Option<C::Owned>>;
+
+    /// The stored bytes of a key's value; see [`Keyspace::get_bytes`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Read::get`].
+    fn get_bytes<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+    ) -> Result<Option<Value>>;
+
+    /// Whether the key is there; see [`Keyspace::contains`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyspace::contains`].
+    fn contains<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+    ) -> Result<bool>;
+
+    /// The entries of a range of keys; see [`Keyspace::range`].
+    fn range<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        range: impl KeyRange<K>,
+    ) -> Self::Iter<'_, K, V, C>;
+
+    /// The entries whose key starts with a prefix; see [`Keyspace::prefix`].
+    fn prefix<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        prefix: impl KeyPrefix<K>,
+    ) -> Self::Iter<'_, K, V, C>;
+
+    /// How many keys lie in a range; see [`Keyspace::count`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyspace::count`].
+    fn count<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        range: impl KeyRange<K>,
+    ) -> Result<u64>;
+
+    /// The values of several keys, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Read::get`]; the first error ends it.
+    fn get_many<K: Key, V: ?Sized + 'static, C: Codec<V>, Q: AsKey<K>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        keys: impl IntoIterator<Item = Q>,
+    ) -> Result<Vec<Option<C::Owned>>> {
+        keys.into_iter().map(|key| self.get(keyspace, key)).collect()
+    }
+
+    /// The entry with the smallest key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyspace::first`].
+    fn first<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+    ) -> Result<Option<Entry<K, V, C>>> {
+        self.range(keyspace, ..).next().transpose()
+    }
+
+    /// The entry with the largest key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyspace::last`].
+    fn last<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+    ) -> Result<Option<Entry<K, V, C>>> {
+        self.range(keyspace, ..).next_back().transpose()
+    }
+}
+
+/// Everything but what the iterators are is a call of the type's own method.
+macro_rules! read_by_own_methods {
+    ($type:ty, $entries:ident $(<$life:lifetime>)?) => {
+        impl Read for $type {
+            type Iter<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>
+                = $entries<$($life,)? K, V, C>
+            where
+                Self: 'a;
+
+            fn get<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+                &self,
+                keyspace: &Keyspace<K, V, C>,
+                key: impl AsKey<K>,
+            ) -> Result<Option<C::Owned>> {
+                self.get(keyspace, key)
+            }
+
+            fn get_bytes<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+                &self,
+                keyspace: &Keyspace<K, V, C>,
+                key: impl AsKey<K>,
+            ) -> Result<Option<Value>> {
+                self.get_bytes(keyspace, key)
+            }
+
+            fn contains<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+                &self,
+                keyspace: &Keyspace<K, V, C>,
+                key: impl AsKey<K>,
+            ) -> Result<bool> {
+                self.contains(keyspace, key)
+            }
+
+            fn range<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+                &self,
+                keyspace: &Keyspace<K, V, C>,
+                range: impl KeyRange<K>,
+            ) -> Self::Iter<'_, K, V, C> {
+                self.range(keyspace, range)
+            }
+
+            fn prefix<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+                &self,
+                keyspace: &Keyspace<K, V, C>,
+                prefix: impl KeyPrefix<K>,
+            ) -> Self::Iter<'_, K, V, C> {
+                self.prefix(keyspace, prefix)
+            }
+
+            fn count<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+                &self,
+                keyspace: &Keyspace<K, V, C>,
+                range: impl KeyRange<K>,
+            ) -> Result<u64> {
+                self.count(keyspace, range)
+            }
+        }
+    };
+}
+
+read_by_own_methods!(Snapshot, Iter);
+read_by_own_methods!(Transaction<'_>, TxIter<'a>);
+
+/// The tip, through the keyspace's own methods.
+impl Read for Store {
+    type Iter<'a, K: Key, V: ?Sized + 'static, C: Codec<V>> = Iter<K, V, C>;
+
+    fn get<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+    ) -> Result<Option<C::Owned>> {
+        keyspace.check_store(self)?;
+        keyspace.get(key)
+    }
+
+    fn get_bytes<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+    ) -> Result<Option<Value>> {
+        keyspace.check_store(self)?;
+        keyspace.get_bytes(key)
+    }
+
+    fn contains<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+    ) -> Result<bool> {
+        keyspace.check_store(self)?;
+        keyspace.contains(key)
+    }
+
+    fn range<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        range: impl KeyRange<K>,
+    ) -> Iter<K, V, C> {
+        match keyspace.check_store(self) {
+            Ok(()) => keyspace.range(range),
+            Err(e) => failed(keyspace, e),
+        }
+    }
+
+    fn prefix<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        prefix: impl KeyPrefix<K>,
+    ) -> Iter<K, V, C> {
+        match keyspace.check_store(self) {
+            Ok(()) => keyspace.prefix(prefix),
+            Err(e) => failed(keyspace, e),
+        }
+    }
+
+    fn count<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        range: impl KeyRange<K>,
+    ) -> Result<u64> {
+        keyspace.check_store(self)?;
+        keyspace.count(range)
+    }
+}
+
+fn failed<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+    keyspace: &Keyspace<K, V, C>,
+    e: Error,
+) -> Iter<K, V, C> {
+    Iter::new(&keyspace.inner, crate::key::EncodedRange::ALL, Some(e))
+}

@@ -1,0 +1,112 @@
+//! A place in a store's history that can be kept outside of it.
+//!
+//! Knows three numbers and their bytes. Does not know files or whether the place still exists.
+
+use crate::{
+    error::{Error, Result},
+    ids::Sequence,
+    log::{Generation, StoreId},
+};
+use std::{fmt, str::FromStr};
+
+/// A place in the history of one store: which store, which of its openings, which sequence.
+///
+/// Opaque, and small enough to be kept beside whatever is derived from the store. A crash may
+/// take sequences back that were not durable and give them out again; the generation, a random
+/// number of every opening that writes, tells the two apart.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// # let store = kvcore::Store::open(dir.path())?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// use kvcore::ChangeToken;
+/// users.put("ada", &36)?;
+/// let token = store.snapshot().token();
+/// let text = token.to_string();
+/// assert_eq!(text.parse::<ChangeToken>()?, token);
+/// assert_eq!(ChangeToken::from_bytes(token.to_bytes()), token);
+/// assert_eq!(token.sequence(), store.tip_sequence());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChangeToken {
+    store: [u8; 16],
+    generation: u64,
+    sequence: Sequence,
+}
+
+impl ChangeToken {
+    /// Length of [`ChangeToken::to_bytes`].
+    pub const LEN_BYTES: usize = 32;
+
+    /// The place of a sequence, given the generations, oldest first.
+    pub(crate) fn new(store: StoreId, generations: &[Generation], sequence: Sequence) -> Self {
+        let mut newest_first = generations.iter().rev();
+        let own = newest_first.find(|g| g.first_sequence <= sequence);
+        ChangeToken { store: store.0, generation: own.map_or(0, |g| g.id), sequence }
+    }
+
+    /// The last sequence before this place.
+    #[must_use]
+    pub fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// Store 16, generation 8, sequence 8, the numbers little-endian.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::LEN_BYTES] {
+        let mut bytes = [0; Self::LEN_BYTES];
+        bytes[..16].copy_from_slice(&self.store);
+        bytes[16..24].copy_from_slice(&self.generation.to_le_bytes());
+        bytes[24..].copy_from_slice(&self.sequence.0.to_le_bytes());
+        bytes
+    }
+
+    /// What [`ChangeToken::to_bytes`] gave.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; Self::LEN_BYTES]) -> ChangeToken {
+        let mut store = [0; 16];
+        store.copy_from_slice(&bytes[..16]);
+        let number = |from: usize| {
+            let mut le = [0; 8];
+            le.copy_from_slice(&bytes[from..from + 8]);
+            u64::from_le_bytes(le)
+        };
+        ChangeToken { store, generation: number(16), sequence: Sequence(number(24)) }
+    }
+}
+
+/// `store-generation-sequence`: two numbers in hexadecimal and one in decimal.
+impl fmt::Display for ChangeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let store = u128::from_be_bytes(self.store);
+        write!(f, "{store:032x}-{:016x}-{}", self.generation, self.sequence)
+    }
+}
+
+impl FromStr for ChangeToken {
+    type Err = Error;
+
+    /// Reads what `Display` wrote; [`Error::Decode`] otherwise.
+    fn from_str(text: &str) -> Result<ChangeToken> {
+        let wrong = || Error::Decode { source: format!("{text:?} is not a change token").into() };
+        let is_hex =
+            |s: &str, len: usize| s.len() == len && s.bytes().all(|b| b.is_ascii_hexdigit());
+        let mut parts = text.split('-');
+        let (Some(store), Some(generation), Some(sequence), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(wrong());
+        };
+        let is_decimal = sequence.bytes().all(|b| b.is_ascii_digit());
+        if !is_hex(store, 32) || !is_hex(generation, 16) || !is_decimal {
+            return Err(wrong());
+        }
+        let store = u128::from_str_radix(store, 16).map_err(|_| wrong())?;
+        let generation = u64::from_str_radix(generation, 16).map_err(|_| wrong())?;
+        let sequence = sequence.parse().map_err(|_| wrong())?;
+        Ok(ChangeToken { store: store.to_be_bytes(), generation, sequence: Sequence(sequence) })
+    }
+}
