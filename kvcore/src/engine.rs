@@ -43,14 +43,16 @@ mod hints;
 mod prepared;
 mod publish;
 mod read;
+mod space;
 mod sync;
 
 pub(crate) use append::{LogEndState, Writer};
 pub(crate) use background::{Background, Task, Tasks, tasks};
-pub(crate) use blobs::BlobTable;
+pub(crate) use blobs::{BlobFile, BlobTable, NewBlob};
 pub(crate) use commit::{Scratch, When, WriteGuard};
 pub(crate) use prepared::PreparedBatch;
 pub(crate) use publish::{PublishError, write_manifest};
+pub(crate) use read::OpenValue;
 pub(crate) use sync::SyncState;
 
 /// One keyspace of an open store.
@@ -103,6 +105,7 @@ pub(crate) struct Engine {
     pub(crate) tasks: Tasks,
     pub(crate) merge: Mutex<crate::merge::MergeState>,
     pub(crate) counters: crate::stats::Counters,
+    pub(crate) space: space::Space,
     writer: Mutex<Writer>,
     /// Which thread holds the writer lock; 0 for none.
     owner: AtomicU64,
@@ -157,6 +160,7 @@ impl Engine {
             tasks,
             merge: Mutex::default(),
             counters: crate::stats::Counters::default(),
+            space: space::Space::default(),
             writer: Mutex::new(Writer::new(r.end)),
             owner: AtomicU64::new(0),
             space_free: Condvar::new(),

@@ -107,7 +107,7 @@ pub enum Error {
     SchemaMismatch {
         /// The keyspace's name.
         keyspace: String,
-        /// Which property differs: `key type`, `codec`, `schema version`, `order`.
+        /// Which property differs: `key type`, `codec`, `schema version`, `order`, `compression`.
         what: &'static str,
         /// As stored.
         found: String,
@@ -149,6 +149,12 @@ pub enum Error {
         /// Why it cannot work.
         what: String,
     },
+    /// The source given to [`put_reader`](crate::Keyspace::put_reader) failed; nothing was stored.
+    #[error("the source of the value failed: {source}")]
+    Source {
+        /// The source's error.
+        source: io::Error,
+    },
     /// The user's closure gave up; see [`Error::abort`].
     #[error("aborted: {0}")]
     Aborted(#[source] BoxError),
@@ -168,6 +174,17 @@ pub enum Error {
     },
 
     // ---- wait, or grow ----
+    /// A limit set in [`Options`](crate::Options) would be passed. Nothing was applied; deletes and
+    /// merges still work.
+    #[error("{what}: {wanted_bytes} bytes would be needed, the limit is {limit_bytes}")]
+    LimitReached {
+        /// Of what: `memory for keys`, `disk space`.
+        what: &'static str,
+        /// The limit.
+        limit_bytes: u64,
+        /// What would be taken, all in all.
+        wanted_bytes: u64,
+    },
     /// A counter of the format is used up: sequences or file numbers.
     #[error("{what} are used up")]
     Exhausted {

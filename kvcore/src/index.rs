@@ -56,6 +56,13 @@ pub(crate) use undo::Undo;
 /// Tables per keyspace. Part of the meaning of a scan cursor, so it cannot change.
 pub(crate) const SHARDS: usize = 64;
 
+/// Memory of a key besides its own bytes, as measured with random keys. The table grows in steps,
+/// so that the real figure moves around it.
+const UNORDERED_BYTES: u64 = 38;
+const ORDERED_BYTES: u64 = 56;
+/// The same for an expiry.
+const EXPIRY_BYTES: u64 = 56;
+
 /// The keyed hash that places keys; its key is stored, so cursors mean the same after a restart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HashKey(pub(crate) [u8; 16]);
@@ -123,6 +130,8 @@ pub(crate) struct Index {
     undo: RwLock<Undo>,
     /// Undo is not empty. Changed under the shard's lock, so that reads need look no further.
     has_undo: AtomicBool,
+    /// Bytes for the entries in the tables, by [`Index::entry_bytes`].
+    entries_bytes: AtomicU64,
     /// Entries with an expiry time, so that a keyspace without any is not looked through.
     expiring: AtomicU64,
     /// Of all keys and values, those that a pending range delete covers included.
@@ -152,6 +161,7 @@ impl Index {
             has_pending: AtomicBool::new(false),
             undo: RwLock::default(),
             has_undo: AtomicBool::new(false),
+            entries_bytes: AtomicU64::new(0),
             expiring: AtomicU64::new(0),
             data_bytes: AtomicU64::new(0),
             budget: Budget::default(),
@@ -294,6 +304,7 @@ impl Index {
         let r = load::insert(&mut shard.table, put.hash.tag, put.key, put.entry);
         self.remember_record(cx, shard, r, put);
         self.len.fetch_add(1, Ordering::Release);
+        self.entries_bytes.fetch_add(self.entry_bytes(put.key.len()), Ordering::Relaxed);
         r
     }
 
@@ -424,6 +435,26 @@ impl Index {
             .sum();
         let order = self.order.as_ref().map_or(0, |o| o.read().memory_bytes());
         shards + order + (SHARDS * size_of::<ShardLock>()) as u64
+    }
+
+    /// About the same as [`Index::memory_bytes`], from counts alone: cheap enough for every put.
+    pub(crate) fn footprint_bytes(&self) -> u64 {
+        let fixed = (SHARDS * size_of::<ShardLock>()) as u64;
+        let expiries = self.expiring() * EXPIRY_BYTES;
+        fixed + self.entries_bytes.load(Ordering::Relaxed) + expiries
+    }
+
+    /// What a key adds to the footprint if it is put; 0 if it is there.
+    pub(crate) fn added_bytes(&self, key: &[u8]) -> u64 {
+        match self.state(key, self.hash(key)) {
+            Some(_) => 0,
+            None => self.entry_bytes(key.len()),
+        }
+    }
+
+    /// An entry, its part of the table and, in an ordered keyspace, of the order index.
+    fn entry_bytes(&self, key_len: usize) -> u64 {
+        key_len as u64 + if self.is_ordered() { ORDERED_BYTES } else { UNORDERED_BYTES }
     }
 
     /// Records of undo, and their heap bytes.

@@ -225,11 +225,12 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
         self.key
     }
 
-    /// Length of the encoded value in bytes, without reading it. A blob of 4 GiB or more counts
-    /// as 4 GiB − 1.
+    /// Length of the stored value in bytes, without reading it: as encoded, and compressed if that
+    /// made it shorter. (For one of 4 GiB or more the
+    /// small record that refers to it is read; 4 GiB − 1 if that fails.)
     pub fn size_bytes(&self) -> u64 {
         match &self.source {
-            Source::Stored(item) => u64::from(item.state.entry.value_len),
+            Source::Stored(item) => self.inner.store.engine().value_len(self.inner.core.id(), item),
             Source::Own(value) => value.len() as u64,
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     index::{Index, Item, State},
     iter::Entry,
     key::{AsKey, EncodedRange, Key, KeyRange, Position},
-    log::{BatchEncoder, Record},
+    log::{BatchEncoder, COMPRESSED, Form, Record, compression},
     options::{KEY_BYTES_MAX, Put, VALUE_BYTES_MAX, system_time, unix_ms},
     schema::Types,
     store::{Handle, Store},
@@ -31,6 +31,7 @@ mod expiring;
 mod modify;
 mod next_id;
 mod ordered;
+mod stream;
 
 /// A keyspace of raw bytes.
 pub type BytesKeyspace = Keyspace<Vec<u8>, [u8], Raw>;
@@ -57,11 +58,13 @@ impl Inner {
         &self,
         key: &'a [u8],
         value: &'a [u8],
+        packed: &'a mut Vec<u8>,
         expires_at_ms: Option<u64>,
     ) -> Result<Record<'a>> {
         let (keyspace, engine) = (self.core.id(), self.store.engine());
         if value.len() as u64 <= engine.blob_threshold() {
-            return Ok(Record::Put { keyspace, key, value, expires_at_ms });
+            let (value, form) = self.stored(value, packed);
+            return Ok(Record::Put { keyspace, key, value, form, expires_at_ms });
         }
         let blob = engine.write_blob(value)?;
         Ok(Record::BlobRef {
@@ -72,6 +75,20 @@ impl Inner {
             checksum: blob.checksum,
             expires_at_ms,
         })
+    }
+
+    /// A value as it goes into the log: compressed, if the keyspace says so and it saves.
+    fn stored<'a>(&self, value: &'a [u8], packed: &'a mut Vec<u8>) -> (&'a [u8], Form) {
+        if self.core.meta.options & COMPRESSED == 0 {
+            return (value, Form::Plain);
+        }
+        match compression::compress(value, packed) {
+            Some(stored) => {
+                self.store.engine().counters.compressed(value.len() as u64, stored.len() as u64);
+                (stored, Form::Compressed)
+            }
+            None => (value, Form::Plain),
+        }
     }
 }
 
@@ -340,8 +357,12 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
             check_key(&s.key)?;
             self.encode_value(value, &mut s.value)?;
             let expires_at_ms = put.expires_at_ms(|| self.engine().clock.now_ms());
-            let record = self.put_record(&s.key, &s.value, expires_at_ms)?;
-            f(self.index(), &record, &mut s.batch)
+            let record = self.put_record(&s.key, &s.value, &mut s.packed, expires_at_ms)?;
+            let result = f(self.index(), &record, &mut s.batch);
+            if let (Err(_), Record::BlobRef { blob, .. }) = (&result, &record) {
+                self.engine().discard_blob(*blob);
+            }
+            result
         })
     }
 
@@ -349,9 +370,10 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         &self,
         key: &'a [u8],
         value: &'a [u8],
+        packed: &'a mut Vec<u8>,
         expires_at_ms: Option<u64>,
     ) -> Result<Record<'a>> {
-        self.inner.put_record(key, value, expires_at_ms)
+        self.inner.put_record(key, value, packed, expires_at_ms)
     }
 
     /// Encodes a value. The first one of a keyspace is decoded again, since some types encode

@@ -76,7 +76,8 @@
 //!
 //! # Limits
 //!
-//! Keys up to 64 KiB encoded, values up to 4 GiB − 1. Memory: about 35 bytes and the key for every
+//! Keys up to 64 KiB encoded, values up to 4 GiB − 1, and of any length through
+//! [`Keyspace::put_reader`]. Memory: about 35 bytes and the key for every
 //! key, 52 in ordered keyspaces, see [`Stats::keydir_bytes`]. Values are read through memory maps
 //! by default, which turns an unreadable sector, or a file cut by another program, into a SIGBUS;
 //! see [`ReadMode`]. A handle must not be used in a forked child.
@@ -88,6 +89,7 @@
 //! | `bincode` | yes | [`Bincode`], the default codec, for every type with serde's traits |
 //! | `postcard` | no | `Postcard`, the same with a maintained crate |
 //! | `json` | no | `Json`, readable values |
+//! | `lz4` | no | [`Schema::compressed`], values compressed where that saves |
 //! | `tracing` | no | events through the crate `tracing` |
 
 pub mod clock;
@@ -119,6 +121,7 @@ mod token;
 mod trace;
 mod transaction;
 mod value;
+mod value_reader;
 mod verify;
 mod view;
 
@@ -145,4 +148,5 @@ pub use store::{Durable, MigrationProgress, Reclaimed, Round, Store};
 pub use token::ChangeToken;
 pub use transaction::{Transaction, TxIter};
 pub use value::{Value, ValueRef};
+pub use value_reader::ValueReader;
 pub use verify::{Damage, Verified, VerifyProgress, verify};

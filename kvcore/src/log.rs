@@ -19,6 +19,7 @@
 
 pub(crate) mod blob;
 pub(crate) mod checksum;
+pub(crate) mod compression;
 pub(crate) mod data_file;
 pub(crate) mod file_names;
 pub(crate) mod frame;
@@ -40,10 +41,10 @@ pub(crate) use frame::{
 pub(crate) use header::{DecodedHeader, FILE_HEADER_LEN, FileHeader, LogEnd, LogPosition, Role};
 pub(crate) use hint::{HintEntry, HintFacts, HintKind, HintRange, HintReader, HintWriter, Place};
 pub(crate) use manifest::{
-    EXPIRED_BY_OWNER, Generation, KeyspaceMeta, ListedFile, Manifest, UNORDERED,
+    COMPRESSED, EXPIRED_BY_OWNER, Generation, KeyspaceMeta, ListedFile, Manifest, UNORDERED,
 };
 pub(crate) use preamble::FormatError;
-pub(crate) use record::{Found, KEY_LEN_MAX, Record, decode_put_value};
+pub(crate) use record::{Form, Found, KEY_LEN_MAX, Record, decode_put_value};
 pub(crate) use walk::{FrameWalk, Step};
 
 use crate::{

@@ -68,7 +68,7 @@ impl Engine {
                 self.update_overfull();
                 return Ok(());
             }
-            let result = self.merge_fitting(&inputs);
+            let result = self.merge_in_pieces(inputs);
             state.note(&result);
             self.update_overfull();
             let low_yield = result?.bytes_given_back() == 0;
@@ -88,31 +88,35 @@ impl Engine {
         self.work_off_pending()?;
         self.sync_all()?;
         let inputs = self.select_all();
-        let result = self.merge_fitting(&inputs)?;
+        let result = self.merge_in_pieces(inputs)?;
         self.update_overfull();
         Ok(result)
     }
 
-    /// Merges these files, in parts if the disk is too full for all at once: those with the most
-    /// to give back make space for the others. What the last parts fail with is reported only if
-    /// nothing was given back.
-    fn merge_fitting(&self, inputs: &[Arc<DataFile>]) -> Result<MergeResult> {
-        let result = self.merge_files(inputs);
-        if inputs.len() < 2 || !result.as_ref().is_err_and(is_full) {
-            return result;
+    /// Merges these files at once, or one by one where there is no room for all of their copies:
+    /// those first that need the least.
+    fn merge_in_pieces(&self, inputs: Vec<Arc<DataFile>>) -> Result<MergeResult> {
+        let live = |f: &Arc<DataFile>| f.live_bytes.load(Ordering::Relaxed);
+        if inputs.iter().map(live).sum::<u64>() <= self.disk_bytes_left() {
+            match self.merge_files(&inputs) {
+                Err(e) if e.is_full() => {}
+                merged => return merged,
+            }
         }
-        let mut inputs = inputs.to_vec();
-        // Files of deletes alone may have to be kept whole until what they hide is gone.
-        let live_percent =
-            |f: &DataFile| f.live_bytes.load(Ordering::Relaxed) * 100 / f.written().max(1);
-        inputs.sort_by_key(|f| (f.min_dead().is_none(), live_percent(f)));
-        let (first, rest) = inputs.split_at(inputs.len() / 2);
-        let first = self.merge_fitting(first)?;
-        match self.merge_fitting(rest) {
-            Ok(rest) => Ok(first.and(rest)),
-            Err(e) if is_full(&e) && first.bytes_given_back() > 0 => Ok(first),
-            Err(e) => Err(e),
+        let _until_done = self.use_reserve();
+        let mut pieces = inputs;
+        pieces.sort_by_key(live);
+        let mut all = MergeResult::default();
+        // Each is let go of once it is merged: a file takes space until nobody has it open.
+        for piece in pieces {
+            match self.merge_files(&[piece]) {
+                Ok(merged) => all.add(&merged),
+                // What was given back so far is worth something.
+                Err(e) if e.is_full() && all.files_in > 0 => break,
+                Err(e) => return Err(e),
+            }
         }
+        Ok(all)
     }
 
     /// Merges these files into as few new ones as needed.
@@ -144,9 +148,6 @@ impl Engine {
         let bytes_in = inputs.iter().map(|f| f.written()).sum();
         let bytes_out = outputs.iter().map(|f| f.written()).sum();
         self.remove_inputs(inputs);
-        if bytes_in > bytes_out {
-            self.counters.is_short_of_space.store(false, Ordering::Release);
-        }
         self.counters.merges.fetch_add(1, Ordering::Relaxed);
         self.counters.merge_read_bytes.fetch_add(bytes_in, Ordering::Relaxed);
         self.counters.merge_written_bytes.fetch_add(bytes_out, Ordering::Relaxed);
@@ -204,16 +205,14 @@ impl Engine {
 }
 
 impl MergeResult {
-    pub(crate) fn bytes_given_back(&self) -> u64 {
-        self.bytes_in.saturating_sub(self.bytes_out)
+    fn add(&mut self, other: &MergeResult) {
+        self.files_in += other.files_in;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
     }
 
-    fn and(self, other: MergeResult) -> MergeResult {
-        MergeResult {
-            files_in: self.files_in + other.files_in,
-            bytes_in: self.bytes_in + other.bytes_in,
-            bytes_out: self.bytes_out + other.bytes_out,
-        }
+    pub(crate) fn bytes_given_back(&self) -> u64 {
+        self.bytes_in.saturating_sub(self.bytes_out)
     }
 }
 
@@ -286,11 +285,6 @@ pub(crate) fn listed(file: &Arc<DataFile>) -> ListedFile {
         min_dead_sequence: file.min_dead(),
         max_sequence: file.max_sequence(),
     }
-}
-
-/// No space is left on the disk.
-fn is_full(e: &Error) -> bool {
-    matches!(e, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)
 }
 
 /// The engine's error for work that stopped because the store is being closed.

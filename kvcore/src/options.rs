@@ -88,6 +88,9 @@ pub struct Options {
     pub(crate) background: Background,
     pub(crate) auto_merge: AutoMerge,
     pub(crate) merge_bytes_per_second: u64,
+    pub(crate) max_keydir_bytes: u64,
+    pub(crate) max_disk_bytes: u64,
+    pub(crate) disk_reserve_bytes: u64,
     pub(crate) sync_after_bytes: u64,
     pub(crate) sync_after: Duration,
     pub(crate) lock_timeout: Duration,
@@ -114,6 +117,8 @@ pub(crate) const DATA_FILE_BYTES_DEFAULT: u64 = 256 << 20;
 pub(crate) const DATA_FILE_BYTES_MIN: u64 = 256;
 /// Offsets inside a data file are 32 bits wide in the keydir.
 pub(crate) const DATA_FILE_BYTES_MAX: u64 = 1 << 31;
+/// Data files of a small store are this large, or of the largest size if that is less.
+const DISK_STEP_BYTES: u64 = 4 << 20;
 pub(crate) const KEY_BYTES_MAX: u64 = KEY_LEN_MAX as u64;
 pub(crate) const VALUE_BYTES_MAX: u64 = u32::MAX as u64;
 
@@ -126,6 +131,9 @@ impl Default for Options {
             background: Background::Threads,
             auto_merge: AutoMerge::On,
             merge_bytes_per_second: 256 << 20,
+            max_keydir_bytes: u64::MAX,
+            max_disk_bytes: u64::MAX,
+            disk_reserve_bytes: 0,
             sync_after_bytes: 64 << 20,
             sync_after: Duration::from_secs(5),
             lock_timeout: Duration::ZERO,
@@ -197,6 +205,79 @@ impl Options {
         self
     }
 
+    /// Refuses new keys when the keydir would take more memory than this, in bytes; no limit by
+    /// default.
+    ///
+    /// A put of a key that is not there is then [`Error::LimitReached`]; overwriting, deleting and
+    /// everything else goes on, and deleting makes room at once. Counted is what keys take by the
+    /// README's formula, not the undo of open iterators; the real figure,
+    /// [`Stats::keydir_bytes`](crate::Stats::keydir_bytes), moves around it by up to a third, since
+    /// tables grow in steps. A store with more keys can be opened.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::{Error, Keyspace, Options};
+    /// let store = Options::new().max_keydir_bytes(1 << 20).open(dir.path())?;
+    /// let users: Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let mut batch = store.batch();
+    /// for n in 0..100_000 {
+    ///     batch.put(&users, n.to_string(), &n)?;
+    /// }
+    /// assert!(matches!(batch.commit(), Err(Error::LimitReached { .. })));
+    /// users.put("ada", &37)?; // needs no more memory
+    /// # store.close()
+    /// # }
+    /// ```
+    pub fn max_keydir_bytes(mut self, bytes: u64) -> Self {
+        self.max_keydir_bytes = bytes;
+        self
+    }
+
+    /// Refuses what would make data files and blobs take more than this, in bytes; no limit by
+    /// default. At least 16 MiB, or four data files if these are small.
+    ///
+    /// Commits that put something get [`Error::LimitReached`] when less is left than a merge may
+    /// need for one data file (an eighth of the live bytes, 4 MiB at least); deletes and merges
+    /// may use the rest, so that there is always a way back: delete, then
+    /// [`Store::merge`](crate::Store::merge), or wait for the background. Space is claimed a data
+    /// file at a time, so refusals come up to a data file before the limit. Hints and manifests,
+    /// which come on top, are small.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::{BytesKeyspace, Error, Options};
+    /// let options = Options::new().durability(kvcore::Durability::Buffered);
+    /// let store = options.max_disk_bytes(16 << 20).open(dir.path())?;
+    /// let films: BytesKeyspace = store.keyspace("films")?;
+    /// let film = vec![7; 1 << 20];
+    /// let refused = (0u8..99).find_map(|n| films.put([n].as_slice(), &film).err());
+    /// assert!(matches!(refused, Some(Error::LimitReached { what: "disk space", .. })));
+    /// films.clear()?;
+    /// store.merge()?;
+    /// films.put(b"another", &film)?;
+    /// # store.close()
+    /// # }
+    /// ```
+    pub fn max_disk_bytes(mut self, bytes: u64) -> Self {
+        self.max_disk_bytes = bytes;
+        self
+    }
+
+    /// Keeps a file of this size, in bytes, that is given up when the disk is full, so that deletes
+    /// and merges work even then. None by default.
+    ///
+    /// For a disk that others fill too. The size of a data file lets any merge go on; much less
+    /// still helps deletes, and merges of files of which little is left. While the reserve is
+    /// spent, puts are [`Error::Io`]; it is taken back when there is room. Opening after a crash
+    /// copies what nothing proves durable, about 64 MiB at most, and needs room for that too.
+    pub fn disk_reserve_bytes(mut self, bytes: u64) -> Self {
+        self.disk_reserve_bytes = bytes;
+        self
+    }
+
     /// How long `open` waits for another process to let go of the store. Default: not at all.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
@@ -238,6 +319,10 @@ impl Options {
         }
         if self.merge_bytes_per_second == 0 {
             return bad("merge_bytes_per_second", "0 would never finish".to_owned());
+        }
+        let disk_min = 4 * size.min(DISK_STEP_BYTES);
+        if self.max_disk_bytes < disk_min {
+            return bad("max_disk_bytes", format!("{} is below {disk_min}", self.max_disk_bytes));
         }
         if self.expire_per_tick_max == 0 {
             return bad("expire_per_tick_max", "0 would never remove anything".to_owned());

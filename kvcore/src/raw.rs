@@ -9,7 +9,7 @@ use crate::{
     ids::KeyspaceId,
     key::Key,
     keyspace::{BytesKeyspace, Keyspace},
-    log::{KeyspaceMeta, UNORDERED},
+    log::{COMPRESSED, KeyspaceMeta, UNORDERED},
     store::Store,
 };
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub struct KeyspaceInfo {
     pub schema_version: u32,
     /// It has an order index.
     pub is_ordered: bool,
+    /// Its values are compressed where that saves; they are handed out as they were put.
+    pub is_compressed: bool,
     /// The Rust type of its values, for display only.
     pub type_name: String,
 }
@@ -39,18 +41,21 @@ impl KeyspaceInfo {
             codec: meta.codec.clone(),
             schema_version: meta.schema_version,
             is_ordered: meta.options & UNORDERED == 0,
+            is_compressed: meta.options & COMPRESSED != 0,
             type_name: meta.type_name.clone(),
         }
     }
 
     fn meta(&self) -> KeyspaceMeta {
+        let unordered = if self.is_ordered { 0 } else { UNORDERED };
+        let compressed = if self.is_compressed { COMPRESSED } else { 0 };
         KeyspaceMeta {
             id: KeyspaceId(0),
             name: self.name.clone(),
             key_tag: self.key_tag.clone(),
             codec: self.codec.clone(),
             schema_version: self.schema_version,
-            options: if self.is_ordered { 0 } else { UNORDERED },
+            options: unordered | compressed,
             type_name: self.type_name.clone(),
             dropped: false,
         }

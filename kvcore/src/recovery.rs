@@ -97,6 +97,7 @@ impl Found {
         recovery.cut_at.clone_from(&end.cut_at);
         let listed = scan::open_listed(&self)?;
         let mut live = listed;
+        self.remove_reserve(directory);
         if end.is_clean(self.manifest.clean_end) {
             live.extend(scan::exact(&self, &end)?);
             self.confirm_manifest(directory)?;
@@ -192,6 +193,13 @@ impl Found {
             }
         }
         Ok(())
+    }
+
+    /// Gives up the space that the process before kept for a full disk: this may be one.
+    fn remove_reserve(&self, directory: &Directory) {
+        for name in directory.names.iter().filter(|n| matches!(n, Name::DataTmp(_))) {
+            let _ = self.options.disk.unlink(&self.path(&name.to_string()));
+        }
     }
 
     /// Removes what no manifest and no record refers to. Errors only leave clutter behind.

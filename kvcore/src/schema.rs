@@ -4,7 +4,7 @@ use crate::{
     codec::{Bincode, Codec},
     ids::KeyspaceId,
     key::Key,
-    log::{EXPIRED_BY_OWNER, KeyspaceMeta, UNORDERED},
+    log::{COMPRESSED, EXPIRED_BY_OWNER, KeyspaceMeta, UNORDERED},
 };
 use std::{fmt, marker::PhantomData};
 
@@ -13,8 +13,8 @@ pub(crate) type Types<K, V, C> = PhantomData<(fn() -> K, fn(&V), fn() -> C)>;
 
 /// Names a keyspace and says what is in it: key type, value type, codec, version, options.
 ///
-/// The key type's tag, the codec's id, the version and whether it is ordered are stored with the
-/// keyspace and compared whenever it is opened.
+/// The key type's tag, the codec's id, the version whether it is ordered and whether it is
+/// compressed are stored with the keyspace and compared whenever it is opened.
 ///
 /// ```
 /// use kvcore::{Raw, Schema};
@@ -24,6 +24,7 @@ pub struct Schema<'a, K, V: ?Sized, C = Bincode> {
     pub(crate) name: &'a str,
     pub(crate) version: u32,
     pub(crate) is_unordered: bool,
+    pub(crate) is_compressed: bool,
     pub(crate) is_expired_by_owner: bool,
     pub(crate) budget_bytes: Option<u64>,
     types: Types<K, V, C>,
@@ -37,6 +38,7 @@ impl<'a, K, V: ?Sized, C> Schema<'a, K, V, C> {
             name,
             version: 0,
             is_unordered: false,
+            is_compressed: false,
             is_expired_by_owner: false,
             budget_bytes: None,
             types: PhantomData,
@@ -55,6 +57,38 @@ impl<'a, K, V: ?Sized, C> Schema<'a, K, V, C> {
     #[must_use]
     pub const fn unordered(mut self) -> Self {
         self.is_unordered = true;
+        self
+    }
+
+    /// Values are compressed (LZ4) where that makes them shorter; reads do not notice.
+    ///
+    /// Pays for values of some hundred bytes and more that repeat themselves, such as text and
+    /// JSON. A compressed value is unpacked at every read, and so never lent out of a mapped file.
+    /// Values of less than 32 bytes, and those that get files of their own, stay as they are.
+    ///
+    /// Needs the feature `lz4`: without it, opening the keyspace is an
+    /// [`Error::BadOption`](crate::Error::BadOption).
+    ///
+    /// ```
+    /// # #[cfg(feature = "lz4")]
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// use kvcore::Schema;
+    /// const PAGES: Schema<String, String> = Schema::new("pages").compressed();
+    /// let pages = store.keyspace(PAGES)?;
+    /// pages.put("home", &"welcome ".repeat(1_000))?;
+    /// let entry = pages.first()?.expect("it was put");
+    /// assert!(entry.size_bytes() < 100);
+    /// assert_eq!(entry.value()?.len(), 8_000);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "lz4"))]
+    /// # fn main() {}
+    /// ```
+    #[must_use]
+    pub const fn compressed(mut self) -> Self {
+        self.is_compressed = true;
         self
     }
 
@@ -113,6 +147,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Schema<'_, K, V, C> {
         let mut key_tag = String::new();
         K::type_tag(&mut key_tag);
         let unordered = if self.is_unordered { UNORDERED } else { 0 };
+        let compressed = if self.is_compressed { COMPRESSED } else { 0 };
         let by_owner = if self.is_expired_by_owner { EXPIRED_BY_OWNER } else { 0 };
         KeyspaceMeta {
             id: KeyspaceId(0),
@@ -120,7 +155,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Schema<'_, K, V, C> {
             key_tag,
             codec: C::ID.to_owned(),
             schema_version: self.version,
-            options: unordered | by_owner,
+            options: unordered | compressed | by_owner,
             type_name: std::any::type_name::<V>().to_owned(),
             dropped: false,
         }
@@ -141,6 +176,7 @@ impl<K, V: ?Sized, C> fmt::Debug for Schema<'_, K, V, C> {
             .field("name", &self.name)
             .field("version", &self.version)
             .field("is_unordered", &self.is_unordered)
+            .field("is_compressed", &self.is_compressed)
             .field("is_expired_by_owner", &self.is_expired_by_owner)
             .field("budget_bytes", &self.budget_bytes)
             .finish_non_exhaustive()

@@ -83,6 +83,10 @@ pub struct Stats {
     pub merge_read_bytes: u64,
     /// Bytes that merges wrote.
     pub merge_written_bytes: u64,
+    /// Bytes of values that were compressed since open, before that.
+    pub compressed_from_bytes: u64,
+    /// The same bytes as stored.
+    pub compressed_to_bytes: u64,
     /// Bytes that merges gave back: those they read less those they wrote.
     pub merge_reclaimed_bytes: u64,
     /// Expired entries removed since open, other than by their owners.
@@ -147,6 +151,8 @@ pub(crate) struct Counters {
     pub(crate) merges: AtomicU64,
     pub(crate) merge_read_bytes: AtomicU64,
     pub(crate) merge_written_bytes: AtomicU64,
+    pub(crate) compressed_from_bytes: AtomicU64,
+    pub(crate) compressed_to_bytes: AtomicU64,
     pub(crate) expired: AtomicU64,
     /// Appended since the last sync.
     pub(crate) unsynced_bytes: AtomicU64,
@@ -156,8 +162,6 @@ pub(crate) struct Counters {
     pub(crate) sync_every_ms: AtomicU64,
     /// Dead bytes have come close to the bound; writers wait for merge.
     pub(crate) is_overfull: AtomicBool,
-    /// The disk was full, and no merge has given space back since.
-    pub(crate) is_short_of_space: AtomicBool,
 }
 
 impl Default for Counters {
@@ -172,12 +176,13 @@ impl Default for Counters {
             merges: zero(),
             merge_read_bytes: zero(),
             merge_written_bytes: zero(),
+            compressed_from_bytes: zero(),
+            compressed_to_bytes: zero(),
             expired: zero(),
             unsynced_bytes: zero(),
             clock_recorded_ms: zero(),
             sync_every_ms: AtomicU64::new(u64::MAX),
             is_overfull: AtomicBool::new(false),
-            is_short_of_space: AtomicBool::new(false),
         }
     }
 }
@@ -187,6 +192,11 @@ impl Counters {
     pub(crate) fn appended(&self, bytes: u64) -> u64 {
         self.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.unsynced_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes
+    }
+
+    pub(crate) fn compressed(&self, from_bytes: u64, to_bytes: u64) {
+        self.compressed_from_bytes.fetch_add(from_bytes, Ordering::Relaxed);
+        self.compressed_to_bytes.fetch_add(to_bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn rolled(&self) {

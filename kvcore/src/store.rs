@@ -77,6 +77,7 @@ impl Options {
         let (senders, queues) = tasks();
         let (engine, recovery) = recovery::open(dir.as_ref(), self, senders)?;
         let engine = Arc::new(engine);
+        engine.restore_reserve();
         let threads = if with_threads {
             let started = Threads::start(&engine, queues);
             started.map_err(|source| engine.io("start the threads of", "", source))?
@@ -196,8 +197,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::SchemaMismatch`] if it exists with another key type, codec, version or order,
-    /// [`Error::BadOption`] for a name that begins with a zero byte.
+    /// [`Error::SchemaMismatch`] if it exists with another key type, codec, version, order or
+    /// compression, [`Error::BadOption`] for a name that begins with a zero byte, and for a
+    /// compressed keyspace in a build without `lz4`.
     pub fn keyspace<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
         schema: impl Into<Schema<'a, K, V, C>>,
@@ -456,6 +458,8 @@ impl Store {
         stats.merges = counters.merges.load(Ordering::Relaxed);
         stats.merge_read_bytes = counters.merge_read_bytes.load(Ordering::Relaxed);
         stats.merge_written_bytes = counters.merge_written_bytes.load(Ordering::Relaxed);
+        stats.compressed_from_bytes = counters.compressed_from_bytes.load(Ordering::Relaxed);
+        stats.compressed_to_bytes = counters.compressed_to_bytes.load(Ordering::Relaxed);
         stats.merge_reclaimed_bytes =
             stats.merge_read_bytes.saturating_sub(stats.merge_written_bytes);
         stats.expired = counters.expired.load(Ordering::Relaxed);

@@ -548,6 +548,7 @@ impl<'s> Transaction<'s> {
     /// The writes as one batch; large values are in durable files when this returns.
     fn prepare(&self) -> Result<Batch, Error> {
         let mut batch = Batch::new(self.store.clone());
+        let mut packed = Vec::new();
         for space in self.own.spaces() {
             let index = &space.inner.core.index;
             let keyspace = index.id;
@@ -557,7 +558,8 @@ impl<'s> Transaction<'s> {
             for (key, write) in &space.keys {
                 match write {
                     Write::Put { value, expires_at_ms } => {
-                        let record = space.inner.put_record(key, value, *expires_at_ms)?;
+                        let record =
+                            space.inner.put_record(key, value, &mut packed, *expires_at_ms)?;
                         batch.push(index, &record)?;
                     }
                     Write::Delete if self.is_stored(index, key) && !space.is_deleted(key) => {

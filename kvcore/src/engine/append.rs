@@ -9,7 +9,7 @@
 //! A4. File numbers grow along the log: recovery follows it only upwards, and merge raises the log
 //!     floor by them.
 
-use super::{Engine, Task};
+use super::{Engine, Task, space::Purpose};
 use crate::{
     disk::Reserve,
     error::{Error, Result},
@@ -20,7 +20,7 @@ use crate::{
     },
     options::{DATA_FILE_BYTES_MAX, ReadMode},
 };
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 #[cfg(test)]
 mod tests;
@@ -155,7 +155,8 @@ impl Engine {
         let (Some(first), Some(last)) = (first, last) else {
             return Err(Error::Exhausted { what: "sequences" });
         };
-        self.make_room(writer, len, Sequence(first))?;
+        self.check_tight(batch)?;
+        self.make_room(writer, batch, Sequence(first))?;
         let active = writer.active.as_ref().expect("make_room leaves an active file");
         let file = Arc::clone(&active.file);
         let offset = file.len();
@@ -217,23 +218,24 @@ impl Engine {
         }
     }
 
-    /// Leaves an active file with room for a frame of this length.
-    fn make_room(&self, writer: &mut Writer, len: u64, first: Sequence) -> Result<()> {
-        if let Some(active) = &writer.active {
-            if active.file.len() + len <= active.limit {
-                return Ok(());
-            }
-            self.flush_tail(writer)?;
-            if let Some(active) = writer.active.take() {
-                self.retire(writer, active.file);
-            }
+    /// Leaves an active file with room for the batch. After a refusal the old one stays active, so
+    /// that something smaller still finds room in it.
+    fn make_room(&self, writer: &mut Writer, batch: &BatchEncoder, first: Sequence) -> Result<()> {
+        let len = batch.frame_len() as u64;
+        if writer.active.as_ref().is_some_and(|a| a.file.len() + len <= a.limit) {
+            return Ok(());
         }
-        if !writer.generation_is_durable {
-            self.start_generation(first)?;
-            writer.generation_is_durable = true;
-        }
-        let active = self.start_file(writer, len, first)?;
-        writer.active = Some(active);
+        self.check_process()?;
+        let purpose = Purpose::of(batch);
+        let next = self
+            .take_prepared(writer, FILE_HEADER_LEN as u64 + len, purpose)
+            .inspect_err(|e| self.note_refused(e))?;
+        let path = next.0.path.clone();
+        let begun = self.begin_file(writer, next, first, purpose).inspect_err(|_| {
+            // Never listed, never applied to: a leftover without a valid header is no log file.
+            let _ = self.disk.unlink(&path);
+        });
+        writer.active = Some(begun?);
         Ok(())
     }
 
@@ -264,11 +266,23 @@ impl Engine {
         })
     }
 
-    fn start_file(&self, writer: &mut Writer, len: u64, first: Sequence) -> Result<Active> {
-        self.check_process()?;
-        let needed = FILE_HEADER_LEN as u64 + len;
-        let (file, limit, reserved) = self.take_prepared(writer, needed)?;
+    /// Seals the active file and makes the next one follow it.
+    fn begin_file(
+        &self,
+        writer: &mut Writer,
+        (file, limit, reserved): (Arc<DataFile>, u64, bool),
+        first: Sequence,
+        purpose: Purpose,
+    ) -> Result<Active> {
         assert!(writer.newest_file().is_none_or(|id| id < file.id), "A4: file numbers grow");
+        self.flush_tail(writer)?;
+        if let Some(active) = writer.active.take() {
+            self.retire(writer, active.file);
+        }
+        if !writer.generation_is_durable {
+            self.with_reserve(purpose, || self.start_generation(first))?;
+            writer.generation_is_durable = true;
+        }
         let last_sequence = writer.end.last_sequence;
         let header = FileHeader {
             store: self.store_id,
@@ -286,8 +300,6 @@ impl Engine {
         };
         if let Err(source) = file.write_through(&header.encode()) {
             let path = file.path.clone();
-            // Never listed, never applied to: a leftover without a valid header is no log file.
-            let _ = self.disk.unlink(&path);
             return Err(Error::Io { action: "write the header of", path, source });
         }
         self.files.change(&[Arc::clone(&file)], &[]);
@@ -302,8 +314,10 @@ impl Engine {
         &self,
         writer: &mut Writer,
         needed: u64,
+        purpose: Purpose,
     ) -> Result<(Arc<DataFile>, u64, bool)> {
         if let Some(file) = writer.prepared.take() {
+            self.space.prepared_bytes.store(0, Ordering::Relaxed);
             let limit = file.handle().len().map_err(|source| Error::Io {
                 action: "measure",
                 path: file.path.clone(),
@@ -314,21 +328,27 @@ impl Engine {
             }
             let _ = self.disk.unlink(&file.path);
         }
-        let mut wanted = self.file_bytes_target().max(needed);
-        loop {
-            match self.create_file(wanted) {
-                Err(Error::Io { source, .. })
-                    if source.kind() == std::io::ErrorKind::StorageFull && needed < wanted =>
-                {
-                    // Little space is left: a smaller file may fit.
-                    wanted = (wanted / 2).max(needed);
-                }
-                Err(Error::Io { source, .. })
-                    if source.kind() == std::io::ErrorKind::StorageFull
-                        && self.give_up_hints() > 0 => {}
-                other => return other,
+        if purpose == Purpose::Growing {
+            self.check_reserve()?;
+        }
+        let wanted = self.grant(self.file_bytes_target().max(needed), needed, purpose)?;
+        self.with_reserve(purpose, || {
+            // What was kept back has to last for a merge too.
+            let wanted = if self.is_tight() { (wanted / 8).max(needed) } else { wanted };
+            self.create_large_file(wanted, needed)
+        })
+    }
+
+    /// A new file of this size, or a smaller one where little space is left.
+    fn create_large_file(&self, wanted: u64, needed: u64) -> Result<(Arc<DataFile>, u64, bool)> {
+        let sizes = [wanted, (wanted / 8).max(needed)];
+        for bytes in sizes.into_iter().filter(|b| *b > needed) {
+            match self.create_file(bytes) {
+                Err(e) if e.is_full() => {}
+                made => return made,
             }
         }
+        self.create_file(needed)
     }
 
     /// How large data files are now: small stores merge in small steps.
@@ -362,8 +382,16 @@ impl Engine {
             (near_end && guard.prepared.is_none()).then(|| self.file_bytes_target())
         };
         let Some(bytes) = wanted.filter(|b| *b >= PREPARE_BYTES_MIN) else { return Ok(()) };
-        let (file, _, reserved) = self.create_file(bytes)?;
-        if reserved && self.keep_prepared(&file) {
+        let made = self.check_reserve().and_then(|()| {
+            self.grant(bytes, bytes, Purpose::Growing)?;
+            self.create_file(bytes)
+        });
+        let (file, _, reserved) = match made {
+            // The commit that needs it will say so, or find a smaller place.
+            Err(e) if e.is_full() => return Ok(()),
+            made => made?,
+        };
+        if reserved && self.keep_prepared(&file, bytes) {
             return Ok(());
         }
         self.disk.unlink(&file.path).map_err(|e| self.io("remove", &file_names::data(file.id), e))
@@ -371,11 +399,12 @@ impl Engine {
 
     /// Makes this the next file, unless there is one, or the log has gone on to a later number
     /// meanwhile (A4).
-    fn keep_prepared(&self, file: &Arc<DataFile>) -> bool {
+    fn keep_prepared(&self, file: &Arc<DataFile>, bytes: u64) -> bool {
         let mut writer = self.writer.lock();
         let keep = writer.prepared.is_none() && writer.newest_file().is_none_or(|id| id < file.id);
         if keep {
             writer.prepared = Some(Arc::clone(file));
+            self.space.prepared_bytes.store(bytes, Ordering::Relaxed);
         }
         keep
     }
@@ -383,6 +412,7 @@ impl Engine {
     /// Gives back what was made ahead. At close.
     pub(super) fn drop_prepared(&self, writer: &mut Writer) {
         if let Some(file) = writer.prepared.take() {
+            self.space.prepared_bytes.store(0, Ordering::Relaxed);
             let _ = self.disk.unlink(&file.path);
         }
     }

@@ -156,7 +156,7 @@ impl Engine {
     pub(crate) fn maintain(&self) -> Result<()> {
         self.check_nested()?;
         self.check_writable()?;
-        let steps: [fn(&Engine) -> Result<()>; 7] = [
+        let steps: [fn(&Engine) -> Result<()>; 8] = [
             Engine::work_off_pending,
             |engine| engine.remove_expired().map(drop),
             Engine::evict_over_budget,
@@ -165,9 +165,17 @@ impl Engine {
             |engine| {
                 // Nobody else writes the same hint, and no merge removes its file meanwhile.
                 let _one_at_a_time = engine.merge.lock();
-                engine.write_missing_hints()
+                match engine.write_missing_hints() {
+                    // Merge comes next, and makes room.
+                    Err(e) if e.is_full() => Ok(()),
+                    written => written,
+                }
             },
             Engine::merge_if_due,
+            |engine| {
+                engine.relax();
+                Ok(())
+            },
         ];
         steps.iter().map(|step| step(self)).fold(Ok(()), Result::and)
     }

@@ -3,29 +3,57 @@
 //! # Invariants
 //!
 //! B1. A blob and its directory entry are durable before the record that refers to it is appended.
-//! B2. A blob is unlinked only when what superseded it is durable and no open view is older.
+//! B2. A blob is unlinked only when what superseded it is durable, no open view is older and
+//!     nobody reads it piece by piece.
 
 use super::Engine;
 use crate::{
-    error::{Error, Result},
+    error::Result,
     ids::{FileId, Sequence},
-    log::{
-        blob::{self, BLOB_HEADER_LEN, BlobWriter},
-        file_names,
-    },
+    log::file_names,
 };
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
+
+mod read;
+mod write;
+
+pub(crate) use read::BlobFile;
 
 /// The blobs that live records refer to, by the sequence of the put, and those to be unlinked.
-#[derive(Debug, Default)]
-pub(crate) struct BlobTable(Mutex<Blobs>);
+///
+/// Clones are the same table.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BlobTable(Arc<Mutex<Blobs>>);
 
 #[derive(Debug, Default)]
 struct Blobs {
     live: HashMap<Sequence, (FileId, u64)>,
     /// Superseded by the sequence beside them.
-    dead: Vec<(FileId, Sequence)>,
+    dead: Vec<(FileId, u64, Sequence)>,
+    /// Of live and dead ones.
+    held_bytes: u64,
+    /// How often each is being read.
+    pins: HashMap<FileId, usize>,
+}
+
+/// Keeps a blob from being unlinked.
+#[derive(Debug)]
+pub(crate) struct BlobPin {
+    table: BlobTable,
+    id: FileId,
+}
+
+impl Drop for BlobPin {
+    fn drop(&mut self) {
+        let mut blobs = self.table.0.lock();
+        if let Some(pins) = blobs.pins.get_mut(&self.id) {
+            *pins -= 1;
+            if *pins == 0 {
+                blobs.pins.remove(&self.id);
+            }
+        }
+    }
 }
 
 /// A blob that is complete and durable, and that no record refers to yet.
@@ -38,20 +66,25 @@ pub(crate) struct NewBlob {
 
 impl BlobTable {
     pub(crate) fn add(&self, put: Sequence, id: FileId, len: u64) {
-        self.0.lock().live.insert(put, (id, len));
+        let mut blobs = self.0.lock();
+        let before = blobs.live.insert(put, (id, len));
+        blobs.held_bytes += len;
+        blobs.held_bytes -= before.map_or(0, |(_, len)| len);
     }
 
     /// The put's record is dead from `until` on.
     pub(crate) fn supersede(&self, put: Sequence, until: Sequence) {
         let mut blobs = self.0.lock();
-        if let Some((id, _)) = blobs.live.remove(&put) {
-            blobs.dead.push((id, until));
+        if let Some((id, len)) = blobs.live.remove(&put) {
+            blobs.dead.push((id, len, until));
         }
     }
 
     /// The put turned out to be dead while loading; its file is an orphan.
     pub(crate) fn forget(&self, put: Sequence) {
-        self.0.lock().live.remove(&put);
+        let mut blobs = self.0.lock();
+        let gone = blobs.live.remove(&put);
+        blobs.held_bytes -= gone.map_or(0, |(_, len)| len);
     }
 
     pub(crate) fn live_ids(&self) -> Vec<FileId> {
@@ -69,20 +102,38 @@ impl BlobTable {
         (blobs.live.len() as u64, blobs.live.values().map(|(_, len)| len).sum())
     }
 
+    /// Bytes of blobs, those that wait to be unlinked too.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.0.lock().held_bytes
+    }
+
     pub(crate) fn is_live(&self, id: FileId) -> bool {
         self.0.lock().live.values().any(|(live, _)| *live == id)
     }
 
-    /// Holds what another table holds, and nothing else.
-    pub(crate) fn replace(&self, other: BlobTable) {
-        *self.0.lock() = other.0.into_inner();
+    /// Keeps a blob for as long as the pin lives; it may be gone already.
+    pub(crate) fn pin(&self, id: FileId) -> BlobPin {
+        *self.0.lock().pins.entry(id).or_default() += 1;
+        BlobPin { table: self.clone(), id }
+    }
+
+    /// Holds what another table holds, which is left empty, and nothing else.
+    pub(crate) fn replace(&self, other: &BlobTable) {
+        let mut taken = std::mem::take(&mut *other.0.lock());
+        let mut blobs = self.0.lock();
+        taken.pins = std::mem::take(&mut blobs.pins);
+        *blobs = taken;
     }
 
     fn take_dead(&self, gone: impl Fn(Sequence) -> bool) -> Vec<FileId> {
         let mut blobs = self.0.lock();
-        let (gone, kept) = blobs.dead.drain(..).partition(|(_, until)| gone(*until));
+        let Blobs { dead, pins, .. } = &mut *blobs;
+        let is_gone =
+            |(id, _, until): &(FileId, u64, Sequence)| gone(*until) && !pins.contains_key(id);
+        let (gone, kept): (Vec<_>, Vec<_>) = dead.drain(..).partition(is_gone);
         blobs.dead = kept;
-        gone.into_iter().map(|(id, _): (FileId, Sequence)| id).collect()
+        blobs.held_bytes -= gone.iter().map(|(_, len, _)| len).sum::<u64>();
+        gone.into_iter().map(|(id, _, _)| id).collect()
     }
 }
 
@@ -92,67 +143,12 @@ impl Engine {
         self.options.data_file_bytes_max / 4
     }
 
-    /// Writes a value into a blob file and makes it durable (B1).
-    pub(crate) fn write_blob(&self, value: &[u8]) -> Result<NewBlob> {
-        self.check_open()?;
-        self.check_writable()?;
-        let id = self.allocate_file()?;
-        let name = file_names::blob(id);
-        let result = self.write_blob_file(id, &name, value);
-        if result.is_err() {
-            let _ = self.disk.unlink(&self.dir.join(&name));
-        }
-        result
-    }
-
-    fn write_blob_file(&self, id: FileId, name: &str, value: &[u8]) -> Result<NewBlob> {
-        let io = |action, e| self.io(action, name, e);
-        let file = self.disk.create_new(&self.dir.join(name)).map_err(|e| io("create", e))?;
-        let mut sums = BlobWriter::new(&self.store_id, id);
-        sums.push(value);
-        let end = sums.finish();
-        let value_at = BLOB_HEADER_LEN as u64;
-        let end_at = value_at + end.len_bytes;
-        let file_len = end_at + end.checksums.len() as u64;
-        let _allocated_or_not = file.reserve(file_len).map_err(|e| io("reserve space in", e))?;
-        file.write_all_at(&blob::header(&self.store_id, id), 0).map_err(|e| io("write", e))?;
-        file.write_all_at(value, value_at).map_err(|e| io("write", e))?;
-        file.write_all_at(&end.checksums, end_at).map_err(|e| io("write", e))?;
-        file.sync_data().map_err(|e| io("sync", e))?;
-        self.sync_dir()?;
-        // Durable from here.
-        Ok(NewBlob { id, len_bytes: end.len_bytes, checksum: end.checksum })
-    }
-
     /// Removes a blob that no record refers to nor ever will. What stays behind by an error, or
     /// after the close, is removed at the next open.
     pub(crate) fn discard_blob(&self, id: FileId) {
         if self.check_open().is_ok() {
             let _ = self.disk.unlink(&self.dir.join(file_names::blob(id)));
         }
-    }
-
-    /// Reads a whole blob and checks every block.
-    pub(crate) fn read_blob(&self, id: FileId, len_bytes: u64, checksum: u32) -> Result<Vec<u8>> {
-        let name = file_names::blob(id);
-        let io = |action, e| self.io(action, &name, e);
-        let path = self.dir.join(&name);
-        let file = self.disk.open(&path, crate::disk::OpenMode::Read).map_err(|e| io("open", e))?;
-        let found = file.len().map_err(|e| io("measure", e))?;
-        if found < len_bytes {
-            return Err(crate::log::corrupt(&path, found, "the blob is cut short"));
-        }
-        let max_bytes = usize::MAX as u64;
-        let found = usize::try_from(found)
-            .map_err(|_| Error::ValueTooLong { len_bytes: found, max_bytes })?;
-        let mut bytes = vec![0; found];
-        file.read_exact_at(&mut bytes, 0).map_err(|e| io("read", e))?;
-        let value = blob::open(&bytes, &self.store_id, id, len_bytes, checksum)
-            .map_err(|e| crate::log::corrupt(&path, 0, e))?;
-        let len = value.len();
-        bytes.drain(..BLOB_HEADER_LEN);
-        bytes.truncate(len);
-        Ok(bytes)
     }
 
     /// Unlinks blobs that nothing can ask for any more (B2).

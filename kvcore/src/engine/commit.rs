@@ -49,6 +49,8 @@ impl When {
 pub(crate) struct Scratch {
     pub(crate) key: Vec<u8>,
     pub(crate) value: Vec<u8>,
+    /// What `value` is compressed to.
+    pub(crate) packed: Vec<u8>,
     pub(crate) batch: BatchEncoder,
 }
 
@@ -65,7 +67,7 @@ impl Scratch {
         scratch.value.clear();
         scratch.batch.clear();
         let result = f(&mut scratch);
-        if scratch.value.capacity() <= SCRATCH_BYTES_MAX {
+        if scratch.value.capacity().max(scratch.packed.capacity()) <= SCRATCH_BYTES_MAX {
             SCRATCH.set(Some(scratch));
         }
         result
@@ -203,7 +205,11 @@ impl Engine {
             self.check_open()?;
             return Ok(self.tip());
         }
-        let sequence = self.write_paced(when)?.commit(batch, when)?;
+        let committed = self.write_paced(when).and_then(|mut guard| guard.commit(batch, when));
+        let sequence = committed.inspect_err(|_| {
+            // Nothing refers to them, unless the store is poisoned, and then they stay.
+            batch.blobs().for_each(|id| self.discard_blob(id));
+        })?;
         self.acknowledge(sequence, when)?;
         Ok(sequence)
     }
@@ -220,6 +226,7 @@ impl WriteGuard<'_> {
     ) -> Result<Sequence> {
         let engine = self.engine;
         check_frozen(index)?;
+        engine.check_memory(|| batch.record(0).key().map_or(0, |key| index.added_bytes(key)))?;
         let at = engine.append(&mut self.writer, batch, when.write())?;
         let change = change_of(batch, 0, &at, hash);
         let files = engine.files.load();
@@ -249,6 +256,7 @@ impl WriteGuard<'_> {
             return self.commit_put(index, &batch.encoder, hash, when);
         }
         batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
+        engine.check_memory(|| batch.added_memory_bytes())?;
         let at = engine.append(&mut self.writer, &batch.encoder, when.write())?;
         let files = engine.files.load();
         let mut views = engine.views.lock();

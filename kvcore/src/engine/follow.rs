@@ -113,7 +113,7 @@ impl Engine {
             }
         }
         drop(registry);
-        self.blobs.replace(content.blobs);
+        self.blobs.replace(&content.blobs);
         let all: Vec<FileId> = self.files.load().iter().map(|f| f.id).collect();
         self.files.change(&content.live, &all);
         *self.manifest.lock() = content.manifest;

@@ -12,34 +12,30 @@ use crate::{
 use std::sync::{Arc, atomic::Ordering};
 
 impl Engine {
-    /// Writes the hints that are missing. A failure costs nothing but time at the next open.
+    /// Writes the hints that are missing, unless space is tight. A failure costs nothing but time
+    /// at the next open.
     pub(crate) fn write_missing_hints(&self) -> Result<()> {
-        if self.counters.is_short_of_space.load(Ordering::Acquire) {
+        if self.is_tight() {
             return Ok(());
         }
         let Some(floor) = self.durable_below() else { return Ok(()) };
-        let mut todo: Vec<Arc<DataFile>> = self
+        // By number: a file that merge removes meanwhile takes space for as long as it is held.
+        let mut todo: Vec<FileId> = self
             .files
             .load()
             .iter()
             .filter(|f| f.is_sealed() && f.id < floor && !f.has_hint.load(Ordering::Acquire))
-            .cloned()
+            .map(|f| f.id)
             .collect();
-        todo.sort_by_key(|f| f.id);
-        for file in todo {
+        todo.sort_unstable();
+        for id in todo {
             self.check_poison()?;
-            self.write_hint(&file)?;
+            let file = self.files.load().get(id).cloned();
+            if let Some(file) = file {
+                self.write_hint(&file)?;
+            }
         }
         Ok(())
-    }
-
-    /// Removes the hints, which are only caches, so that what is not has room. Until a merge gives
-    /// space back none are written. Returns how many were removed.
-    pub(crate) fn give_up_hints(&self) -> usize {
-        self.counters.is_short_of_space.store(true, Ordering::Release);
-        let files = self.files.load();
-        let hinted = files.iter().filter(|f| f.has_hint.swap(false, Ordering::AcqRel));
-        hinted.filter(|f| self.disk.unlink(&self.dir.join(file_names::hint(f.id))).is_ok()).count()
     }
 
     /// Sealed files with smaller numbers are wholly below the durable watermark.

@@ -168,6 +168,11 @@ impl PreparedBatch {
         !self.expiries.is_empty()
     }
 
+    /// The index that the record at `i` is about.
+    pub(super) fn index_of(&self, i: usize) -> Option<&Arc<Index>> {
+        self.indexes.get(usize::from(self.targets.get(i)?.index))
+    }
+
     /// How many records are encoded.
     pub(crate) fn record_count(&self) -> usize {
         self.targets.len()

@@ -28,6 +28,9 @@ impl Engine {
     /// Publishes the last manifest of a store that is being closed, if there is anything to say:
     /// where the log ends, or how late it was when expired keys were last seen as such.
     pub(crate) fn publish_end(&self, end: Option<LogEnd>) -> Result<()> {
+        if self.is_read_only() {
+            return Ok(());
+        }
         let mut current = self.manifest.lock();
         self.check_poison()?;
         let expires = self.all_keyspaces().iter().any(|k| k.index.expiring() > 0);

@@ -5,13 +5,17 @@
 //! D1. No byte is returned whose checksum, keyspace and key were not compared with what was asked.
 //! D2. A file that a location names is listed for as long as a keydir entry points into it.
 
-use super::Engine;
+use super::{BlobFile, Engine};
 use crate::{
     error::{Error, Result},
-    ids::KeyspaceId,
+    ids::{FileId, KeyspaceId},
     index::{Index, Item, KeyHash, State},
     keydir::{Entry, EntryFlags},
-    log::{DataFile, Found, FrameError, decode_put_value, read_member, read_single, record_bytes},
+    log::{
+        DataFile, Found, FrameError,
+        compression::{self, UnpackError},
+        decode_put_value, read_member, read_single, record_bytes,
+    },
     value::{Bytes, Value, ValueRef},
     view::View,
 };
@@ -22,6 +26,13 @@ use std::{
 
 /// What a read makes of the value's bytes.
 pub(crate) type Decoded<T> = Result<T, crate::error::BoxError>;
+
+/// A value to be read piece by piece.
+#[derive(Debug)]
+pub(crate) enum OpenValue {
+    InLog(Value),
+    Blob(BlobFile),
+}
 
 /// A file disappeared between look-up and read only if the entry moved; then it is looked up again.
 const TRIES: usize = 100;
@@ -65,6 +76,31 @@ impl Engine {
         hash: KeyHash,
         decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
     ) -> Result<Option<T>> {
+        let value = self
+            .retry(index, key, hash, |file, entry| self.value_bytes(file, index.id, key, entry))?;
+        value.map(|value| decode_with(&value, decode)).transpose()
+    }
+
+    /// A key's value to be read piece by piece.
+    pub(crate) fn open_value(&self, index: &Index, key: &[u8]) -> Result<Option<OpenValue>> {
+        self.check_open()?;
+        self.retry(index, key, index.hash(key), |file, entry| {
+            if !entry.flags.has(EntryFlags::BLOB) {
+                return self.value_bytes(file, index.id, key, entry).map(OpenValue::InLog);
+            }
+            let (blob, len_bytes, checksum) = self.blob_of(file, index.id, key, entry)?;
+            self.open_blob(blob, len_bytes, checksum).map(OpenValue::Blob)
+        })
+    }
+
+    /// Looks a key up and reads its value, again if its blob disappears in between.
+    fn retry<T>(
+        &self,
+        index: &Index,
+        key: &[u8],
+        hash: KeyHash,
+        read: impl Fn(&Arc<DataFile>, &Entry) -> Result<T>,
+    ) -> Result<Option<T>> {
         let mut tries = 0;
         loop {
             let found = index.find(key, hash, |state| (state, self.files.load()));
@@ -72,14 +108,13 @@ impl Engine {
             let Some((state, files)) = found else { return Ok(None) };
             let file = files.get(state.entry.location.file);
             let file = file.ok_or_else(|| self.missing_file(&state.entry))?;
-            match self.value_bytes(file, index.id, key, &state.entry) {
+            match read(file, &state.entry) {
                 Err(Error::Io { source, .. })
                     if source.kind() == std::io::ErrorKind::NotFound && tries < TRIES =>
                 {
                     tries += 1;
                 }
-                Err(e) => return Err(e),
-                Ok(value) => return decode_with(&value, decode).map(Some),
+                result => return result.map(Some),
             }
         }
     }
@@ -113,7 +148,10 @@ impl Engine {
         let offset = u64::from(entry.location.offset);
         let decoded = match file.mapped(offset, len) {
             Some(bytes) => {
-                let value = checked_value(file, keyspace, key, entry, bytes)?;
+                let value = match checked_value(file, keyspace, key, entry, bytes)? {
+                    InRecord::Value(value) => value,
+                    InRecord::Compressed(packed) => return unpacked(file, entry, packed, decode),
+                };
                 // Above the durable watermark a page may still be lost and read differently.
                 let owner: Arc<dyn Bytes>;
                 if value.len() > crate::value::COPIED_LEN_BYTES_MAX
@@ -129,8 +167,10 @@ impl Engine {
             }
             None => {
                 let bytes = file.with_bytes(offset, len, <[u8]>::to_vec)?;
-                let value = checked_value(file, keyspace, key, entry, &bytes)?;
-                decode(ValueRef::copied(value))
+                match checked_value(file, keyspace, key, entry, &bytes)? {
+                    InRecord::Value(value) => decode(ValueRef::copied(value)),
+                    InRecord::Compressed(packed) => return unpacked(file, entry, packed, decode),
+                }
             }
         };
         decoded.map_err(|source| Error::Decode { source })
@@ -147,17 +187,38 @@ impl Engine {
         if !entry.flags.has(EntryFlags::BLOB) {
             return self.read_value(file, keyspace, key, entry, |v| Ok(v.to_value()));
         }
+        let (blob, len_bytes, checksum) = self.blob_of(file, keyspace, key, entry)?;
+        self.read_blob(blob, len_bytes, checksum).map(Value::from)
+    }
+
+    /// File, length and checksum of the blob that the record of an entry refers to.
+    fn blob_of(
+        &self,
+        file: &Arc<DataFile>,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        entry: &Entry,
+    ) -> Result<(FileId, u64, u32)> {
         let offset = u64::from(entry.location.offset);
         let len = record_bytes_len(keyspace, key, entry);
         let bytes = file.with_bytes(offset, len, <[u8]>::to_vec)?;
         let record = checked_record(file, entry, &bytes)?;
         match decode_put_value(record, keyspace, key) {
-            Ok(Found::Blob { blob, len_bytes, checksum }) => {
-                self.read_blob(blob, len_bytes, checksum).map(Value::from)
-            }
-            Ok(Found::Value(_)) => Err(file.corrupt(offset, "a blob reference was expected")),
+            Ok(Found::Blob { blob, len_bytes, checksum }) => Ok((blob, len_bytes, checksum)),
+            Ok(_) => Err(file.corrupt(offset, "a blob reference was expected")),
             Err(e) => Err(file.corrupt(offset, e)),
         }
+    }
+
+    /// Length of an entry's stored value. Read from its record only where the keydir's field is
+    /// too narrow for it.
+    pub(crate) fn value_len(&self, keyspace: KeyspaceId, item: &Item) -> u64 {
+        let entry = &item.state.entry;
+        let known = u64::from(entry.value_len);
+        if entry.value_len < u32::MAX || !entry.flags.has(EntryFlags::BLOB) {
+            return known;
+        }
+        self.blob_of(&item.file, keyspace, &item.key, entry).map_or(known, |(_, len, _)| len)
     }
 
     fn is_durable(&self, file: &DataFile, offset: u64, len: usize) -> bool {
@@ -270,15 +331,41 @@ fn checked_value<'b>(
     key: &[u8],
     entry: &Entry,
     bytes: &'b [u8],
-) -> Result<&'b [u8]> {
+) -> Result<InRecord<'b>> {
     let record = checked_record(file, entry, bytes)?;
     match decode_put_value(record, keyspace, key) {
-        Ok(Found::Value(value)) => Ok(value),
+        Ok(Found::Value(value)) => Ok(InRecord::Value(value)),
+        Ok(Found::Compressed(packed)) => Ok(InRecord::Compressed(packed)),
         Ok(Found::Blob { .. }) => {
             Err(file.corrupt(u64::from(entry.location.offset), "a value was expected"))
         }
         Err(e) => Err(file.corrupt(u64::from(entry.location.offset), e)),
     }
+}
+
+/// What a put's record holds of its value.
+enum InRecord<'b> {
+    Value(&'b [u8]),
+    Compressed(&'b [u8]),
+}
+
+/// Unpacks a value and hands it to `decode`.
+#[cold]
+fn unpacked<T>(
+    file: &DataFile,
+    entry: &Entry,
+    packed: &[u8],
+    decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+) -> Result<T> {
+    let value = compression::unpack(packed).map_err(|e| match e {
+        UnpackError::NotBuilt => Error::NewerFormat {
+            path: file.path.clone(),
+            found: e.to_string(),
+            supported: "plain values".to_owned(),
+        },
+        UnpackError::Damaged { .. } => file.corrupt(u64::from(entry.location.offset), e),
+    })?;
+    decode(ValueRef::copied(&value)).map_err(|source| Error::Decode { source })
 }
 
 /// Where `part` starts inside `whole`, of which it is a part.

@@ -113,9 +113,19 @@ impl Index {
         let len: usize = (0..SHARDS).map(|n| self.shard_at(n).table.len()).sum();
         self.data_bytes.store(self.sum_data_bytes(), Ordering::Relaxed);
         self.len.store(len as u64, Ordering::Release);
+        self.entries_bytes.store(self.loaded_bytes(), Ordering::Relaxed);
         if let Some(order) = &self.order {
             *order.write() = self.build_order();
         }
+    }
+
+    fn loaded_bytes(&self) -> u64 {
+        let of_shard = |n| {
+            let shard = self.shard_at(n);
+            let keys = shard.table.scan_from(0).map(|(_, r)| shard.table.key(r).len());
+            keys.map(|len| self.entry_bytes(len)).sum::<u64>()
+        };
+        (0..SHARDS).map(of_shard).sum()
     }
 
     fn sum_data_bytes(&self) -> u64 {

@@ -227,6 +227,7 @@ impl Index {
         }
         self.note_removed(shard, r);
         shard.table.remove(tag, key);
+        self.entries_bytes.fetch_sub(self.entry_bytes(key.len()), Ordering::Relaxed);
     }
 
     /// Drops undo that no open view needs; whether any is left, and what is to be freed when the

@@ -112,32 +112,66 @@ impl BlobWriter {
     }
 }
 
-/// The value in the blob file `bytes`, which a record says is `len_bytes` long, every block
-/// verified. The file may be longer than the blob.
-pub(crate) fn open<'a>(
-    bytes: &'a [u8],
-    store: &StoreId,
-    file: FileId,
+/// Where the block checksums of a value this long begin, and how many bytes they are. `None` for a
+/// length that no file has.
+pub(crate) fn checksums_at(len_bytes: u64) -> Option<(u64, u64)> {
+    let start = in_64_bits(BLOB_HEADER_LEN).checked_add(len_bytes)?;
+    let len = len_bytes.div_ceil(in_64_bits(BLOCK_LEN)) * in_64_bits(CRC_LEN);
+    start.checked_add(len).map(|_| (start, len))
+}
+
+/// The block checksums of a blob, which its record vouches for (G1).
+#[derive(Debug)]
+pub(crate) struct BlobSums {
+    key: FileKey,
     len_bytes: u64,
-    checksum: u32,
-) -> Result<&'a [u8], FormatError> {
-    let cut_off = FormatError::Damaged { what: "blob is cut off" };
-    let (header, rest) = bytes.split_first_chunk::<BLOB_HEADER_LEN>().ok_or(cut_off)?;
-    check_header(header, store, file)?;
-    let len = usize::try_from(len_bytes).map_err(|_| cut_off)?;
-    let (value, rest) = rest.split_at_checked(len).ok_or(cut_off)?;
-    let checksums = rest.get(..len.div_ceil(BLOCK_LEN) * CRC_LEN).ok_or(cut_off)?;
-    let key = FileKey::new(store, file);
-    if Partial::of(checksums).at(key, len_bytes, BLOCKS) != checksum {
-        return Err(FormatError::Damaged { what: "checksum of block checksums mismatch" });
+    checksums: Vec<u8>,
+}
+
+impl BlobSums {
+    /// Compares a blob's first bytes and its block checksums with what a record says of it.
+    pub(crate) fn verify(
+        header: &[u8; BLOB_HEADER_LEN],
+        checksums: Vec<u8>,
+        (store, file): (&StoreId, FileId),
+        len_bytes: u64,
+        checksum: u32,
+    ) -> Result<BlobSums, FormatError> {
+        check_header(header, store, file)?;
+        let key = FileKey::new(store, file);
+        if Partial::of(&checksums).at(key, len_bytes, BLOCKS) != checksum {
+            return Err(FormatError::Damaged { what: "checksum of block checksums mismatch" });
+        }
+        Ok(BlobSums { key, len_bytes, checksums })
     }
-    let (stored, _) = checksums.as_chunks::<CRC_LEN>();
-    for ((block, stored), at) in value.chunks(BLOCK_LEN).zip(stored).zip((0..).step_by(BLOCK_LEN)) {
-        if Partial::of(block).at(key, block_offset(at), BLOCK) != u32::from_le_bytes(*stored) {
-            return Err(FormatError::Damaged { what: "block checksum mismatch" });
+
+    /// The value's length.
+    pub(crate) fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
+
+    /// How long a block is; 0 behind the last one.
+    pub(crate) fn block_len(&self, number: u64) -> usize {
+        let start = number.saturating_mul(in_64_bits(BLOCK_LEN));
+        let left = self.len_bytes.saturating_sub(start);
+        usize::try_from(left).map_or(BLOCK_LEN, |left| left.min(BLOCK_LEN))
+    }
+
+    /// Whether these are the bytes of the block.
+    pub(crate) fn check(&self, number: u64, block: &[u8]) -> Result<(), FormatError> {
+        let (stored, _) = self.checksums.as_chunks::<CRC_LEN>();
+        let stored = usize::try_from(number).ok().and_then(|n| stored.get(n));
+        let crc = Partial::of(block).at(self.key, block_at(number), BLOCK);
+        match stored {
+            Some(stored) if crc == u32::from_le_bytes(*stored) => Ok(()),
+            _ => Err(FormatError::Damaged { what: "block checksum mismatch" }),
         }
     }
-    Ok(value)
+}
+
+/// Where in the file a block begins. Its number is one of a value that has a file.
+pub(crate) fn block_at(number: u64) -> u64 {
+    block_offset(number.saturating_mul(in_64_bits(BLOCK_LEN)))
 }
 
 fn check_header(

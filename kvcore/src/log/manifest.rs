@@ -35,6 +35,8 @@ const KIND: Kind = Kind { magic: *b"\x89kvmfst\n", name: "manifest", extra: HEAD
 
 /// Keyspace option: no order index.
 pub(crate) const UNORDERED: u32 = 1;
+/// Keyspace option: values are compressed where that saves.
+pub(crate) const COMPRESSED: u32 = 1 << 1;
 /// Keyspace option: expired entries are their owner's to remove.
 pub(crate) const EXPIRED_BY_OWNER: u32 = 1 << 8;
 
@@ -71,7 +73,7 @@ pub(crate) struct KeyspaceMeta {
     /// Name and wire version of the codec.
     pub(crate) codec: String,
     pub(crate) schema_version: u32,
-    /// [`UNORDERED`], and bits later versions may define. Unknown ones are kept.
+    /// [`UNORDERED`], [`COMPRESSED`], and bits later versions may define. Unknown ones are kept.
     pub(crate) options: u32,
     /// The Rust type's name, for display; never compared.
     pub(crate) type_name: String,

@@ -13,9 +13,10 @@
 //! watermark      kind 06 | clock 8
 //! ```
 //!
-//! `v` is a varint. The kind byte's high bits are flags: `80` an expiry is there, `40` the value is
-//! compressed (reserved). `bounds` holds the start's kind in its low four bits and the end's in its
-//! high four: 0 unbounded (its length is 0), 1 included, 2 excluded.
+//! `v` is a varint. The kind byte's high bits are flags: `80` an expiry is there, `40` the value of
+//! a put is compressed (see `compression`), its length that of the stored bytes. `bounds` holds the
+//! start's kind in its low four bits and the end's in its high four: 0 unbounded (its length is 0),
+//! 1 included, 2 excluded.
 //!
 //! # Invariants
 //!
@@ -41,9 +42,10 @@ const WATERMARK: u8 = 0x06;
 
 /// Flag: eight bytes of expiry precede the key.
 const EXPIRES: u8 = 0x80;
-/// Flag, reserved: the value is compressed. This version writes none and reads none.
-#[cfg(test)]
+/// Flag of puts: the value is compressed.
 const COMPRESSED: u8 = 0x40;
+
+const COMPRESSED_PUT: u8 = PUT | COMPRESSED;
 
 const UNBOUNDED: u8 = 0;
 const INCLUDED: u8 = 1;
@@ -57,7 +59,14 @@ const BLOB_LEN: usize = size_of::<u64>() + size_of::<u64>() + size_of::<u32>();
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Record<'a> {
     /// The key has this value from here on.
-    Put { keyspace: KeyspaceId, key: &'a [u8], value: &'a [u8], expires_at_ms: Option<u64> },
+    Put {
+        keyspace: KeyspaceId,
+        key: &'a [u8],
+        /// As stored.
+        value: &'a [u8],
+        form: Form,
+        expires_at_ms: Option<u64>,
+    },
     /// The key has the value in a blob file from here on.
     BlobRef {
         keyspace: KeyspaceId,
@@ -83,6 +92,15 @@ pub(crate) enum Record<'a> {
     Watermark { clock_ms: u64 },
 }
 
+/// What a put's stored bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The value.
+    Plain,
+    /// The value, compressed.
+    Compressed,
+}
+
 /// Why bytes are not a record this version can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RecordError {
@@ -105,6 +123,8 @@ pub(crate) enum RecordError {
 pub(crate) enum Found<'a> {
     /// The value itself.
     Value(&'a [u8]),
+    /// The value, compressed.
+    Compressed(&'a [u8]),
     /// The value lies in a blob.
     Blob { blob: FileId, len_bytes: u64, checksum: u32 },
 }
@@ -182,7 +202,7 @@ impl<'a> Record<'a> {
     /// How many bytes [`Record::encode`] appends.
     pub(crate) fn encoded_len(&self) -> usize {
         match *self {
-            Record::Put { keyspace, key, value, expires_at_ms } => {
+            Record::Put { keyspace, key, value, expires_at_ms, .. } => {
                 put_len(keyspace, key.len(), value.len(), expires_at_ms)
             }
             Record::BlobRef { keyspace, key, expires_at_ms, .. } => {
@@ -204,8 +224,8 @@ impl<'a> Record<'a> {
     /// Appends the record's bytes.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match *self {
-            Record::Put { keyspace, key, value, expires_at_ms } => {
-                put_head(out, PUT, expires_at_ms, keyspace, key);
+            Record::Put { keyspace, key, value, form, expires_at_ms } => {
+                put_head(out, kind_of_put(form), expires_at_ms, keyspace, key);
                 varint::put(out, length(value.len()));
                 put_expiry(out, expires_at_ms);
                 out.extend_from_slice(key);
@@ -247,7 +267,8 @@ impl<'a> Record<'a> {
         let kind = take_u8(&mut rest)?;
         let expires = kind & EXPIRES != 0;
         let record = match (kind & !EXPIRES, expires) {
-            (PUT, _) => decode_put(&mut rest, expires)?,
+            (PUT, _) => decode_put(&mut rest, Form::Plain, expires)?,
+            (COMPRESSED_PUT, _) => decode_put(&mut rest, Form::Compressed, expires)?,
             (BLOB_REF, _) => decode_blob_ref(&mut rest, expires)?,
             (TOMBSTONE, false) => {
                 let (keyspace, key_len) = take_head(&mut rest)?;
@@ -277,7 +298,7 @@ pub(crate) fn decode_put_value<'a>(
     let mut rest = bytes;
     let kind = take_u8(&mut rest)?;
     if kind & !EXPIRES != PUT {
-        return decode_blob_value(bytes, keyspace, key);
+        return decode_other_value(bytes, keyspace, key);
     }
     let (found_keyspace, key_len) = take_head(&mut rest)?;
     let value_len = take_length(&mut rest)?;
@@ -291,7 +312,7 @@ pub(crate) fn decode_put_value<'a>(
 }
 
 #[cold]
-fn decode_blob_value<'a>(
+fn decode_other_value<'a>(
     bytes: &'a [u8],
     wanted: KeyspaceId,
     wanted_key: &[u8],
@@ -302,17 +323,26 @@ fn decode_blob_value<'a>(
         {
             Ok(Found::Blob { blob, len_bytes, checksum })
         }
+        Record::Put { keyspace, key, value, form: Form::Compressed, .. }
+            if keyspace == wanted && key == wanted_key =>
+        {
+            Ok(Found::Compressed(value))
+        }
         _ => Err(RecordError::Other),
     }
 }
 
 #[inline]
-fn decode_put<'a>(rest: &mut &'a [u8], expires: bool) -> Result<Record<'a>, RecordError> {
+fn decode_put<'a>(
+    rest: &mut &'a [u8],
+    form: Form,
+    expires: bool,
+) -> Result<Record<'a>, RecordError> {
     let (keyspace, key_len) = take_head(rest)?;
     let value_len = take_length(rest)?;
     let expires_at_ms = take_expiry(rest, expires)?;
     let key = take(rest, key_len)?;
-    Ok(Record::Put { keyspace, key, value: take(rest, value_len)?, expires_at_ms })
+    Ok(Record::Put { keyspace, key, value: take(rest, value_len)?, form, expires_at_ms })
 }
 
 fn decode_blob_ref<'a>(rest: &mut &'a [u8], expires: bool) -> Result<Record<'a>, RecordError> {
@@ -331,6 +361,13 @@ fn decode_expiry_change<'a>(rest: &mut &'a [u8], expires: bool) -> Result<Record
     let expires_at_ms = take_expiry(rest, expires)?;
     let key = take(rest, key_len)?;
     Ok(Record::ExpiryChange { keyspace, key, put_sequence, expires_at_ms })
+}
+
+fn kind_of_put(form: Form) -> u8 {
+    match form {
+        Form::Plain => PUT,
+        Form::Compressed => COMPRESSED_PUT,
+    }
 }
 
 fn put_head(out: &mut Vec<u8>, kind: u8, expiry: Option<u64>, keyspace: KeyspaceId, key: &[u8]) {

@@ -31,7 +31,7 @@ impl Engine {
         files
     }
 
-    fn space(&self) -> Space {
+    fn space_now(&self) -> Space {
         let files = self.files.load();
         let live = files.iter().map(|f| f.live_bytes.load(Ordering::Relaxed)).sum();
         Space { live, dead: files.iter().map(|f| f.dead_bytes()).sum() }
@@ -44,11 +44,12 @@ impl Engine {
 
     /// What should be merged now; nothing if it is not worth it yet.
     pub(super) fn select_due(&self) -> Vec<Arc<DataFile>> {
-        let space = self.space();
+        let space = self.space_now();
         let files = self.mergeable();
-        // On a full disk every dead byte is worth it.
-        let is_short = self.counters.is_short_of_space.load(Ordering::Acquire);
-        if is_short || space.dead > space.live * START_PERCENT / 100 + self.slack() {
+        if self.take_refused() && space.dead > 0 {
+            return self.select_all();
+        }
+        if space.dead > space.live * START_PERCENT / 100 + self.slack() {
             let inputs = self.most_dead(&files);
             if !inputs.is_empty() {
                 return inputs;
@@ -99,7 +100,7 @@ impl Engine {
 
     /// Tells writers whether they have to wait.
     pub(crate) fn update_overfull(&self) {
-        let space = self.space();
+        let space = self.space_now();
         let bound = space.live * WAIT_PERCENT / 100 + 2 * self.slack();
         let overfull = self.merges_by_itself() && space.dead > bound;
         self.counters.is_overfull.store(overfull, Ordering::Release);

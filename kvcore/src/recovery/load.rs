@@ -365,7 +365,7 @@ fn each_member(
 fn item<'a>(record: &Record<'a>, place: Place) -> Item<'a> {
     let entry = |keyspace, key, kind| Item::Entry(HintEntry { place, keyspace, key, kind });
     match *record {
-        Record::Put { keyspace, key, value, expires_at_ms } => {
+        Record::Put { keyspace, key, value, expires_at_ms, .. } => {
             let value_len = u32::try_from(value.len()).unwrap_or(u32::MAX);
             entry(keyspace, key, HintKind::Put { value_len, expires_at_ms })
         }

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     ids::KeyspaceId,
     index::Index,
-    log::{EXPIRED_BY_OWNER, KeyspaceMeta, Record, UNORDERED},
+    log::{COMPRESSED, EXPIRED_BY_OWNER, KeyspaceMeta, Record, UNORDERED, compression},
     options::Durability,
 };
 use std::{ops::Bound, sync::Arc};
@@ -61,6 +61,7 @@ impl Engine {
                 format!("{:?} begins with a NUL, as names of the store's own do", wanted.name);
             return Err(Error::BadOption { option: "name", what });
         }
+        check_built(&wanted)?;
         if let Some(found) = self.keyspaces.read().get(&wanted.name) {
             check_schema(&found.meta, &wanted)?;
             return Ok(Arc::clone(found));
@@ -71,6 +72,7 @@ impl Engine {
 
     /// The same, hidden or not.
     pub(super) fn register(&self, wanted: KeyspaceMeta) -> Result<Arc<KeyspaceCore>> {
+        check_built(&wanted)?;
         let mut registry = self.keyspaces.write();
         if let Some(found) = registry.get(&wanted.name) {
             check_schema(&found.meta, &wanted)?;
@@ -198,6 +200,15 @@ fn cleared(index: &Arc<Index>) -> Result<PreparedBatch> {
     Ok(batch)
 }
 
+/// A build that cannot compress registers and opens nothing that is to be compressed.
+fn check_built(wanted: &KeyspaceMeta) -> Result<()> {
+    if wanted.options & COMPRESSED != 0 && !compression::IS_BUILT {
+        let what = "this build lacks the feature `lz4`".to_owned();
+        return Err(Error::BadOption { option: "compressed", what });
+    }
+    Ok(())
+}
+
 pub(super) fn check_schema(found: &KeyspaceMeta, wanted: &KeyspaceMeta) -> Result<()> {
     let order = |m: &KeyspaceMeta| match m.options & UNORDERED {
         0 => "ordered".to_owned(),
@@ -207,11 +218,16 @@ pub(super) fn check_schema(found: &KeyspaceMeta, wanted: &KeyspaceMeta) -> Resul
         0 => "expired by the store".to_owned(),
         _ => "expired by owner".to_owned(),
     };
+    let compression = |m: &KeyspaceMeta| match m.options & COMPRESSED {
+        0 => "none".to_owned(),
+        _ => "lz4".to_owned(),
+    };
     let pairs = [
         ("key type", found.key_tag.clone(), wanted.key_tag.clone()),
         ("codec", found.codec.clone(), wanted.codec.clone()),
         ("schema version", found.schema_version.to_string(), wanted.schema_version.to_string()),
         ("order", order(found), order(wanted)),
+        ("compression", compression(found), compression(wanted)),
         ("expiry", expiry(found), expiry(wanted)),
     ];
     match pairs.into_iter().find(|(_, a, b)| a != b) {

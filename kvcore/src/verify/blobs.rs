@@ -1,14 +1,15 @@
 //! Blobs, and what records say of them.
 
-use super::hints::read_whole;
 use crate::{
     disk::Disk,
-    error::Result,
+    engine::BlobFile,
+    error::{Error, Result},
     ids::{FileId, KeyspaceId, Sequence},
-    log::{Member, Record, StoreId, blob, corrupt},
+    log::{Member, Record, StoreId, corrupt},
 };
 use std::{
     collections::{BTreeMap, HashMap},
+    io::ErrorKind,
     path::Path,
 };
 
@@ -63,15 +64,26 @@ impl BlobRefs {
     }
 }
 
-/// Checks every block of a blob.
+/// Checks every block of a blob, one at a time.
 pub(crate) fn check_blob(
     disk: &dyn Disk,
     path: &Path,
     store: &StoreId,
     (id, len, checksum): (FileId, u64, u32),
 ) -> Result<()> {
-    let Some(bytes) = read_whole(disk, path)? else {
-        return Err(corrupt(path, 0, "a value refers to it, it is missing"));
+    let blob = match BlobFile::open(disk, path.to_path_buf(), store, (id, len, checksum)) {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            return Err(corrupt(path, 0, "a value refers to it, it is missing"));
+        }
+        opened => opened?,
     };
-    blob::open(&bytes, store, id, len, checksum).map_err(|e| corrupt(path, 0, e)).map(drop)
+    let mut block = vec![0; blob.block_len(0)];
+    for number in 0.. {
+        let len = blob.block_len(number);
+        if len == 0 {
+            break;
+        }
+        blob.read_block(number, &mut block[..len])?;
+    }
+    Ok(())
 }

@@ -11,6 +11,8 @@ mod calls;
 #[cfg(test)]
 mod checkpoint;
 #[cfg(test)]
+mod compression;
+#[cfg(test)]
 mod concurrency;
 #[cfg(test)]
 mod corruption;
@@ -22,6 +24,10 @@ mod disk;
 mod events;
 #[cfg(test)]
 mod expiring;
+#[cfg(test)]
+mod large;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod migration;
 #[cfg(test)]

@@ -124,7 +124,7 @@ fn only_file_names_rs_makes_and_reads_file_names() {
 }
 
 /// Modules that are functions from bytes to bytes.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "record",
     "frame",
     "header",
@@ -134,6 +134,7 @@ const PURE: [&str; 10] = [
     "varint",
     "file_names",
     "blob",
+    "compression",
     "preamble",
 ];
 

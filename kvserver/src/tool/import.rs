@@ -59,6 +59,8 @@ struct Description {
     #[serde(default = "yes")]
     ordered: bool,
     #[serde(default)]
+    compressed: bool,
+    #[serde(default)]
     type_name: String,
 }
 
@@ -182,6 +184,7 @@ impl Importing {
                     codec: d.codec,
                     schema_version: d.schema_version,
                     is_ordered: d.ordered,
+                    is_compressed: d.compressed,
                     type_name: d.type_name,
                 };
                 let keyspace = self.store.register_raw_keyspace(&info)?;

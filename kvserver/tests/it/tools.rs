@@ -63,6 +63,7 @@ fn documents() -> KeyspaceInfo {
         codec: "json/1".to_owned(),
         schema_version: 3,
         is_ordered: true,
+        is_compressed: false,
         type_name: "Document".to_owned(),
     }
 }

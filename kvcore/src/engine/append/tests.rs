@@ -24,7 +24,7 @@ fn a4_file_made_ahead_too_late_is_not_the_next_one() -> Result<()> {
     let (late, ..) = engine.create_file(1 << 20)?;
     numbers.put(1, &"before".into())?;
     engine.write()?.seal()?;
-    assert!(!engine.keep_prepared(&late), "the log is beyond it");
+    assert!(!engine.keep_prepared(&late, 4096), "the log is beyond it");
     numbers.put(2, &"after".into())?;
     // As `kill -9` leaves it: all that was written, and nobody has closed anything.
     let (_store, numbers) = open(&disk.process_crash_image())?;
@@ -40,7 +40,7 @@ fn a4_file_made_ahead_in_time_is_the_next_one() -> Result<()> {
     let engine = store.engine();
     numbers.put(1, &"before".into())?;
     let (ahead, ..) = engine.create_file(1 << 20)?;
-    assert!(engine.keep_prepared(&ahead));
+    assert!(engine.keep_prepared(&ahead, 4096));
     engine.write()?.seal()?;
     numbers.put(2, &"after".into())?;
     assert_eq!(engine.writer.lock().newest_file(), Some(ahead.id));

@@ -19,6 +19,31 @@ fn written(value: &[u8]) -> (Vec<u8>, BlobEnd) {
     ([&header(&STORE, FILE), value, &end.checksums].concat(), end)
 }
 
+/// The value in the bytes of a blob file, every block checked.
+fn open<'a>(
+    bytes: &'a [u8],
+    store: &StoreId,
+    file: FileId,
+    len_bytes: u64,
+    checksum: u32,
+) -> Result<&'a [u8], FormatError> {
+    let cut_off = FormatError::Damaged { what: "blob is cut off" };
+    let part = |start: u64, len: u64| {
+        let (start, len) = (usize::try_from(start).ok()?, usize::try_from(len).ok()?);
+        bytes.get(start..start.checked_add(len)?)
+    };
+    let header = bytes.first_chunk().ok_or(cut_off)?;
+    let (at, len) = checksums_at(len_bytes).ok_or(cut_off)?;
+    let checksums = part(at, len).ok_or(cut_off)?.to_vec();
+    let value = part(block_at(0), len_bytes).ok_or(cut_off)?;
+    let sums = BlobSums::verify(header, checksums, (store, file), len_bytes, checksum)?;
+    for (number, block) in (0..).zip(value.chunks(BLOCK_LEN)) {
+        assert_eq!(sums.block_len(number), block.len());
+        sums.check(number, block)?;
+    }
+    Ok(value)
+}
+
 fn read<'a>(bytes: &'a [u8], end: &BlobEnd) -> Result<&'a [u8], FormatError> {
     open(bytes, &STORE, FILE, end.len_bytes, end.checksum)
 }
@@ -78,6 +103,22 @@ fn g1_a_blob_other_than_the_record_says_is_refused() {
     assert_eq!(found, Err(FormatError::WrongStore { found: STORE, wanted: other }));
     let found = open(&bytes, &STORE, FileId(4), end.len_bytes, end.checksum);
     assert_eq!(found, Err(FormatError::WrongFile { found: FILE, wanted: FileId(4) }));
+}
+
+#[test]
+fn blocks_of_a_value_beyond_4_gib_have_their_places() {
+    let len_bytes = 5_000_000_000;
+    assert_eq!(checksums_at(len_bytes), Some((5_000_000_064, 305_176)));
+    let checksums = vec![0; 305_176];
+    let key = FileKey::new(&STORE, FILE);
+    let checksum = Partial::of(&checksums).at(key, len_bytes, BLOCKS);
+    let place = (&STORE, FILE);
+    let sums = BlobSums::verify(&header(&STORE, FILE), checksums, place, len_bytes, checksum);
+    let sums = sums.unwrap();
+    let lens = [0, 76_292, 76_293, 76_294, u64::MAX].map(|number| sums.block_len(number));
+    assert_eq!(lens, [BLOCK_LEN, BLOCK_LEN, 61_952, 0, 0]);
+    assert_eq!(block_at(76_293), 64 + 76_293 * 65_536);
+    assert_eq!(checksums_at(u64::MAX - 100), None);
 }
 
 #[test]

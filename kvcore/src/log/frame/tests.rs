@@ -9,7 +9,7 @@ use crate::{
     log::{
         checksum::StoreId,
         record::{
-            put_len,
+            Form, put_len,
             tests::{any_record, hex},
         },
     },
@@ -37,7 +37,7 @@ fn sealed(records: &[Record<'_>], offset: u64, first: u64) -> Vec<u8> {
 }
 
 fn put<'a>(key: &'a [u8], value: &'a [u8]) -> Record<'a> {
-    Record::Put { keyspace: KeyspaceId(1), key, value, expires_at_ms: None }
+    Record::Put { keyspace: KeyspaceId(1), key, value, form: Form::Plain, expires_at_ms: None }
 }
 
 fn whole(parsed: Parsed<'_>) -> FrameView<'_> {
@@ -286,7 +286,7 @@ fn sequences_reach_to_the_last_one() {
 #[test]
 fn a_newer_kind_of_record_is_unknown_not_damage() {
     let mut bytes = sealed(&[put(b"key", b"value")], OFFSET, 7);
-    bytes[BODY_AT + 1] = 0x41;
+    bytes[BODY_AT + 1] = 0x21;
     refit(&mut bytes, 7);
     let Parsed::Damaged(error) = parse_frame(&bytes, key(), OFFSET) else { panic!("a frame") };
     assert!(error.is_unknown(), "{error}");
@@ -342,7 +342,8 @@ fn a_single_put_with_a_short_key_costs_29_to_31_bytes_and_an_expiry_8_more() {
         let (key, value) = ([7; 24], vec![8; value_len]);
         for (expires_at_ms, more) in [(None, 0), (Some(1), 8)] {
             let keyspace = KeyspaceId(keyspace);
-            let batch = batch(&[Record::Put { keyspace, key: &key, value: &value, expires_at_ms }]);
+            let (key, value, form) = (&key[..], &value[..], Form::Plain);
+            let batch = batch(&[Record::Put { keyspace, key, value, form, expires_at_ms }]);
             assert_eq!(batch.frame_len(), overhead + more + 24 + value_len);
             let len = SINGLE_OVERHEAD + put_len(keyspace, 24, value_len, expires_at_ms);
             assert_eq!(batch.frame_len(), len);

@@ -21,7 +21,10 @@ pub(in crate::log) fn any_record<'a>(
         _ => Bound::Excluded(key),
     };
     match kind % 6 {
-        0 => Record::Put { keyspace, key, value, expires_at_ms },
+        0 => {
+            let form = if b % 2 == 0 { Form::Plain } else { Form::Compressed };
+            Record::Put { keyspace, key, value, form, expires_at_ms }
+        }
         1 => {
             let blob = FileId(numbers.0.max(1));
             let checksum = numbers.0 ^ 0x5555_5555;
@@ -70,7 +73,7 @@ proptest! {
     fn r1_any_bytes_are_a_record_that_encodes_to_the_same_or_an_error(
         bytes in prop::collection::vec(any::<u8>(), 0..100),
         kind in 0_u8..8,
-        flags in prop::sample::select(vec![0, EXPIRES, COMPRESSED]),
+        flags in prop::sample::select(vec![0, EXPIRES, COMPRESSED, EXPIRES | COMPRESSED]),
     ) {
         let mut bytes = bytes;
         if let Some(first) = bytes.first_mut() {
@@ -95,7 +98,8 @@ proptest! {
         let keyspace = KeyspaceId(numbers.0);
         let found = decode_put_value(&bytes, keyspace, &key);
         let wanted = match record {
-            Record::Put { value, .. } => Ok(Found::Value(value)),
+            Record::Put { value, form: Form::Plain, .. } => Ok(Found::Value(value)),
+            Record::Put { value, form: Form::Compressed, .. } => Ok(Found::Compressed(value)),
             Record::BlobRef { blob, len_bytes, checksum, .. } => {
                 Ok(Found::Blob { blob, len_bytes, checksum })
             }
@@ -116,7 +120,8 @@ fn lengths_are_known_from_lengths_alone() {
     for number in [0, 127, 128, u32::MAX] {
         for expires_at_ms in [None, Some(5)] {
             let keyspace = KeyspaceId(number);
-            let put = Record::Put { keyspace, key: &key, value: &value, expires_at_ms };
+            let form = Form::Plain;
+            let put = Record::Put { keyspace, key: &key, value: &value, form, expires_at_ms };
             let len = put_len(keyspace, key.len(), value.len(), expires_at_ms);
             assert_eq!(encoded(&put).len(), len, "{number} {expires_at_ms:?}");
         }
@@ -132,10 +137,21 @@ fn golden_bytes_of_every_kind_never_change() {
     let put_sequence = Sequence(77);
     let (start, end) = (Bound::Included(b"a".as_slice()), Bound::Excluded(b"bc".as_slice()));
     let golden = [
-        (Record::Put { keyspace, key, value, expires_at_ms: None }, "01ac0203056b657976616c7565"),
         (
-            Record::Put { keyspace, key, value, expires_at_ms },
+            Record::Put { keyspace, key, value, form: Form::Plain, expires_at_ms: None },
+            "01ac0203056b657976616c7565",
+        ),
+        (
+            Record::Put { keyspace, key, value, form: Form::Plain, expires_at_ms },
             "81ac02030508070605040302016b657976616c7565",
+        ),
+        (
+            Record::Put { keyspace, key, value, form: Form::Compressed, expires_at_ms: None },
+            "41ac0203056b657976616c7565",
+        ),
+        (
+            Record::Put { keyspace, key, value, form: Form::Compressed, expires_at_ms },
+            "c1ac02030508070605040302016b657976616c7565",
         ),
         (
             Record::BlobRef {
@@ -175,9 +191,10 @@ fn r2_reserved_flags_and_newer_kinds_are_unknown_not_damaged() {
         keyspace: KeyspaceId(1),
         key: b"k",
         value: b"v",
+        form: Form::Plain,
         expires_at_ms: None,
     });
-    for kind in [PUT | COMPRESSED, PUT | 0x20, PUT | 0x10, 0, 7, 0x0f, TOMBSTONE | EXPIRES] {
+    for kind in [BLOB_REF | COMPRESSED, PUT | 0x20, PUT | 0x10, 0, 7, 0x0f, TOMBSTONE | EXPIRES] {
         let mut bytes = put.clone();
         bytes[0] = kind;
         assert_eq!(Record::decode(&bytes), Err(RecordError::Unknown { kind }), "{kind:#x}");

@@ -34,7 +34,7 @@ impl State {
     /// Applies one write; returns how many records a single call of it appends.
     pub(crate) fn write(&mut self, write: &Write, now_ms: u64, serial: u64) -> u64 {
         match *write {
-            Write::Put { keyspace, key, len } => {
+            Write::Put { keyspace, key, len } | Write::Stream { keyspace, key, len } => {
                 let held = Held { value: value(serial, len), expires_ms: None };
                 self.0.insert((keyspace, key), held);
                 1

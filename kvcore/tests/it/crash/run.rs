@@ -314,6 +314,8 @@ impl Run {
         }
         let schema = Schema::new(KEYSPACES[i]);
         let schema = if i == UNORDERED { schema.unordered() } else { schema };
+        #[cfg(feature = "lz4")]
+        let schema = if i == UNORDERED { schema.compressed() } else { schema };
         let keyspace: BytesKeyspace = self.store().keyspace(schema)?;
         if !self.ledger.keyspaces.contains(&i) {
             self.ledger.keyspaces.push(i);

@@ -10,13 +10,44 @@ pub(crate) const UNORDERED: usize = 2;
 /// A change to one keyspace.
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
-    Put { keyspace: usize, key: u8, len: usize },
-    PutFor { keyspace: usize, key: u8, len: usize, ms: u64 },
-    Delete { keyspace: usize, key: u8 },
-    DeleteRange { keyspace: usize, from: u8, to: u8 },
-    Clear { keyspace: usize },
-    Expire { keyspace: usize, key: u8, ms: u64 },
-    Persist { keyspace: usize, key: u8 },
+    Put {
+        keyspace: usize,
+        key: u8,
+        len: usize,
+    },
+    /// A put from a reader; alone, never in a batch.
+    Stream {
+        keyspace: usize,
+        key: u8,
+        len: usize,
+    },
+    PutFor {
+        keyspace: usize,
+        key: u8,
+        len: usize,
+        ms: u64,
+    },
+    Delete {
+        keyspace: usize,
+        key: u8,
+    },
+    DeleteRange {
+        keyspace: usize,
+        from: u8,
+        to: u8,
+    },
+    Clear {
+        keyspace: usize,
+    },
+    Expire {
+        keyspace: usize,
+        key: u8,
+        ms: u64,
+    },
+    Persist {
+        keyspace: usize,
+        key: u8,
+    },
 }
 
 /// Whether a commit waits for its sync.
@@ -62,6 +93,10 @@ fn put(keyspace: usize, key: u8, len: usize) -> Write {
 
 fn puts(keys: impl IntoIterator<Item = u8>, len: usize, ack: Ack) -> Vec<Op> {
     keys.into_iter().map(|key| Op::Write(put(0, key, len), ack)).collect()
+}
+
+fn streams(keys: impl IntoIterator<Item = u8>, len: usize, ack: Ack) -> Vec<Op> {
+    keys.into_iter().map(|key| Op::Write(Write::Stream { keyspace: 0, key, len }, ack)).collect()
 }
 
 fn script(name: &str, file_bytes_max: u64, parts: Vec<Vec<Op>>) -> Workload {
@@ -156,6 +191,22 @@ pub(crate) fn scripts() -> Vec<Workload> {
                 one(Op::Maintain),
                 one(Op::Reopen),
                 puts(2..3, 10, Durable),
+                one(Op::Maintain),
+            ],
+        ),
+        script(
+            "values from readers, replaced, deleted and merged",
+            256,
+            vec![
+                streams(0..2, 300, Buffered),
+                streams(2..3, 700, Durable),
+                streams(0..1, 20, Buffered),
+                delete(1, Buffered),
+                streams(2..3, 500, Buffered),
+                one(Op::Merge),
+                one(Op::Maintain),
+                one(Op::Reopen),
+                streams(2..4, 100, Durable),
                 one(Op::Maintain),
             ],
         ),
@@ -313,6 +364,7 @@ fn random_write(random: &mut fastrand::Rng) -> Write {
         5 if random.bool() => Write::Clear { keyspace },
         6..8 => Write::Expire { keyspace, key, ms: random.u64(1..4_000) },
         8 => Write::Persist { keyspace, key },
+        11 => Write::Stream { keyspace, key, len: random.usize(3..900) },
         9..11 => {
             Write::PutFor { keyspace, key, len: random.usize(3..30), ms: random.u64(1..4_000) }
         }

@@ -141,6 +141,8 @@ impl World {
         let typed: Keyspace<(u64, String), Vec<u8>> = store.keyspace("typed").expect("fits");
         let bytes: BytesKeyspace = store.keyspace("bytes").expect("fits");
         let loose: Schema<'_, Vec<u8>, [u8], Raw> = Schema::new("loose").unordered();
+        #[cfg(feature = "lz4")]
+        let loose = loose.compressed();
         let loose = store.keyspace(loose).expect("fits");
         let text = |b: &[u8]| String::from_utf8(b.to_vec()).expect("typed keys are ASCII");
         let _ = text;
@@ -316,7 +318,9 @@ impl World {
             _ => threshold * 4 + rng.usize(..300),
         };
         let first = rng.u8(..);
-        (0..len).map(|i| first.wrapping_add(i.to_le_bytes()[0])).collect()
+        // Some repeat themselves, for keyspaces that compress.
+        let period = [usize::MAX, 5][usize::from(rng.bool())];
+        (0..len).map(|i| first.wrapping_add((i % period).to_le_bytes()[0])).collect()
     }
 
     pub(super) fn range(&mut self, space: usize) -> Range {

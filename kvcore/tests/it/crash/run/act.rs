@@ -56,6 +56,10 @@ impl Run {
                 let value = value(serial, len);
                 keyspace.put_with([key].as_slice(), &value, durability(ack))?;
             }
+            Write::Stream { key, len, .. } => {
+                let value = value(serial, len);
+                keyspace.put_reader_with([key].as_slice(), &value[..], durability(ack))?;
+            }
             Write::PutFor { key, len, ms, .. } => {
                 let value = value(serial, len);
                 let put = Put::expires_in(Duration::from_millis(ms));
@@ -112,6 +116,7 @@ impl Run {
                     batch.expire(&keyspace, [key].as_slice(), system_time(now_ms + ms))?;
                 }
                 Write::Persist { key, .. } => batch.persist(&keyspace, [key].as_slice())?,
+                Write::Stream { .. } => unreachable!("batches take no readers"),
             }
         }
         batch.commit_with(durability(ack)).map(|_| ())
@@ -152,6 +157,7 @@ impl Write {
     fn keyspace(&self) -> usize {
         match *self {
             Write::Put { keyspace, .. }
+            | Write::Stream { keyspace, .. }
             | Write::PutFor { keyspace, .. }
             | Write::Delete { keyspace, .. }
             | Write::DeleteRange { keyspace, .. }
