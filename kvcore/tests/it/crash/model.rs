@@ -137,15 +137,28 @@ impl Ledger {
         last.same_until = tip.unwrap_or(last.same_until + UNSEEN_MAX).max(last.same_until);
     }
 
-    /// The state at this sequence, if it is the end of a commit.
-    pub(crate) fn at(&self, sequence: u64) -> Option<&State> {
-        let point = self.points.iter().rev().find(|p| p.sequence <= sequence)?;
-        (sequence <= point.same_until).then_some(&*point.state)
+    /// A commit was made beside a merge, whose records may lie before or behind it.
+    pub(crate) fn push_beside(&mut self, records: u64, tip: Option<u64>, state: State) {
+        let first = self.tip() + records;
+        let tip = tip.unwrap_or(first + UNSEEN_MAX);
+        if records == 0 {
+            return self.unseen_until(Some(tip));
+        }
+        self.unseen_until(Some(tip - records));
+        self.points.push(Point { sequence: first, same_until: tip, state: Arc::new(state) });
+    }
+
+    /// The states that may be at this sequence, newest first: none inside a commit, and more than
+    /// one only where a merge appended beside it.
+    pub(crate) fn at(&self, sequence: u64) -> Vec<(usize, &State)> {
+        let is_here = |p: &Point| p.sequence <= sequence && sequence <= p.same_until;
+        let here = self.points.iter().enumerate().rev().filter(|(_, p)| is_here(p));
+        here.map(|(i, p)| (i, &*p.state)).collect()
     }
 
     /// The store came back with this tip: what was behind it is gone, what is left is durable.
-    pub(crate) fn recovered(&mut self, tip: u64) {
-        self.points.retain(|p| p.sequence <= tip);
+    pub(crate) fn recovered(&mut self, tip: u64, point: usize) {
+        self.points.truncate(point + 1);
         let last = self.points.last_mut().expect("the empty store has sequence 0");
         last.same_until = tip;
         self.durable = tip;

@@ -371,6 +371,7 @@ impl<'a> Sweep<'a> {
 /// Plays the script while another thread merges and tidies up, until the power goes.
 fn beside_a_merge(run: &mut Run, ops: &[Op]) -> Result<(), Violation> {
     let (store, disk) = (run.store().clone(), run.disk.clone());
+    run.is_beside_a_merge = true;
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let merger = scope.spawn(|| {
@@ -383,7 +384,10 @@ fn beside_a_merge(run: &mut Run, ops: &[Op]) -> Result<(), Violation> {
             }
             Ok(())
         });
-        let played = run.play_on(ops);
+        let played = std::panic::catch_unwind(AssertUnwindSafe(|| run.play_on(ops)));
+        let played = played.unwrap_or_else(|_| Err("the script panicked".to_owned()));
+        run.is_beside_a_merge = false;
+        run.ledger.unseen_until(None);
         done.store(true, Ordering::Release);
         played.and(merger.join().expect("the merging thread does not panic"))
     })
