@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{Background, Durability, Keyspace, Options, Result, Store, disk::SimDisk};
+use crate::{Background, Durability, Keyspace, Options, Raw, Result, Store, disk::SimDisk};
 
-fn open(disk: &SimDisk) -> Result<(Store, Keyspace<u64, String>)> {
+fn open(disk: &SimDisk) -> Result<(Store, Keyspace<u64, str, Raw>)> {
     let store = Options::new()
         .durability(Durability::Buffered)
         .background(Background::Manual)
@@ -22,10 +22,10 @@ fn a4_file_made_ahead_too_late_is_not_the_next_one() -> Result<()> {
     let (store, numbers) = open(&disk)?;
     let engine = store.engine();
     let (late, ..) = engine.create_file(1 << 20)?;
-    numbers.put(1, &"before".into())?;
+    numbers.put(1, "before")?;
     engine.write()?.seal()?;
     assert!(!engine.keep_prepared(&late, 4096), "the log is beyond it");
-    numbers.put(2, &"after".into())?;
+    numbers.put(2, "after")?;
     // As `kill -9` leaves it: all that was written, and nobody has closed anything.
     let (_store, numbers) = open(&disk.process_crash_image())?;
     assert_eq!(numbers.get(1)?.as_deref(), Some("before"));
@@ -38,11 +38,11 @@ fn a4_file_made_ahead_in_time_is_the_next_one() -> Result<()> {
     let disk = SimDisk::new(1);
     let (store, numbers) = open(&disk)?;
     let engine = store.engine();
-    numbers.put(1, &"before".into())?;
+    numbers.put(1, "before")?;
     let (ahead, ..) = engine.create_file(1 << 20)?;
     assert!(engine.keep_prepared(&ahead, 4096));
     engine.write()?.seal()?;
-    numbers.put(2, &"after".into())?;
+    numbers.put(2, "after")?;
     assert_eq!(engine.writer.lock().newest_file(), Some(ahead.id));
     Ok(())
 }
