@@ -150,10 +150,10 @@ fn check(directory: &Path, acknowledged: &[u64], before: &mut [u64]) {
             let deleted = n + KEYS == count + 1 && count.is_multiple_of(50);
             assert_eq!(found.map(|v| number(&v)), (!deleted).then_some(n), "thread {thread}");
         }
-        assert_eq!(ks.values.get([thread, 200].as_slice()).expect("readable").map(|_| ()), {
-            let still = ks.values.expires_at([thread, 200].as_slice()).expect("readable");
-            still.map(|_| ())
-        });
+        // It may expire between the two looks: what is found at the second had an expiry before.
+        let still = ks.values.expires_at([thread, 200].as_slice()).expect("readable");
+        let found = ks.values.get([thread, 200].as_slice()).expect("readable");
+        assert!(found.is_none() || still.is_some(), "thread {thread}: it has lost its expiry");
     }
     let rest: u64 =
         ks.values.iter().map(|e| e.expect("readable").value().map(|_| 1).expect("readable")).sum();
