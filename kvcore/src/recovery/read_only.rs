@@ -58,8 +58,9 @@ pub(crate) fn open_read_only(
     Ok((engine, recovery))
 }
 
-/// The same error as often as this in a row is believed.
-const SAME_ERROR_TIMES: usize = 3;
+/// The same error as often as this in a row is believed: a writer that was interrupted between two
+/// steps is back by then, on a busy machine too.
+const SAME_ERROR_TIMES: usize = 25;
 /// Between two looks at files that are being changed.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 const LOOKS_MAX: usize = 200;

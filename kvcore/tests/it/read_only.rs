@@ -339,7 +339,8 @@ fn a_follower_in_another_process_sees_whole_commits_in_order() {
     writer.join().unwrap();
     let child = child.unwrap();
     let text = String::from_utf8_lossy(&child.stdout);
-    assert!(child.status.success() && text.contains("1 passed"), "{text}");
+    let errors = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success() && text.contains("1 passed"), "{text}{errors}");
 }
 
 #[cfg(unix)]
