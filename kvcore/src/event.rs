@@ -13,9 +13,10 @@ use std::time::SystemTime;
 /// ```
 /// # fn main() -> kvcore::Result<()> {
 /// use kvcore::{Batch, Event, Keyspace, Result, Store};
+/// type Users = Keyspace<String, u64>;
 ///
 /// /// Does in another keyspace what happened in the first one.
-/// fn apply(batch: &mut Batch, to: &Keyspace<String, u64>, event: Event<String, u64>) -> Result<()> {
+/// fn apply(batch: &mut Batch, to: &Users, event: Event<String, u64>) -> Result<()> {
 ///     match event {
 ///         Event::Put { key, value } => batch.put(to, key, &value),
 ///         Event::Delete { key } => batch.delete(to, key),
