@@ -35,8 +35,10 @@ pub struct Iter<K, V: ?Sized, C> {
     types: Types<K, V, C>,
 }
 
-/// Keys of the first page: many iterators look at a few entries only.
-const FIRST_PAGE_KEYS: usize = 12;
+/// Keys of the first page: many iterators look at a few entries only. Items of so many keys are a
+/// block of under a KiB, which allocators hand out fastest.
+const FIRST_PAGE_KEYS: usize = 11;
+const _: () = assert!(FIRST_PAGE_KEYS * size_of::<Item>() < 1_024);
 const PAGE_KEYS_MAX: usize = 512;
 
 impl<K, V: ?Sized, C> Iter<K, V, C> {
@@ -81,15 +83,15 @@ impl<K, V: ?Sized, C> Iter<K, V, C> {
                 view: self.view.sequence,
                 now_ms: self.view.now_ms,
             };
-            let page = self.inner.core.index.page(&engine.files, &request);
-            self.page_keys = (self.page_keys * 2).min(PAGE_KEYS_MAX);
-            match page.last {
-                None => self.is_exhausted = true,
-                Some(key) if reverse => self.end = Bound::Excluded(key),
-                Some(key) => self.start = Bound::Excluded(key),
-            }
             let fetched = if reverse { &mut self.back } else { &mut self.front };
-            fetched.extend(page.items);
+            let last = self.inner.core.index.page(&engine.files, &request, fetched);
+            self.page_keys = (self.page_keys * 2).min(PAGE_KEYS_MAX);
+            match last {
+                None => self.is_exhausted = true,
+                Some(key) => {
+                    move_behind(if reverse { &mut self.end } else { &mut self.start }, &key)
+                }
+            }
             if !fetched.is_empty() {
                 return Ok(());
             }
@@ -126,6 +128,17 @@ impl<K, V: ?Sized, C> Iter<K, V, C> {
         };
         item.map(Ok)
     }
+}
+
+/// Makes a bound one that excludes this key, in the memory of the key it had.
+fn move_behind(bound: &mut Bound<Vec<u8>>, key: &[u8]) {
+    let mut bytes = match std::mem::replace(bound, Bound::Unbounded) {
+        Bound::Included(bytes) | Bound::Excluded(bytes) => bytes,
+        Bound::Unbounded => Vec::new(),
+    };
+    bytes.clear();
+    bytes.extend_from_slice(key);
+    *bound = Bound::Excluded(bytes);
 }
 
 impl<K: Key, V: ?Sized, C: Codec<V>> Iter<K, V, C> {
@@ -255,6 +268,24 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
                 self.inner.store.engine().read_value(file, id, key, &state.entry, C::decode)
             }
             Source::Own(value) => C::decode(ValueRef::copied(value)).map_err(decode_error),
+        }
+    }
+
+    /// Hands the value's stored bytes to `f` without copying them where they lie in the log.
+    ///
+    /// The fastest way through many values: no allocation, no reference count. `f` runs under no
+    /// lock.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`], [`Error::Io`].
+    pub fn value_with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        match &self.source {
+            Source::Stored(Item { key, state, file }) => {
+                let id = self.inner.core.id();
+                self.inner.store.engine().read_value(file, id, key, &state.entry, |v| Ok(f(&v)))
+            }
+            Source::Own(value) => Ok(f(value)),
         }
     }
 

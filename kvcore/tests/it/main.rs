@@ -35,6 +35,8 @@ mod model;
 #[cfg(test)]
 mod read_only;
 #[cfg(test)]
+mod reads;
+#[cfg(test)]
 mod regressions;
 #[cfg(test)]
 mod salvage;
