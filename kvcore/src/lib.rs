@@ -96,6 +96,7 @@ pub mod clock;
 pub mod disk;
 
 mod batch;
+mod changes;
 mod checkpoint;
 mod codec;
 mod engine;
@@ -127,6 +128,7 @@ mod verify;
 mod view;
 
 pub use batch::Batch;
+pub use changes::{Change, Changes, Since};
 pub use checkpoint::{CheckpointFiles, Checkpointed};
 #[cfg(feature = "json")]
 pub use codec::Json;

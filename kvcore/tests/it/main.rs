@@ -9,6 +9,8 @@ mod bad_input;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod checkpoint;
 #[cfg(test)]
 mod compression;
