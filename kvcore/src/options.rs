@@ -14,6 +14,21 @@ use std::{fmt, sync::Arc, time::Duration};
 ///
 /// Whatever is asked for, the log keeps its order: after a crash the store holds a prefix of the
 /// commits, and a commit that was made durable has everything before it durable too.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// use kvcore::Durability;
+/// use std::time::Duration;
+/// users.put("ada", &36)?; // the store's: `Immediate` unless told otherwise
+/// users.put_with("bob", &41, Durability::Buffered)?; // fast, and the next sync covers it
+/// users.put_with("eve", &29, Durability::Interval(Duration::from_secs(1)))?;
+/// store.sync()?;
+/// assert_eq!(store.durable_sequence(), store.tip_sequence());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
@@ -28,6 +43,17 @@ pub enum Durability {
 }
 
 /// How values are read from data files.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// use kvcore::{Options, ReadMode};
+/// // On a disk that may fail under a running program: errors instead of SIGBUS.
+/// let store = Options::new().read_mode(ReadMode::Pread).open(dir.path())?;
+/// assert_eq!(store.stats().keys, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadMode {
@@ -40,6 +66,15 @@ pub enum ReadMode {
 }
 
 /// Whether the store works in the background (sync, merge, hints, expiry).
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// use kvcore::{Background, Options};
+/// let store = Options::new().background(Background::Manual).in_memory().open("data")?;
+/// store.maintain()?; // everything that threads would do, now and here
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Background {
@@ -52,6 +87,18 @@ pub enum Background {
 }
 
 /// How far a recovery has come; see [`Options::on_recovery`].
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// use kvcore::{Options, RecoveryProgress};
+/// let options = Options::new().on_recovery(|p: RecoveryProgress| {
+///     eprintln!("{} of {} bytes, {} keys", p.bytes_done, p.bytes_total, p.keys);
+/// });
+/// let store = options.open(dir.path())?;
+/// # store.close()
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecoveryProgress {
@@ -103,6 +150,15 @@ pub struct Options {
 }
 
 /// Whether merge runs by itself.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// use kvcore::{AutoMerge, Options};
+/// let store = Options::new().auto_merge(AutoMerge::Off).in_memory().open("data")?;
+/// store.merge()?; // at night, say
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AutoMerge {
@@ -160,11 +216,32 @@ impl fmt::Debug for Options {
 
 impl Options {
     /// The defaults: `Immediate` durability, data files of at most 256 MiB, mapped reads.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::Options;
+    /// let store = Options::new().open(dir.path())?; // what `Store::open` does
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// What a write without a durability of its own has survived when it returns.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Durability, Keyspace, Options};
+    /// let store = Options::new().durability(Durability::Buffered).open_temporary()?;
+    /// let users: Keyspace<String, u64> = store.keyspace("users")?;
+    /// let sequence = users.put("ada", &36)?; // waits for no disk
+    /// store.wait_durable(sequence)?;
+    /// assert!(store.durable_sequence() >= sequence);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
@@ -174,24 +251,65 @@ impl Options {
     ///
     /// The actual size follows the live bytes below this bound, so that small stores merge in
     /// small steps. A value larger than a quarter of a data file becomes a file of its own.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Error, Options};
+    /// let refused = Options::new().data_file_bytes_max(1).open_temporary();
+    /// assert!(matches!(refused, Err(Error::BadOption { option: "data_file_bytes_max", .. })));
+    /// let store = Options::new().data_file_bytes_max(64 << 20).open_temporary()?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn data_file_bytes_max(mut self, bytes: u64) -> Self {
         self.data_file_bytes_max = bytes;
         self
     }
 
     /// How values are read.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Options, ReadMode};
+    /// let store = Options::new().read_mode(ReadMode::Pread).open_temporary()?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn read_mode(mut self, mode: ReadMode) -> Self {
         self.read_mode = mode;
         self
     }
 
     /// Whether the store has threads of its own.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Background, Options};
+    /// let store = Options::new().background(Background::Manual).in_memory().open("data")?;
+    /// store.maintain()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn background(mut self, background: Background) -> Self {
         self.background = background;
         self
     }
 
     /// Whether merge runs by itself.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{AutoMerge, Durability, Keyspace, Options};
+    /// let options = Options::new().auto_merge(AutoMerge::Off).durability(Durability::Buffered);
+    /// let store = options.in_memory().open("data")?;
+    /// let users: Keyspace<String, u64> = store.keyspace("users")?;
+    /// for n in 0..1_000 {
+    ///     users.put("ada", &n)?;
+    /// }
+    /// assert!(store.merge()?.bytes > 10_000);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn auto_merge(mut self, auto_merge: AutoMerge) -> Self {
         self.auto_merge = auto_merge;
         self
@@ -200,6 +318,15 @@ impl Options {
     /// The rate at which background merge reads, in bytes per second. Default 256 MiB/s.
     ///
     /// It is exceeded while writers would otherwise have to wait for space.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::Options;
+    /// // A slow disk that others use too.
+    /// let store = Options::new().merge_bytes_per_second(8 << 20).open_temporary()?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn merge_bytes_per_second(mut self, bytes: u64) -> Self {
         self.merge_bytes_per_second = bytes;
         self
@@ -273,36 +400,98 @@ impl Options {
     /// still helps deletes, and merges of files of which little is left. While the reserve is
     /// spent, puts are [`Error::Io`]; it is taken back when there is room. Opening after a crash
     /// copies what nothing proves durable, about 64 MiB at most, and needs room for that too.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::Options;
+    /// let store = Options::new().disk_reserve_bytes(4 << 20).open_temporary()?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn disk_reserve_bytes(mut self, bytes: u64) -> Self {
         self.disk_reserve_bytes = bytes;
         self
     }
 
     /// How long `open` waits for another process to let go of the store. Default: not at all.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::{Error, Options, Store};
+    /// use std::time::Duration;
+    /// let store = Store::open(dir.path())?;
+    /// let second = Options::new().lock_timeout(Duration::from_millis(20)).open(dir.path());
+    /// assert!(matches!(second, Err(Error::Locked { waited, .. }) if !waited.is_zero()));
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
         self
     }
 
     /// At most this many expired entries are removed in one go. Default 1,000.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::Options;
+    /// // Many sessions end at once: remove them in large steps.
+    /// let store = Options::new().expire_per_tick_max(50_000).in_memory().open("data")?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn expire_per_tick_max(mut self, entries: usize) -> Self {
         self.expire_per_tick_max = entries;
         self
     }
 
     /// The file system to use, for tests.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Options, disk::SimDisk};
+    /// use std::sync::Arc;
+    /// let disk = SimDisk::new(1); // in memory, and fails when told to
+    /// let store = Options::new().disk(Arc::new(disk.clone())).open("/data")?;
+    /// assert!(!disk.paths().is_empty());
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
         self.disk = disk;
         self
     }
 
     /// The clock to use, for tests.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Options, clock::SimClock};
+    /// use std::sync::Arc;
+    /// let clock = SimClock::new(0);
+    /// let store = Options::new().clock(Arc::new(clock.clone())).in_memory().open("data")?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
     /// Called now and then while `open` loads the keydir, from the threads that load it.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::Options;
+    /// let options = Options::new().on_recovery(|p| {
+    ///     eprintln!("opening: {} %", 100 * p.bytes_done / p.bytes_total.max(1));
+    /// });
+    /// let store = options.open(dir.path())?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn on_recovery(mut self, f: impl Fn(RecoveryProgress) + Send + Sync + 'static) -> Self {
         self.on_recovery = Some(Arc::new(f));
         self
@@ -337,6 +526,19 @@ impl Options {
 }
 
 /// Options of one put: when the entry expires, and how durable the commit is.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// use kvcore::{Durability, Put};
+/// use std::time::Duration;
+/// let put = Put::expires_in(Duration::from_secs(60)).with_durability(Durability::Buffered);
+/// users.put_with("ada", &36, put)?;
+/// assert!(users.expires_at("ada")?.is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Put {
     pub(crate) expires: Option<Expires>,
@@ -351,18 +553,57 @@ pub(crate) enum Expires {
 
 impl Put {
     /// The entry disappears after this time, by the store's clock.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Put;
+    /// use std::time::Duration;
+    /// users.put_with("ada", &36, Put::expires_in(Duration::ZERO))?;
+    /// assert_eq!(users.get("ada")?, None); // has expired already
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn expires_in(d: Duration) -> Put {
         Put { expires: Some(Expires::In(d)), durability: None }
     }
 
     /// The entry disappears at this time. A time in the past makes it disappear at once.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Put;
+    /// use std::time::{Duration, SystemTime};
+    /// let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+    /// users.put_with("ada", &36, Put::expires_at(tomorrow))?;
+    /// assert!(users.expires_at("ada")?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn expires_at(t: std::time::SystemTime) -> Put {
         Put { expires: Some(Expires::AtMs(unix_ms(t))), durability: None }
     }
 
     /// The same with another durability than the store's.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::{Durability, Put};
+    /// use std::time::Duration;
+    /// let minute = Put::expires_in(Duration::from_secs(60));
+    /// let session = minute.with_durability(Durability::Buffered);
+    /// users.put_with("ada", &36, session)?;
+    /// assert_eq!(users.get("ada")?, Some(36));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_durability(mut self, durability: Durability) -> Put {
         self.durability = Some(durability);

@@ -15,6 +15,17 @@ use crate::{
 use std::sync::Arc;
 
 /// What the registry knows of a keyspace.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// let info = users.info();
+/// assert_eq!((info.key_tag.as_str(), info.codec.as_str()), ("str", "bincode/2-standard"));
+/// assert!(info.is_ordered && !info.is_compressed);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyspaceInfo {
     /// Its name.
@@ -64,6 +75,15 @@ impl KeyspaceInfo {
 
 impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// What the registry knows of it.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// assert_eq!(users.info().name, "users");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn info(&self) -> KeyspaceInfo {
         KeyspaceInfo::of(&self.inner.core.meta)
@@ -101,6 +121,25 @@ impl Store {
 
     /// The same, registered with this description if there is none of that name: for restoring
     /// what was exported.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::{Keyspace, Store};
+    /// users.put("ada", &36)?;
+    /// let other = Store::in_memory()?;
+    /// let copy = other.register_raw_keyspace(&users.info())?;
+    /// let source = store.raw_keyspace("users")?.expect("it is there");
+    /// for entry in source.iter() {
+    ///     let entry = entry?;
+    ///     copy.put(entry.key(), &entry.value()?)?;
+    /// }
+    /// let users: Keyspace<String, u64> = other.keyspace("users")?;
+    /// assert_eq!(users.get("ada")?, Some(36));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

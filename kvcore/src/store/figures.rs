@@ -6,6 +6,18 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 impl Store {
     /// Figures of this moment. Walks over files and keyspaces, not over keys.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let stats = store.stats();
+    /// println!("{} keys, {} bytes live, {} dead", stats.keys, stats.live_bytes, stats.dead_bytes);
+    /// assert_eq!(stats.keys, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         let engine = self.engine();
@@ -64,6 +76,16 @@ impl Store {
     }
 
     /// How the store was opened: what recovery found, copied and dropped.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// let store = kvcore::Store::open(dir.path())?;
+    /// println!("{} keys in {:?}", store.recovery().keys, store.recovery().took);
+    /// assert_eq!(store.recovery().dropped_bytes, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn recovery(&self) -> &Recovery {
         &self.0.recovery
