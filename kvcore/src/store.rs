@@ -30,6 +30,7 @@ mod round;
 mod short_lived;
 
 pub use migrate::MigrationProgress;
+pub(crate) use registry::HIDDEN;
 pub use round::Round;
 
 /// An open store. Clones are handles to the same one; the last one to go closes it.
@@ -224,7 +225,7 @@ impl Store {
     #[must_use]
     pub fn keyspace_names(&self) -> Vec<String> {
         let registry = self.engine().keyspaces.read();
-        let shown = registry.keys().filter(|name| !name.starts_with(registry::HIDDEN));
+        let shown = registry.keys().filter(|name| !name.starts_with(HIDDEN));
         let mut names: Vec<String> = shown.cloned().collect();
         names.sort_unstable();
         names
@@ -428,7 +429,7 @@ impl Store {
             let (records, bytes) = k.index.undo_size();
             stats.undo_records += records;
             stats.undo_bytes += bytes;
-            if !figures.name.starts_with(registry::HIDDEN) {
+            if !figures.name.starts_with(HIDDEN) {
                 stats.keys += figures.keys;
                 stats.keyspaces.push(figures);
             }
