@@ -1,9 +1,7 @@
 //! Numbers are given out once, whatever becomes of the keyspace they are for.
 
 use crate::verify::options;
-use kvcore::{
-    BytesKeyspace, Error, Keyspace, KeyspaceInfo, Put, Schema, Store, disk::SimDisk,
-};
+use kvcore::{BytesKeyspace, Error, Keyspace, KeyspaceInfo, Put, Schema, Store, disk::SimDisk};
 use std::{io::Read, time::Duration};
 
 const OLD: Schema<u64, u64> = Schema::new("jobs").version(1);
