@@ -1,10 +1,10 @@
 //! The lines that export writes and import reads.
 //!
 //! ```text
-//! {"keyspace":{"name":…,"key_tag":…,"codec":…,…}}            describes a keyspace, before its entries
-//! {"in":name,"key":…,"value":…}                              an entry
-//! {"in":name,"key":…,"parts":n,"bytes":n}                    a large one; its value follows in
-//! {"part_base64":"…"}                                        so many lines
+//! {"keyspace":{"name":…,"key_tag":…,"codec":…,…}}   a keyspace, before its entries
+//! {"in":name,"key":…,"value":…}                     an entry
+//! {"in":name,"key":…,"parts":n,"bytes":n}           a large one; its value follows in
+//! {"part_base64":"…"}                              so many lines
 //! ```
 //!
 //! `value_base64` stands for `value` where the codec does not describe itself, `key_base64` for
