@@ -54,10 +54,15 @@ impl EncodedRange {
         Self { start: Bound::Included(prefix), end }
     }
 
-    #[cfg(test)]
     /// Whether an encoded key lies in the range.
-    #[cfg(test)]
-    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+    ///
+    /// ```
+    /// use kvcore::{EncodedRange, KeyRange};
+    /// let range: EncodedRange = KeyRange::<String>::encode_range(&("a".."n"));
+    /// assert!(range.contains(b"ada") && !range.contains(b"n"));
+    /// ```
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
         let after_start = match &self.start {
             Bound::Included(start) => key >= start.as_slice(),
             Bound::Excluded(start) => key > start.as_slice(),
@@ -103,6 +108,13 @@ fn encode_bound<K, B: AsKey<K>>(bound: Bound<&B>) -> Bound<Vec<u8>> {
 impl<K> KeyRange<K> for ops::RangeFull {
     fn encode_range(&self) -> EncodedRange {
         EncodedRange::ALL
+    }
+}
+
+/// Bounds that are encoded already, by the same key type.
+impl<K> KeyRange<K> for EncodedRange {
+    fn encode_range(&self) -> EncodedRange {
+        self.clone()
     }
 }
 
