@@ -2,16 +2,20 @@
 
 use crate::{
     codec::Codec,
+    engine::OpenValue,
     error::{Error, Result},
     index::{Item, PageRequest},
     key::{EncodedRange, Key, decode_whole},
     keyspace::{Inner, decode_error},
+    options::system_time,
     schema::Types,
     value::{Value, ValueRef},
+    value_reader::ValueReader,
     view::View,
 };
 use std::{
     collections::VecDeque, fmt, iter::FusedIterator, marker::PhantomData, ops::Bound, sync::Arc,
+    time::SystemTime,
 };
 
 /// Entries of a range in key order: a consistent view taken when it was made.
@@ -306,6 +310,62 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
             Source::Stored(item) => item.expires_at_ms(),
             Source::Own(_) => None,
         }
+    }
+
+    /// When it expires, or expired: some calls give entries whose time has come. Of an entry that
+    /// the transaction has written that reads it, none is known here.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// use std::time::{Duration, SystemTime};
+    /// let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let hour = kvcore::Put::expires_in(Duration::from_secs(3_600));
+    /// users.put_with("ada", &36, hour)?;
+    /// let ada = users.first()?.expect("it was put");
+    /// assert!(ada.expires_at() > Some(SystemTime::now()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.expires_at_ms().map(system_time)
+    }
+
+    /// The stored bytes of the value, to be read piece by piece and from anywhere in it; see
+    /// [`Keyspace::reader`](crate::Keyspace::reader).
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// use std::io::Read;
+    /// let films: kvcore::BytesKeyspace = store.keyspace("films")?;
+    /// films.put_reader(b"night", std::io::repeat(7).take(3 << 20))?;
+    /// for film in films.iter() {
+    ///     assert_eq!(film?.reader()?.bytes().count(), 3 << 20); // in constant memory
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt), [`Error::Io`](crate::Error::Io). Damage found
+    /// later is an [`std::io::Error`] that holds the [`Error::Corrupt`](crate::Error::Corrupt).
+    pub fn reader(&self) -> Result<ValueReader> {
+        let open = match &self.source {
+            Source::Stored(Item { key, state, file }) => {
+                let id = self.inner.core.id();
+                self.inner.store.engine().open_entry(file, id, key, &state.entry)?
+            }
+            Source::Own(value) => OpenValue::InLog(value.clone()),
+        };
+        Ok(ValueReader::new(open))
+    }
+
+    /// Its value is in a file of its own.
+    pub(crate) fn is_large(&self) -> bool {
+        matches!(&self.source, Source::Stored(item) if item.is_blob())
     }
 
     /// The value, read and decoded now.

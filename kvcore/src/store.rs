@@ -28,6 +28,7 @@ mod short_lived;
 
 pub use durable::Durable;
 pub use migrate::MigrationProgress;
+pub(crate) use registry::HIDDEN;
 pub use round::Round;
 
 /// An open store. Clones are handles to the same one; the last one to go closes it.
@@ -149,7 +150,7 @@ impl Store {
     #[must_use]
     pub fn keyspace_names(&self) -> Vec<String> {
         let registry = self.engine().keyspaces.read();
-        let shown = registry.keys().filter(|name| !name.starts_with(registry::HIDDEN));
+        let shown = registry.keys().filter(|name| !name.starts_with(HIDDEN));
         let mut names: Vec<String> = shown.cloned().collect();
         names.sort_unstable();
         names

@@ -1,5 +1,7 @@
 //! What some settings can be.
 
+#[cfg(doc)]
+use super::Options;
 use std::time::Duration;
 
 /// What an acknowledged write has survived. Per store ([`Options::durability`]) and per commit.

@@ -1,6 +1,6 @@
 //! The figures of a store: gathered from where they arise, when somebody asks.
 
-use super::{Store, registry};
+use super::{HIDDEN, Store};
 use crate::stats::{FileStats, KeyspaceStats, Recovery, Stats};
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -37,7 +37,7 @@ impl Store {
             let (records, bytes) = k.index.undo_size();
             stats.undo_records += records;
             stats.undo_bytes += bytes;
-            if !figures.name.starts_with(registry::HIDDEN) {
+            if !figures.name.starts_with(HIDDEN) {
                 stats.keys += figures.keys;
                 stats.keyspaces.push(figures);
             }

@@ -61,7 +61,8 @@ impl Store {
     /// every start, once per step from its oldest schema to its newest, and then opens the keyspace
     /// with the newest.
     ///
-    /// The old entries are gone, and the new ones there, in one step at the end. Expiries are kept.
+    /// The old entries are gone, and the new ones there, in one step at the end. Expiries are kept,
+    /// and [`Keyspace::next_id`] goes on where it was.
     /// Meanwhile the old keyspace can be read and takes no writes; handles of it are of no use
     /// afterwards. Works in batches of some hundred entries, in memory that does not depend on
     /// their number; takes space for both until the end.
@@ -362,6 +363,7 @@ impl<'a> Work<'a> {
     /// Gives the new keyspace the old one's name.
     fn finish(&self, frozen: Frozen<'_>, new_meta: KeyspaceMeta) -> Result<()> {
         let engine = self.store.engine();
+        self.store.inherit_ids(self.new.id(), self.old.id())?;
         engine.sync_all()?;
         engine.replace(self.old, (&self.new, new_meta), &self.cursor)?;
         // Durable from here.
