@@ -35,6 +35,8 @@ mod migration;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod next_ids;
+#[cfg(test)]
 mod read_only;
 #[cfg(test)]
 mod regressions;
