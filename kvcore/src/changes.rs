@@ -11,7 +11,6 @@ use crate::{
     token::ChangeToken,
 };
 use parking_lot::{Condvar, Mutex};
-use since::EngineRef;
 use std::{
     fmt,
     sync::Arc,
@@ -41,6 +40,22 @@ pub use since::Since;
 /// the same, and a feed that is overtaken gets [`Error::Compacted`](crate::Error::Compacted).
 ///
 /// It does not keep the store open.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// # let store = kvcore::Store::open(dir.path())?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// let changes = store.changes(store.tip_sequence())?;
+/// let follower = std::thread::spawn(move || changes.filter(Result::is_ok).count());
+/// for n in 0..10 {
+///     users.put("ada", &n)?;
+/// }
+/// store.close()?; // ends the feed
+/// assert_eq!(follower.join().expect("it does not panic"), 10);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Changes {
     cursor: FeedCursor,
     up_to: UpTo,
@@ -113,10 +128,10 @@ impl Store {
     /// [`Error::Closed`]: crate::Error::Closed
     /// [`Error::Poisoned`]: crate::Error::Poisoned
     /// [`Options::feed_retention_bytes`]: crate::Options::feed_retention_bytes
-    pub fn changes(&self, since: impl Since) -> Result<Changes> {
+    pub fn changes(&self, since: impl Into<Since>) -> Result<Changes> {
         let engine = &self.0.engine;
         engine.check_open()?;
-        let after = since.resolve(&EngineRef(engine))?;
+        let after = since.into().resolve(engine)?;
         Ok(Changes {
             cursor: FeedCursor::open(engine, after)?,
             up_to: UpTo::Durable,
@@ -200,6 +215,18 @@ impl Changes {
 
     /// The next change, if there is one by now.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let mut changes = store.changes(store.tip_sequence())?;
+    /// assert!(changes.try_next()?.is_none());
+    /// users.put("ada", &36)?;
+    /// assert!(changes.try_next()?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Compacted`](crate::Error::Compacted) if merge or the removal of a large value has
@@ -242,6 +269,18 @@ impl Changes {
     }
 
     /// Nothing more will come: the store is closed and everything was given, or there was an error.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let mut changes = store.changes(store.tip_sequence())?;
+    /// assert!(changes.try_next()?.is_none() && !changes.is_over());
+    /// store.close()?;
+    /// assert!(changes.try_next()?.is_none() && changes.is_over());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.is_over

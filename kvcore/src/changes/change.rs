@@ -32,6 +32,24 @@ use std::{fmt, sync::Arc, time::SystemTime};
 /// another store. A value is read when asked for. The change keeps the file of a large value, or
 /// the log file that it is in, until it is dropped, also when the feed is gone; it does not keep
 /// the store open.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// use kvcore::{Event, Keyspace, Store};
+/// let store = Store::in_memory()?;
+/// let users: Keyspace<String, u64> = store.keyspace("users")?;
+/// let sequence = users.put("ada", &36)?;
+/// let mut changes = store.changes(store.oldest_change_token())?;
+/// let change = changes.try_next()?.expect("ada's");
+/// assert_eq!((change.sequence, change.ends_commit()), (sequence, true));
+/// match change.decode(&users)? {
+///     Some(Event::Put { key, value }) => assert_eq!((key.as_str(), value), ("ada", 36)),
+///     Some(other) => panic!("{other:?} happened"),
+///     None => panic!("it happened in another keyspace"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Change {
     /// The record's sequence.
     pub sequence: Sequence,
@@ -68,6 +86,20 @@ impl Change {
 
     /// The place behind it: a feed that goes on from there gives the next record, of the same
     /// commit if this one does not end it.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let mut changes = store.changes(store.oldest_change_token())?;
+    /// let change = changes.try_next()?.expect("ada's");
+    /// users.put("bob", &41)?;
+    /// let mut rest = store.changes(change.token())?;
+    /// assert_eq!(rest.try_next()?.expect("bob's").key_bytes(), Some(&b"bob"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn token(&self) -> ChangeToken {
         self.token
@@ -100,12 +132,38 @@ impl Change {
     }
 
     /// The number of its keyspace, which no other keyspace of the store ever has.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let mut changes = store.changes(store.oldest_change_token())?;
+    /// let change = changes.try_next()?.expect("ada's");
+    /// assert_eq!(change.keyspace_id(), 1); // the first of this store
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn keyspace_id(&self) -> u32 {
         self.keyspace_number().0
     }
 
     /// The name of its keyspace, if it has one now: it may have been dropped since.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let mut changes = store.changes(store.oldest_change_token())?;
+    /// let change = changes.try_next()?.expect("ada's");
+    /// assert_eq!(change.keyspace_name().as_deref(), Some("users"));
+    /// store.drop_keyspace("users")?;
+    /// assert_eq!(change.keyspace_name(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn keyspace_name(&self) -> Option<String> {
         let registry = self.engine.keyspaces.read();
@@ -114,6 +172,18 @@ impl Change {
     }
 
     /// It is about this keyspace.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let mut changes = store.changes(store.oldest_change_token())?;
+    /// let change = changes.try_next()?.expect("ada's");
+    /// assert!(change.is_of(&users)?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -129,12 +199,37 @@ impl Change {
     }
 
     /// The encoded key it is about; `None` for a range.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let mut changes = store.changes(store.oldest_change_token())?;
+    /// let change = changes.try_next()?.expect("ada's");
+    /// assert_eq!(change.key_bytes(), Some(&b"ada"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn key_bytes(&self) -> Option<&[u8]> {
         self.record.record().key()
     }
 
     /// When a put, or a changed expiry, makes the key expire; `None`: never, or it is neither.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use std::time::{Duration, UNIX_EPOCH};
+    /// let at = UNIX_EPOCH + Duration::from_secs(4_102_444_800); // in 2100
+    /// users.put_with("ada", &36, kvcore::Put::expires_at(at))?;
+    /// let mut changes = store.changes(store.oldest_change_token())?;
+    /// assert_eq!(changes.try_next()?.expect("ada's").expires_at(), Some(at));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at_ms().map(system_time)
@@ -152,6 +247,18 @@ impl Change {
     }
 
     /// The encoded value of a put, read into memory if it is a large one; `None` if it is no put.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let mut changes = store.changes(store.oldest_change_token())?;
+    /// let change = changes.try_next()?.expect("ada's");
+    /// assert_eq!(change.value_bytes()?.as_deref(), Some(&[36][..])); // a small integer
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -212,6 +319,22 @@ impl Change {
     /// A large value is read into memory; see [`Change::reader`]. The expiry of a put is
     /// [`Change::expires_at`]. A follower that repeats events through its own typed calls judges
     /// expiry by its own clock; [`Change::apply_to`] does not.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::{Event, Keyspace};
+    /// let ages: Keyspace<u64, u64> = store.keyspace("ages")?;
+    /// users.put("ada", &36)?;
+    /// let mut changes = store.changes(store.oldest_change_token())?;
+    /// let change = changes.try_next()?.expect("ada's");
+    /// let put = Event::Put { key: "ada".to_owned(), value: 36 };
+    /// assert_eq!(change.decode(&users)?, Some(put));
+    /// assert_eq!(change.decode(&ages)?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
