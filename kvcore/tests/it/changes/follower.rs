@@ -28,6 +28,8 @@ pub(crate) struct Follower {
     /// How often it had to start anew.
     pub(crate) starts: usize,
     pub(crate) changes: u64,
+    /// How often its place was not in the history.
+    pub(crate) diverged: usize,
 }
 
 /// Why following ended for now.
@@ -57,8 +59,8 @@ impl Follower {
             .clock(clock)
             .open("/follower")?;
         let (place, names) = (store.keyspace(PLACE)?, store.keyspace(NAMES)?);
-        let (commits_at_once, starts, changes) = (3, 0, 0);
-        Ok(Follower { store, place, names, commits_at_once, starts, changes })
+        let (commits_at_once, starts, changes, diverged) = (3, 0, 0, 0);
+        Ok(Follower { store, place, names, commits_at_once, starts, changes, diverged })
     }
 
     pub(crate) fn token(&self) -> Option<ChangeToken> {
@@ -112,7 +114,7 @@ impl Follower {
         let token = self.token().expect("it has started");
         let mut changes = match from.changes(token) {
             Ok(changes) => changes,
-            Err(e) => return lost(e),
+            Err(e) => return self.lost(e),
         };
         let mut batch = self.store.batch();
         let mut commits = 0;
@@ -121,7 +123,7 @@ impl Follower {
             let change = match changes.try_next() {
                 Ok(Some(change)) => change,
                 Ok(None) => break,
-                Err(e) => return lost(e),
+                Err(e) => return self.lost(e),
             };
             assert!(change.sequence > before.sequence(), "{change:?} after {before}");
             assert_eq!(change.token().sequence(), change.sequence);
@@ -159,19 +161,39 @@ impl Follower {
         source.map(|source| self.store.register_raw_keyspace(&source.info())).transpose()
     }
 
-    #[track_caller]
-    pub(crate) fn assert_equal(&self, from: &Store) {
-        for name in from.keyspace_names() {
-            let (theirs, ours) = (contents(from, &name), contents(&self.store, &name));
-            assert_eq!(shown(&ours), shown(&theirs), "the follower's {name:?}");
+    fn lost(&mut self, e: Error) -> Result<Pulled> {
+        match e {
+            Error::Compacted { .. } => Ok(Pulled::Lost),
+            Error::Diverged { .. } => {
+                self.diverged += 1;
+                Ok(Pulled::Lost)
+            }
+            e => Err(e),
         }
     }
-}
 
-fn lost(e: Error) -> Result<Pulled> {
-    match e {
-        Error::Compacted { .. } | Error::Diverged { .. } => Ok(Pulled::Lost),
-        e => Err(e),
+    #[track_caller]
+    pub(crate) fn assert_equal(&self, from: &Store) {
+        self.assert_equal_after(from, SystemTime::UNIX_EPOCH);
+    }
+
+    /// The same but for what expires up to a moment, of which the stores may think differently.
+    #[track_caller]
+    pub(crate) fn assert_equal_after(&self, from: &Store, moment: SystemTime) {
+        let stays = |_: &Vec<u8>, (_, at): &mut (Vec<u8>, Option<SystemTime>)| {
+            at.is_none_or(|at| at > moment)
+        };
+        for name in from.keyspace_names() {
+            let (mut theirs, mut ours) = (contents(from, &name), contents(&self.store, &name));
+            theirs.retain(stays);
+            ours.retain(stays);
+            let (ours, theirs) = (shown(&ours), shown(&theirs));
+            let differs = |(key, value): &(&String, &String)| theirs.get(*key) != Some(*value);
+            let only_ours: Vec<_> = ours.iter().filter(differs).collect();
+            let differs = |(key, value): &(&String, &String)| ours.get(*key) != Some(*value);
+            let only_theirs: Vec<_> = theirs.iter().filter(differs).collect();
+            assert_eq!(only_ours, only_theirs, "the follower's {name:?}");
+        }
     }
 }
 
