@@ -11,6 +11,8 @@ mod calls;
 #[cfg(test)]
 mod checkpoint;
 #[cfg(test)]
+mod complaints;
+#[cfg(test)]
 mod compression;
 #[cfg(test)]
 mod concurrency;
