@@ -74,7 +74,7 @@ impl Store {
     }
 
     /// A future that resolves when everything up to this sequence survives power loss. It blocks
-    /// no thread: the store's own one syncs. More on this is in `docs/async.md`.
+    /// no thread: the store's own one syncs. The guide has [more](crate::guide::asynchronous).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -13,6 +13,8 @@ mod changes;
 #[cfg(test)]
 mod checkpoint;
 #[cfg(test)]
+mod complaints;
+#[cfg(test)]
 mod compression;
 #[cfg(test)]
 mod concurrency;
