@@ -44,6 +44,8 @@
 //!
 //! # Where to start
 //!
+//! [`guide`] is written to be read: chapters with what to type, what it costs, what goes wrong.
+//!
 //! - [`Store`] is opened with [`Store::open`] or through [`Options`]; it is a handle that can be
 //!   cloned and sent to other threads. [`Store::in_memory`] and [`Store::temporary`] are for tests.
 //! - [`Keyspace`] is a named, typed part of it: [`get`](Keyspace::get), [`put`](Keyspace::put),
@@ -94,8 +96,10 @@
 
 pub mod clock;
 pub mod disk;
+pub mod guide;
 
 mod batch;
+mod changes;
 mod checkpoint;
 mod codec;
 mod engine;
@@ -127,6 +131,7 @@ mod verify;
 mod view;
 
 pub use batch::Batch;
+pub use changes::{Change, Changes, Since};
 pub use checkpoint::{CheckpointFiles, Checkpointed};
 #[cfg(feature = "json")]
 pub use codec::Json;

@@ -9,7 +9,11 @@ mod bad_input;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod checkpoint;
+#[cfg(test)]
+mod complaints;
 #[cfg(test)]
 mod compression;
 #[cfg(test)]
@@ -32,6 +36,8 @@ mod limits;
 mod migration;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod next_ids;
 #[cfg(test)]
 mod read_only;
 #[cfg(test)]

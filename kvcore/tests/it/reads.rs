@@ -66,7 +66,9 @@ fn x2_pages_batches_overwrites_and_merges_do_not_wait_for_each_other_for_ever() 
     const ROUNDS: u64 = if cfg!(debug_assertions) { 150 } else { 1_500 };
     let (_dir, store) = open();
     let ordered: Keyspace<u64, u64> = store.keyspace("ordered").unwrap();
-    (0..KEYS).for_each(|n| drop(ordered.put(n, &0).unwrap()));
+    for n in 0..KEYS {
+        ordered.put(n, &0).unwrap();
+    }
     let (done, pages) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         for reader in 0..2_u64 {
