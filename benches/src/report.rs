@@ -1,6 +1,7 @@
 //! What the rounds gave: medians, spread, ratios. Written as JSON, read again to make tables and
 //! plots of it.
 
+mod document;
 mod markdown;
 mod plot;
 mod table;
@@ -18,8 +19,7 @@ use crate::{
     work::Work,
 };
 
-pub use markdown::{markdown, replace_section};
-pub use plot::{plot_latencies, plot_rates, plot_series};
+pub use document::write;
 pub use table::print;
 
 /// Everything a bench measured.

@@ -8,7 +8,7 @@ use crate::{Result, engine::Role, work::Work};
 
 /// A table of these workloads, a row each, a column per engine that took part in any; the last
 /// column is kvcore's ratio to the best peer. Empty if there is no result.
-pub fn markdown(run: &RunReport, works: impl Fn(Work) -> bool) -> String {
+pub(super) fn markdown(run: &RunReport, works: impl Fn(Work) -> bool) -> String {
     let reports: Vec<_> = run.works.iter().filter(|report| works(report.work)).collect();
     let mut engines: Vec<&str> = Vec::new();
     for row in reports.iter().flat_map(|report| &report.rows) {
@@ -72,7 +72,7 @@ fn group(number: u32) -> String {
 }
 
 /// Replaces what stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
-pub fn replace_section(document: &str, name: &str, text: &str) -> Result<String> {
+pub(super) fn replace_section(document: &str, name: &str, text: &str) -> Result<String> {
     let (begin, end) = (format!("<!-- begin {name} -->"), format!("<!-- end {name} -->"));
     let missing = || format!("the document has no section {name}");
     let (head, rest) = document.split_once(&begin).ok_or_else(missing)?;

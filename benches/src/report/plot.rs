@@ -40,7 +40,7 @@ fn owned(e: impl std::fmt::Display) -> BoxError {
 }
 
 /// Medians as bars, one group per workload, limits in grey. `works` in the order of drawing.
-pub fn plot_rates(path: &Path, title: &str, works: &[&WorkReport]) -> Result<()> {
+pub(super) fn plot_rates(path: &Path, title: &str, works: &[&WorkReport]) -> Result<()> {
     let rows: usize = works.iter().map(|work| work.rows.len()).sum();
     let height = u32::try_from(rows)? * BAR_HEIGHT
         + u32::try_from(works.len())? * TITLE_HEIGHT
@@ -95,7 +95,7 @@ fn colour(at: usize, row: &Row) -> RGBColor {
 }
 
 /// p50, p99 and p99.9 of every engine as a line each, on a logarithmic axis.
-pub fn plot_latencies(path: &Path, report: &WorkReport) -> Result<()> {
+pub(super) fn plot_latencies(path: &Path, report: &WorkReport) -> Result<()> {
     let title = format!("{}: latency of single operations", report.title);
     let lines = report.rows.iter().enumerate().filter_map(|(at, row)| {
         let points = row.latency_us?.map(|us| us.max(0.01).log10());
@@ -114,7 +114,7 @@ pub fn plot_latencies(path: &Path, report: &WorkReport) -> Result<()> {
 }
 
 /// Rate, or space, of settled overwrites over the writes so far.
-pub fn plot_series(
+pub(super) fn plot_series(
     path: &Path,
     run: &RunReport,
     title: &str,
