@@ -59,12 +59,13 @@ fn is_space(work: Work) -> bool {
     work.is_steady() || matches!(work, Work::Disk | Work::DiskRemoved | Work::Compacted)
 }
 
-/// Reads the JSON files named and rewrites the document's sections and the plots.
+/// Reads the files named, JSON of the benches or `SECTION.md` made by others, and rewrites the
+/// document's sections and the plots.
 pub fn write(words: impl Iterator<Item = String>) -> Result<()> {
-    let (mut docs, mut runs) = (PathBuf::from("docs"), Vec::new());
+    let (mut docs, mut runs, mut ready) = (PathBuf::from("docs"), Vec::new(), Vec::new());
     let mut words = words.peekable();
     if words.peek().is_none() {
-        return Err("usage: report JSON… [--docs DIRECTORY]".into());
+        return Err("usage: report FILE… [--docs DIRECTORY]".into());
     }
     while let Some(word) = words.next() {
         if word == "--docs" {
@@ -72,13 +73,22 @@ pub fn write(words: impl Iterator<Item = String>) -> Result<()> {
             continue;
         }
         let text = fs::read_to_string(&word).map_err(|e| format!("{word}: {e}"))?;
-        let document: Document = serde_json::from_str(&text)?;
+        if let Some(section) = word.strip_suffix(".md") {
+            let section = section.rsplit('/').next().unwrap_or(section);
+            ready.push((section.to_owned(), text));
+            continue;
+        }
+        let document: Document = serde_json::from_str(&text).map_err(|e| format!("{word}: {e}"))?;
         println!("{word}: {}", document.machine);
         runs.extend(document.runs);
     }
     let path = docs.join(DOCUMENT);
     let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    fs::write(&path, with_tables(text, &runs)?)?;
+    let mut text = with_tables(text, &runs)?;
+    for (section, table) in ready {
+        text = replace_section(&text, &section, &table)?;
+    }
+    fs::write(&path, text)?;
     let plots = docs.join(PLOTS);
     fs::create_dir_all(&plots)?;
     draw(&plots, &runs)
