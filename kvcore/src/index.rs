@@ -35,12 +35,14 @@ use std::{
 };
 
 mod budget;
+mod finish;
 mod frozen;
 mod held;
 mod load;
 mod page;
 mod past;
 mod pending;
+mod queue;
 mod trade;
 mod undo;
 
@@ -50,6 +52,7 @@ pub(crate) use held::{Change, Held, NEVER_MS, PutChange};
 pub(crate) use load::{Dead, Loaded};
 pub(crate) use page::{Item, PageRequest};
 use pending::Pending;
+pub(crate) use queue::LoadQueue;
 use undo::OldState;
 pub(crate) use undo::Undo;
 

@@ -27,9 +27,11 @@ mod tests;
 
 use std::ops::Bound;
 
-pub(crate) use build::OrderBuilder;
+pub(crate) use build::{Leaves, OrderBuilder};
 use inner::{Inner, Node};
 use leaf::Leaf;
+
+pub(crate) use prefix::separator;
 
 use super::entry::EntryRef;
 use super::figure;
