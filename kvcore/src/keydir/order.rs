@@ -31,8 +31,6 @@ pub(crate) use build::{Leaves, OrderBuilder};
 use inner::{Inner, Node};
 use leaf::Leaf;
 
-pub(crate) use prefix::separator;
-
 use super::entry::EntryRef;
 use super::figure;
 

@@ -34,7 +34,7 @@ pub(super) fn shared_len(a: &[u8], b: &[u8]) -> usize {
 }
 
 /// The shortest key above `left` and not above `right`, where `left` is below `right`.
-pub(crate) fn separator(left: &[u8], right: &[u8]) -> Vec<u8> {
+pub(super) fn separator(left: &[u8], right: &[u8]) -> Vec<u8> {
     right[..=shared_len(left, right)].to_vec()
 }
 

@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
 use super::*;
-use crate::keydir::index;
+use crate::keydir::{index, order::prefix::separator};
 
 /// Keys by the number in their reference.
 #[derive(Default)]
