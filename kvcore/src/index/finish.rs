@@ -47,7 +47,7 @@ impl Index {
             }
             totals.keys += 1;
             totals.entry_bytes += self.entry_bytes(key.len());
-            totals.data_bytes += super::data_bytes(key.len(), &entry);
+            totals.data_bytes += super::apply::data_bytes(key.len(), &entry);
         }
         for r in gone {
             remove(self, &mut shard, r);
