@@ -99,6 +99,7 @@ pub mod disk;
 pub mod guide;
 
 mod batch;
+mod changes;
 mod checkpoint;
 mod codec;
 mod engine;
@@ -131,6 +132,7 @@ mod verify;
 mod view;
 
 pub use batch::Batch;
+pub use changes::{Change, Changes, Since};
 pub use checkpoint::{CheckpointFiles, Checkpointed};
 #[cfg(feature = "json")]
 pub use codec::Json;

@@ -34,6 +34,10 @@ impl<'a> Filler<'a> {
         // Records of a keyspace that was dropped are dead.
         let Some(index) = &self.index else {
             self.file.note_dead(entry.place.sequence);
+            if let HintKind::BlobRef { blob, len_bytes, .. } = entry.kind {
+                self.loader.blobs.add(entry.place.sequence, blob, len_bytes);
+                self.loader.blobs.forget(entry.place.sequence);
+            }
             return;
         };
         let location = Location { file: self.file.id, offset: entry.place.offset };
