@@ -48,7 +48,7 @@ use budget::Budget;
 use frozen::Frozen;
 pub(crate) use held::{Change, Held, NEVER_MS, PutChange};
 pub(crate) use load::{Dead, Loaded};
-pub(crate) use page::{Item, PageRequest};
+pub(crate) use page::{Item, PageRequest, TIP};
 use pending::Pending;
 use undo::OldState;
 pub(crate) use undo::Undo;

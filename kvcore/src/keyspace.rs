@@ -32,6 +32,9 @@ mod modify;
 mod next_id;
 mod ordered;
 mod stream;
+mod tip;
+
+pub use tip::{Direction, Visited};
 
 /// A keyspace of raw bytes.
 pub type BytesKeyspace = Keyspace<Vec<u8>, [u8], Raw>;

@@ -9,7 +9,7 @@ use crate::{
     ids::KeyspaceId,
     key::Key,
     keyspace::{BytesKeyspace, Keyspace},
-    log::{COMPRESSED, KeyspaceMeta, UNORDERED},
+    log::{COMPRESSED, EXPIRED_BY_OWNER, KeyspaceMeta, UNORDERED},
     store::Store,
 };
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub struct KeyspaceInfo {
     pub is_ordered: bool,
     /// Its values are compressed where that saves; they are handed out as they were put.
     pub is_compressed: bool,
+    /// Its expired entries are removed by its owner, not by the store.
+    pub is_expired_by_owner: bool,
     /// The Rust type of its values, for display only.
     pub type_name: String,
 }
@@ -42,6 +44,7 @@ impl KeyspaceInfo {
             schema_version: meta.schema_version,
             is_ordered: meta.options & UNORDERED == 0,
             is_compressed: meta.options & COMPRESSED != 0,
+            is_expired_by_owner: meta.options & EXPIRED_BY_OWNER != 0,
             type_name: meta.type_name.clone(),
         }
     }
@@ -49,13 +52,14 @@ impl KeyspaceInfo {
     fn meta(&self) -> KeyspaceMeta {
         let unordered = if self.is_ordered { 0 } else { UNORDERED };
         let compressed = if self.is_compressed { COMPRESSED } else { 0 };
+        let by_owner = if self.is_expired_by_owner { EXPIRED_BY_OWNER } else { 0 };
         KeyspaceMeta {
             id: KeyspaceId(0),
             name: self.name.clone(),
             key_tag: self.key_tag.clone(),
             codec: self.codec.clone(),
             schema_version: self.schema_version,
-            options: unordered | compressed,
+            options: unordered | compressed | by_owner,
             type_name: self.type_name.clone(),
             dropped: false,
         }

@@ -140,7 +140,8 @@ fn describe(info: &KeyspaceInfo) -> String {
     let keyspace = json!({
         "name": info.name, "key_tag": info.key_tag, "codec": info.codec,
         "schema_version": info.schema_version, "ordered": info.is_ordered,
-        "compressed": info.is_compressed, "type_name": info.type_name,
+        "compressed": info.is_compressed, "expired_by_owner": info.is_expired_by_owner,
+        "type_name": info.type_name,
     });
     json!({ "keyspace": keyspace }).to_string()
 }

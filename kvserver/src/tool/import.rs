@@ -61,6 +61,8 @@ struct Description {
     #[serde(default)]
     compressed: bool,
     #[serde(default)]
+    expired_by_owner: bool,
+    #[serde(default)]
     type_name: String,
 }
 
@@ -185,6 +187,7 @@ impl Importing {
                     schema_version: d.schema_version,
                     is_ordered: d.ordered,
                     is_compressed: d.compressed,
+                    is_expired_by_owner: d.expired_by_owner,
                     type_name: d.type_name,
                 };
                 let keyspace = self.store.register_raw_keyspace(&info)?;

@@ -64,6 +64,7 @@ fn documents() -> KeyspaceInfo {
         schema_version: 3,
         is_ordered: true,
         is_compressed: false,
+        is_expired_by_owner: false,
         type_name: "Document".to_owned(),
     }
 }
