@@ -44,6 +44,8 @@
 //!
 //! # Where to start
 //!
+//! [`guide`] is written to be read: chapters with what to type, what it costs, what goes wrong.
+//!
 //! - [`Store`] is opened with [`Store::open`] or through [`Options`]; it is a handle that can be
 //!   cloned and sent to other threads. [`Store::in_memory`] and [`Store::temporary`] are for tests.
 //! - [`Keyspace`] is a named, typed part of it: [`get`](Keyspace::get), [`put`](Keyspace::put),
@@ -94,12 +96,14 @@
 
 pub mod clock;
 pub mod disk;
+pub mod guide;
 
 mod batch;
 mod checkpoint;
 mod codec;
 mod engine;
 mod error;
+mod event;
 mod ids;
 mod index;
 mod iter;
@@ -133,6 +137,7 @@ pub use codec::Json;
 pub use codec::Postcard;
 pub use codec::{Bincode, Codec, Raw};
 pub use error::{BoxError, Error, Result};
+pub use event::Event;
 pub use ids::Sequence;
 pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};

@@ -1,41 +1,53 @@
 //! The handle to an open store, and what concerns the store as a whole.
+//!
+//! Opening is in `open`, durability in `durable`, the figures are gathered in `figures`.
 
+#[cfg(doc)]
+use crate::{Background, Error};
 use crate::{
     batch::Batch,
     codec::Codec,
-    engine::{Background as Threads, Engine, When, tasks},
-    error::{Error, Result},
-    ids::Sequence,
+    engine::{Background as Threads, Engine, When},
+    error::Result,
     key::Key,
     keyspace::Keyspace,
-    options::{Background, Durability, Options},
-    recovery,
+    options::Durability,
     schema::Schema,
-    stats::{FileStats, KeyspaceStats, Recovery, Stats},
+    stats::Recovery,
 };
-use std::{
-    fmt,
-    future::Future,
-    path::Path,
-    pin::Pin,
-    sync::{Arc, atomic::Ordering},
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{fmt, sync::Arc};
 
 mod close;
+mod durable;
+mod figures;
 mod migrate;
+mod open;
 mod registry;
 mod round;
 mod short_lived;
 
+pub use durable::Durable;
 pub use migrate::MigrationProgress;
+pub(crate) use registry::HIDDEN;
 pub use round::Round;
 
 /// An open store. Clones are handles to the same one; the last one to go closes it.
 ///
 /// All methods may be called from any thread. Reads never wait for merges, and wait for writers
 /// only while one applies a commit to the same part of the keydir.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// use kvcore::{Keyspace, Store};
+/// let store = Store::open(dir.path())?;
+/// let other = store.clone(); // the same store
+/// let users: Keyspace<String, u64> = store.keyspace("users")?;
+/// users.put("ada", &36)?;
+/// assert_eq!(other.stats().keys, 1);
+/// # store.close()
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Store(pub(crate) Arc<Handle>);
 
@@ -53,6 +65,21 @@ impl fmt::Debug for Store {
 }
 
 /// What [`Store::merge`] gave back.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// use kvcore::Durability;
+/// for n in 0..1_000 {
+///     users.put_with("ada", &n, Durability::Buffered)?;
+/// }
+/// let reclaimed = store.merge()?;
+/// println!("{} files and {} bytes less", reclaimed.files, reclaimed.bytes);
+/// assert!(reclaimed.bytes > 10_000);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reclaimed {
@@ -62,117 +89,7 @@ pub struct Reclaimed {
     pub bytes: u64,
 }
 
-impl Options {
-    /// Opens the store in `dir`, and creates it if the directory is missing or empty.
-    ///
-    /// Costs time in proportion to the number of keys: see [`Options::on_recovery`]. After an
-    /// unclean end, what was not known to be durable is copied into new files first.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Locked`], [`Error::NotAStore`], [`Error::NewerFormat`], [`Error::Corrupt`],
-    /// [`Error::BadOption`], [`Error::Io`]. Nothing of the store has changed then.
-    pub fn open(self, dir: impl AsRef<Path>) -> Result<Store> {
-        let with_threads = self.background == Background::Threads;
-        let (senders, queues) = tasks();
-        let (engine, recovery) = recovery::open(dir.as_ref(), self, senders)?;
-        let engine = Arc::new(engine);
-        engine.restore_reserve();
-        let threads = if with_threads {
-            let started = Threads::start(&engine, queues);
-            started.map_err(|source| engine.io("start the threads of", "", source))?
-        } else {
-            Threads::default()
-        };
-        Ok(Store(Arc::new(Handle { engine, threads, recovery })))
-    }
-}
-
-impl Options {
-    /// Opens the store in `dir` for reading only, beside whoever has it open for writing.
-    ///
-    /// Takes no lock and writes nothing at all, so a read-only directory will do. What is served
-    /// is what was known to be durable: up to the highest durable watermark that the files tell
-    /// of, which may be a little behind what the writer knows. [`Store::refresh`] goes on from
-    /// there. Every call that would write answers [`Error::ReadOnly`], opening a keyspace that
-    /// does not exist too; types are checked as ever. There are no threads and no merge.
-    ///
-    /// A large value that the writer has replaced since the last refresh may be gone with its
-    /// file: reading it is an [`Error::Io`] then, and a refresh helps.
-    ///
-    /// ```
-    /// # fn main() -> kvcore::Result<()> {
-    /// # let dir = tempfile::tempdir().expect("a temporary directory");
-    /// use kvcore::{Error, Keyspace, Options, Store};
-    /// let writer = Store::open(dir.path())?;
-    /// let users: Keyspace<String, u64> = writer.keyspace("users")?;
-    /// let reader = Options::new().open_read_only(dir.path())?; // in another process, say
-    /// let seen: Keyspace<String, u64> = reader.keyspace("users")?;
-    /// users.put("ada", &36)?;
-    /// writer.close()?;
-    /// reader.refresh()?;
-    /// assert_eq!(seen.get("ada")?, Some(36));
-    /// assert!(matches!(seen.put("bob", &41), Err(Error::ReadOnly)));
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotAStore`], also for a directory without a store, [`Error::NewerFormat`],
-    /// [`Error::Corrupt`], [`Error::BadOption`], [`Error::Io`].
-    pub fn open_read_only(self, dir: impl AsRef<Path>) -> Result<Store> {
-        let (senders, _) = tasks();
-        let (engine, recovery) = recovery::open_read_only(dir.as_ref(), self, senders)?;
-        Ok(Store::read_only(engine, recovery))
-    }
-}
-
 impl Store {
-    pub(crate) fn read_only(engine: Engine, recovery: Recovery) -> Store {
-        let (engine, threads) = (Arc::new(engine), Threads::default());
-        Store(Arc::new(Handle { engine, threads, recovery }))
-    }
-
-    /// It was opened by [`Options::open_read_only`].
-    #[must_use]
-    pub fn is_read_only(&self) -> bool {
-        self.engine().is_read_only()
-    }
-
-    /// Takes in what has become durable since a read-only store was opened or refreshed; does
-    /// nothing on one that is open for writing.
-    ///
-    /// Costs time in proportion to what is new. Only after a merge of the writer everything is
-    /// loaded anew, and both states are in memory for a moment; an iterator that is open then
-    /// goes on in the new state. Otherwise iterators keep their view.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`], [`Error::NotAStore`] if another store has taken its place,
-    /// [`Error::Io`], [`Error::Closed`]. What was served before is served on.
-    pub fn refresh(&self) -> Result<()> {
-        self.engine().refresh()
-    }
-
-    /// Opens or creates the store in `dir` with default [`Options`].
-    ///
-    /// ```
-    /// # fn main() -> kvcore::Result<()> {
-    /// # let dir = tempfile::tempdir().expect("a temporary directory");
-    /// let store = kvcore::Store::open(dir.path().join("data"))?;
-    /// assert_eq!(store.stats().keys, 0);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Options::open`].
-    pub fn open(dir: impl AsRef<Path>) -> Result<Store> {
-        Options::new().open(dir)
-    }
-
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
     }
@@ -221,10 +138,19 @@ impl Store {
     }
 
     /// The names of all keyspaces, sorted.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// assert_eq!(store.keyspace_names(), ["users"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn keyspace_names(&self) -> Vec<String> {
         let registry = self.engine().keyspaces.read();
-        let shown = registry.keys().filter(|name| !name.starts_with(registry::HIDDEN));
+        let shown = registry.keys().filter(|name| !name.starts_with(HIDDEN));
         let mut names: Vec<String> = shown.cloned().collect();
         names.sort_unstable();
         names
@@ -281,6 +207,20 @@ impl Store {
 
     /// The same with another durability.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::{Durability, Put};
+    /// store.commit_many_with(Durability::Buffered, |round| {
+    ///     round.put(&users, "ada", &36, Put::default())?;
+    ///     round.delete(&users, "bob").map(drop)
+    /// })?;
+    /// assert_eq!(users.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Store::commit_many`].
@@ -298,90 +238,22 @@ impl Store {
         result
     }
 
-    /// The sequence of the last applied commit.
-    #[must_use]
-    pub fn tip_sequence(&self) -> Sequence {
-        self.engine().tip()
-    }
-
-    /// Everything up to this sequence survives power loss.
-    #[must_use]
-    pub fn durable_sequence(&self) -> Sequence {
-        self.engine().sync.durable_sequence()
-    }
-
-    /// Blocks until everything up to this sequence survives power loss.
+    /// Gives the space of all dead records back now, in this thread. Reads and writes go on. On a
+    /// disk that is nearly full it gives back what it can.
     ///
     /// ```
     /// # fn main() -> kvcore::Result<()> {
-    /// # let dir = tempfile::tempdir().expect("a temporary directory");
-    /// # let store = kvcore::Store::open(dir.path())?;
-    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
-    /// use kvcore::Durability;
-    /// let sequence = users.put_with("ada", &36, Durability::Buffered)?;
-    /// store.wait_durable(sequence)?;
-    /// assert!(store.durable_sequence() >= sequence);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Poisoned`] if a sync failed, [`Error::BadOption`] for a sequence beyond the tip.
-    pub fn wait_durable(&self, sequence: Sequence) -> Result<()> {
-        self.check_sequence(sequence)?;
-        self.engine().check_open()?;
-        self.engine().sync_through(sequence)
-    }
-
-    /// A future that resolves when everything up to this sequence survives power loss. It blocks
-    /// no thread: the store's own one syncs. More on this is in `docs/async.md`.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> kvcore::Result<()> {
     /// # let store = kvcore::Store::in_memory()?;
     /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
     /// use kvcore::Durability;
-    /// let sequence = users.put_with("ada", &36, Durability::Buffered)?;
-    /// store.durable(sequence).await?;
-    /// assert!(store.durable_sequence() >= sequence);
+    /// for n in 0..1_000 {
+    ///     users.put_with("ada", &n, Durability::Buffered)?;
+    /// }
+    /// assert!(store.merge()?.bytes > 10_000); // 999 old values
+    /// assert_eq!(users.get("ada")?, Some(999));
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Poisoned`] if the sync fails, [`Error::Closed`], [`Error::BadOption`] for a
-    /// sequence beyond the tip.
-    pub fn durable(
-        &self,
-        sequence: Sequence,
-    ) -> impl Future<Output = Result<()>> + Send + 'static + use<> {
-        Durable { store: self.clone(), target: sequence }
-    }
-
-    fn check_sequence(&self, sequence: Sequence) -> Result<()> {
-        let tip = self.tip_sequence();
-        if sequence <= tip {
-            return Ok(());
-        }
-        let what = format!("{sequence} has not been given out, the last one is {tip}");
-        Err(Error::BadOption { option: "sequence", what })
-    }
-
-    /// Makes everything committed so far survive power loss.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Poisoned`] if the sync fails.
-    pub fn sync(&self) -> Result<()> {
-        self.engine().check_open()?;
-        self.engine().sync_all()
-    }
-
-    /// Gives the space of all dead records back now, in this thread. Reads and writes go on. On a
-    /// disk that is nearly full it gives back what it can.
     ///
     /// # Errors
     ///
@@ -394,76 +266,26 @@ impl Store {
     /// One round of what the store's threads do: expiry, hints, merge. For stores opened with
     /// [`Background::Manual`].
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Background, Keyspace, Options, Put};
+    /// use std::time::Duration;
+    /// let store = Options::new().background(Background::Manual).in_memory().open("data")?;
+    /// let users: Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put_with("ada", &36, Put::expires_in(Duration::ZERO))?;
+    /// assert_eq!(users.len(), 1); // expired, and not removed yet
+    /// store.maintain()?;
+    /// assert_eq!(users.len(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The first error of any step; the others are done all the same.
     pub fn maintain(&self) -> Result<()> {
         self.engine().check_open()?;
         self.engine().maintain()
-    }
-
-    /// How the store was opened: what recovery found, copied and dropped.
-    #[must_use]
-    pub fn recovery(&self) -> &Recovery {
-        &self.0.recovery
-    }
-
-    /// Figures of this moment. Walks over files and keyspaces, not over keys.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        let engine = self.engine();
-        let mut stats = Stats { recovery: self.0.recovery.clone(), ..Stats::default() };
-        for k in engine.all_keyspaces() {
-            let figures = KeyspaceStats {
-                name: k.meta.name.clone(),
-                keys: k.index.len(),
-                expiring: k.index.expiring(),
-                keydir_bytes: k.index.memory_bytes(),
-                data_bytes: k.index.data_bytes(),
-                budget_bytes: k.index.budget_bytes(),
-                evicted: k.index.evicted(),
-            };
-            stats.evicted += figures.evicted;
-            stats.keydir_bytes += figures.keydir_bytes;
-            let (records, bytes) = k.index.undo_size();
-            stats.undo_records += records;
-            stats.undo_bytes += bytes;
-            if !figures.name.starts_with(registry::HIDDEN) {
-                stats.keys += figures.keys;
-                stats.keyspaces.push(figures);
-            }
-        }
-        let open = engine.views.figures();
-        (stats.snapshots, stats.views) = (open.snapshots, open.views);
-        let age_ms = open.since_ms.map(|since| engine.clock.now_ms().saturating_sub(since));
-        stats.oldest_view_age = Duration::from_millis(age_ms.unwrap_or(0));
-        stats.pinned_bytes = engine.files.pinned_bytes();
-        for file in engine.files.load().iter() {
-            let live_bytes = file.live_bytes.load(Ordering::Relaxed);
-            stats.live_bytes += live_bytes;
-            stats.dead_bytes += file.dead_bytes();
-            let id = u64::from(file.id.0);
-            let sealed = file.is_sealed();
-            let (bytes, dead_bytes) = (file.len(), file.dead_bytes());
-            stats.files.push(FileStats { id, bytes, live_bytes, dead_bytes, sealed });
-        }
-        stats.files.sort_by_key(|f| f.id);
-        (stats.blobs, stats.blob_bytes) = engine.blobs.live();
-        let counters = &engine.counters;
-        stats.appended_bytes = counters.appended_bytes.load(Ordering::Relaxed);
-        stats.rolls = counters.rolls.load(Ordering::Relaxed);
-        stats.syncs = counters.syncs.load(Ordering::Relaxed);
-        stats.sync_time = Duration::from_nanos(counters.sync_ns.load(Ordering::Relaxed));
-        stats.sync_latencies = counters.sync_latencies.load();
-        stats.merges = counters.merges.load(Ordering::Relaxed);
-        stats.merge_read_bytes = counters.merge_read_bytes.load(Ordering::Relaxed);
-        stats.merge_written_bytes = counters.merge_written_bytes.load(Ordering::Relaxed);
-        stats.compressed_from_bytes = counters.compressed_from_bytes.load(Ordering::Relaxed);
-        stats.compressed_to_bytes = counters.compressed_to_bytes.load(Ordering::Relaxed);
-        stats.merge_reclaimed_bytes =
-            stats.merge_read_bytes.saturating_sub(stats.merge_written_bytes);
-        stats.expired = counters.expired.load(Ordering::Relaxed);
-        stats
     }
 
     /// Closes the store: stops the threads, syncs, writes the hints, frees the lock. Every other
@@ -487,38 +309,5 @@ impl Store {
     /// transaction or `update`; it stays open then.
     pub fn close(self) -> Result<()> {
         self.0.close()
-    }
-}
-
-/// The future of [`Store::durable`].
-#[derive(Debug)]
-pub struct Durable {
-    store: Store,
-    target: Sequence,
-}
-
-impl Future for Durable {
-    type Output = Result<()>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let engine = self.store.engine();
-        let is_done = || engine.sync.durable_sequence() >= self.target;
-        if is_done() {
-            return Poll::Ready(Ok(()));
-        }
-        if let Err(e) = engine.check_open().and_then(|()| self.store.check_sequence(self.target)) {
-            return Poll::Ready(Err(e));
-        }
-        if engine.options.background == Background::Manual {
-            return Poll::Ready(engine.sync_through(self.target));
-        }
-        engine.sync.register(cx.waker());
-        engine.notify(crate::engine::Task::SyncSoon);
-        // Between the first look and the registration it may have come true, or failed.
-        match engine.check_open() {
-            Err(e) => Poll::Ready(Err(e)),
-            Ok(()) if is_done() => Poll::Ready(Ok(())),
-            Ok(()) => Poll::Pending,
-        }
     }
 }

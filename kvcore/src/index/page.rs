@@ -94,7 +94,7 @@ impl Index {
         self.merged_page(files, request, refs)
     }
 
-    /// No key of the keyspace changed since the view, or it is the tip: the order index is the view.
+    /// No key changed since the view, or it is the tip: the order index is the view.
     fn plain_page(&self, files: &Files, request: &PageRequest<'_>, refs: &[OrderRef]) -> Page {
         let mut page = Page::default();
         page.items.reserve(refs.len());

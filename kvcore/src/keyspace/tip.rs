@@ -17,6 +17,20 @@ use std::{
 };
 
 /// From which end a range is walked.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// use kvcore::{BytesKeyspace, Direction, Store};
+/// use std::ops::ControlFlow;
+/// let notes: BytesKeyspace = Store::in_memory()?.keyspace("notes")?;
+/// notes.put(b"a", b"first")?;
+/// notes.put(b"b", b"last")?;
+/// notes.walk(.., Direction::Descending, 1, |note| {
+///     assert_eq!(note.key(), b"b");
+///     Ok(ControlFlow::Continue(()))
+/// })
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// The smallest key first.
@@ -31,6 +45,19 @@ const FIRST_PAGE_KEYS: usize = 16;
 const PAGE_KEYS_MAX: usize = 512;
 
 /// An entry that a walk has come to; its value is read when asked for.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// use kvcore::{BytesKeyspace, Direction, Store};
+/// use std::ops::ControlFlow;
+/// let notes: BytesKeyspace = Store::in_memory()?.keyspace("notes")?;
+/// notes.put(b"a", b"text")?;
+/// notes.walk(.., Direction::Ascending, 1, |note| {
+///     assert_eq!((note.key(), &note.value_bytes()?[..]), (&b"a"[..], &b"text"[..]));
+///     Ok(ControlFlow::Continue(()))
+/// })
+/// # }
+/// ```
 pub struct Visited<'a> {
     item: &'a Item,
     inner: &'a Inner,
@@ -44,12 +71,38 @@ impl fmt::Debug for Visited<'_> {
 
 impl<'a> Visited<'a> {
     /// The encoded key.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{BytesKeyspace, Direction, Store};
+    /// use std::ops::ControlFlow;
+    /// let notes: BytesKeyspace = Store::in_memory()?.keyspace("notes")?;
+    /// notes.put(b"a", b"text")?;
+    /// notes.walk(.., Direction::Ascending, 1, |note| {
+    ///     assert_eq!(note.key(), b"a");
+    ///     Ok(ControlFlow::Continue(()))
+    /// })
+    /// # }
+    /// ```
     #[must_use]
     pub fn key(&self) -> &'a [u8] {
         &self.item.key
     }
 
     /// Hands the stored bytes of the value to `f`, without copying them where they are mapped.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{BytesKeyspace, Direction, Store};
+    /// use std::ops::ControlFlow;
+    /// let notes: BytesKeyspace = Store::in_memory()?.keyspace("notes")?;
+    /// notes.put(b"a", b"text")?;
+    /// notes.walk(.., Direction::Ascending, 1, |note| {
+    ///     assert_eq!(note.value_with(|text| text.len())?, 4);
+    ///     Ok(ControlFlow::Continue(()))
+    /// })
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -64,6 +117,19 @@ impl<'a> Visited<'a> {
     }
 
     /// The stored bytes of the value. Large ones are not copied.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{BytesKeyspace, Direction, Store};
+    /// use std::ops::ControlFlow;
+    /// let notes: BytesKeyspace = Store::in_memory()?.keyspace("notes")?;
+    /// notes.put(b"a", b"text")?;
+    /// notes.walk(.., Direction::Ascending, 1, |note| {
+    ///     assert_eq!(&note.value_bytes()?[..], b"text");
+    ///     Ok(ControlFlow::Continue(()))
+    /// })
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

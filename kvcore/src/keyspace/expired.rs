@@ -1,6 +1,6 @@
-//! Sliding expiry, and expired entries that their owner removes.
+//! Expired entries that their owner removes.
 
-use super::{Keyspace, check_key};
+use super::Keyspace;
 use crate::{
     batch::Batch,
     codec::Codec,
@@ -12,76 +12,9 @@ use crate::{
     key::{AsKey, Key, Position},
     log::Record,
 };
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
-    /// Lets a key live for this long from now; false if it is not there.
-    ///
-    /// Costs a record of about 50 bytes and the key, whatever the value's size; merge keeps only
-    /// the latest. [`Keyspace::expire`] names a moment instead.
-    ///
-    /// ```
-    /// # fn main() -> kvcore::Result<()> {
-    /// # let store = kvcore::Store::in_memory()?;
-    /// # let sessions: kvcore::Keyspace<String, u64> = store.keyspace("sessions")?;
-    /// use std::time::Duration;
-    /// sessions.put("ada", &36)?;
-    /// assert!(sessions.touch("ada", Duration::from_secs(60))?);
-    /// assert!(sessions.expires_at("ada")?.is_some());
-    /// assert!(!sessions.touch("bob", Duration::from_secs(60))?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Keyspace::put`].
-    pub fn touch(&self, key: impl AsKey<K>, ttl: Duration) -> Result<bool> {
-        self.change_expiry(key, Some(self.after_ms(ttl)))
-    }
-
-    /// A key's value, and lets it live for this long from now, in one step.
-    ///
-    /// ```
-    /// # fn main() -> kvcore::Result<()> {
-    /// # let store = kvcore::Store::in_memory()?;
-    /// # let sessions: kvcore::Keyspace<String, u64> = store.keyspace("sessions")?;
-    /// use kvcore::Put;
-    /// use std::time::Duration;
-    /// const HALF_HOUR: Duration = Duration::from_secs(1_800);
-    /// sessions.put_with("ada", &36, Put::expires_in(HALF_HOUR))?;
-    /// assert_eq!(sessions.get_and_touch("ada", HALF_HOUR)?, Some(36));
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Keyspace::get`] and [`Keyspace::put`]; after an error the expiry is as it was, except
-    /// that after a failed sync (`Poisoned`) it is unknown which of the two survives.
-    pub fn get_and_touch(&self, key: impl AsKey<K>, ttl: Duration) -> Result<Option<C::Owned>> {
-        let mut bytes = Vec::new();
-        key.encode_key(&mut bytes, Position::Last);
-        check_key(&bytes)?;
-        let when = When::Now(self.engine().options.durability);
-        let mut guard = self.engine().write_paced(when)?;
-        let Some(value) = self.engine().get(self.index(), &bytes, C::decode)? else {
-            return Ok(None);
-        };
-        let mut batch = PreparedBatch::default();
-        batch.push_expiry(self.index(), &bytes, Some(self.after_ms(ttl)))?;
-        let sequence = guard.commit(&mut batch, when)?;
-        drop(guard);
-        self.engine().acknowledge(sequence, when)?;
-        Ok(Some(value))
-    }
-
-    fn after_ms(&self, ttl: Duration) -> u64 {
-        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        // The largest number stands for "never".
-        self.engine().clock.now_ms().saturating_add(ttl_ms).min(crate::index::NEVER_MS - 1)
-    }
-
     /// Up to `limit` entries whose time has come and that are not removed yet, in no particular
     /// order; their values can still be read. Nothing is removed.
     ///
@@ -148,6 +81,17 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
 
     /// Length of a key's stored value in bytes, whether or not its time has come; 4 GiB − 1 stands
     /// for all that is longer. Reads nothing but memory.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{BytesKeyspace, Put, Store};
+    /// use std::time::Duration;
+    /// let notes: BytesKeyspace = Store::in_memory()?.keyspace("notes")?;
+    /// notes.put_with(b"a", b"text", Put::expires_in(Duration::ZERO))?;
+    /// assert_eq!((notes.get(b"a")?, notes.stored_size_bytes(b"a")?), (None, Some(4)));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -1,0 +1,249 @@
+//! What a transaction reads of ranges, its own writes among what is stored.
+
+use super::{Transaction, TxIter, own::Write};
+#[cfg(doc)]
+use crate::Error;
+use crate::{
+    batch::borrow,
+    codec::Codec,
+    error::Result,
+    iter::Entry,
+    key::{EncodedRange, Key, KeyPrefix, KeyRange},
+    keyspace::Keyspace,
+};
+
+impl Transaction<'_> {
+    /// All entries in key order.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     assert_eq!(tx.iter(&users).count(), 2);
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn iter<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+    ) -> TxIter<'_, K, V, C> {
+        self.range(keyspace, ..)
+    }
+
+    /// The entries of a range of keys, in order, from either end, with the transaction's own
+    /// writes. Nobody else adds to what was read of it, or takes away, before the commit.
+    ///
+    /// The iterator borrows the transaction: collect the keys before writing.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let removed = store.transaction(|tx| {
+    ///     tx.put(&users, "bob", &41)?;
+    ///     let keys: Vec<String> =
+    ///         tx.range(&users, ..).map(|e| e.map(|e| e.into_key())).collect::<Result<_, _>>()?;
+    ///     for key in &keys {
+    ///         tx.delete(&users, key)?;
+    ///     }
+    ///     Ok(keys.len())
+    /// })?;
+    /// assert_eq!((removed, users.len()), (2, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn range<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        range: impl KeyRange<K>,
+    ) -> TxIter<'_, K, V, C> {
+        TxIter::new(self, keyspace, range.encode_range(), "range")
+    }
+
+    /// The entries whose key starts with a prefix; see [`Keyspace::prefix`].
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     assert_eq!(tx.prefix(&users, "a").count(), 1);
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn prefix<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        prefix: impl KeyPrefix<K>,
+    ) -> TxIter<'_, K, V, C> {
+        let mut bytes = Vec::new();
+        prefix.encode_prefix(&mut bytes);
+        TxIter::new(self, keyspace, EncodedRange::from_prefix(bytes), "prefix")
+    }
+
+    /// How many keys lie in a range, own writes included. O(log n), and the transaction's own
+    /// writes in the range. Expired keys count until their removal.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     tx.put(&users, "eve", &29)?;
+    ///     assert_eq!(tx.count(&users, "b"..)?, 2);
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyspace::count`], and [`Error::ForeignKeyspace`].
+    pub fn count<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        range: impl KeyRange<K>,
+    ) -> Result<u64> {
+        keyspace.check_store(self.store)?;
+        let range = range.encode_range();
+        keyspace.check_range(&range, "count")?;
+        let (engine, index) = (self.store.engine(), keyspace.index());
+        if range.is_empty() {
+            return Ok(0);
+        }
+        if let Some(reads) = &self.reads {
+            reads.borrow_mut().add_range(index, &range);
+        }
+        let stored = |range: &EncodedRange| {
+            let (start, end) = (borrow(&range.start), borrow(&range.end));
+            engine.count_at(index, start, end, &self.view)
+        };
+        let mut count = stored(&range)?;
+        let Some(space) = self.own.space(index.id) else { return Ok(count) };
+        for deleted in space.deleted_within(&range) {
+            // An unordered keyspace is deleted as a whole or not at all.
+            let gone = if index.is_ordered() { stored(&deleted)? } else { count };
+            count = count.saturating_sub(gone);
+        }
+        for (key, write) in space.range(&range) {
+            let was_there = !space.is_deleted(key)
+                && index.item_of(&engine.files, key, self.view.sequence).is_some();
+            match (write, was_there) {
+                (Write::Put { .. }, false) => count += 1,
+                (Write::Delete, true) => count = count.saturating_sub(1),
+                _ => {}
+            }
+        }
+        Ok(count)
+    }
+
+    /// The entry with this many entries below it, own writes included. O(n) in its place.
+    ///
+    /// Entries that have expired do not count here.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     let second = tx.nth(&users, 1)?.map(|entry| entry.into_key());
+    ///     assert_eq!(second.as_deref(), Some("bob"));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyspace::nth`], and [`Error::ForeignKeyspace`].
+    pub fn nth<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        index: u64,
+    ) -> Result<Option<Entry<K, V, C>>> {
+        let mut entries = self.iter(keyspace);
+        for _ in 0..index {
+            if entries.next().transpose()?.is_none() {
+                return Ok(None);
+            }
+        }
+        entries.next().transpose()
+    }
+
+    /// The entry with the smallest key.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     let first = tx.first(&users)?.map(|entry| entry.into_key());
+    ///     assert_eq!(first.as_deref(), Some("ada"));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Transaction::nth`].
+    pub fn first<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+    ) -> Result<Option<Entry<K, V, C>>> {
+        self.iter(keyspace).next().transpose()
+    }
+
+    /// The entry with the largest key.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// store.transaction(|tx| {
+    ///     let last = tx.last(&users)?.map(|entry| entry.into_key());
+    ///     assert_eq!(last.as_deref(), Some("bob"));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Transaction::nth`].
+    pub fn last<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+    ) -> Result<Option<Entry<K, V, C>>> {
+        self.iter(keyspace).next_back().transpose()
+    }
+}
