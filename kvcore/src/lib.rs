@@ -99,6 +99,7 @@ pub mod disk;
 pub mod guide;
 
 mod batch;
+mod changes;
 mod checkpoint;
 mod codec;
 mod engine;
@@ -130,6 +131,7 @@ mod verify;
 mod view;
 
 pub use batch::Batch;
+pub use changes::{Change, Changes, Since};
 pub use checkpoint::{CheckpointFiles, Checkpointed};
 #[cfg(feature = "json")]
 pub use codec::Json;

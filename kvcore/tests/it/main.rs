@@ -9,7 +9,11 @@ mod bad_input;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod checkpoint;
+#[cfg(test)]
+mod complaints;
 #[cfg(test)]
 mod compression;
 #[cfg(test)]
