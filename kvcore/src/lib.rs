@@ -144,7 +144,7 @@ pub use event::Event;
 pub use ids::Sequence;
 pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
-pub use keyspace::{BytesKeyspace, Keyspace, ScanCursor, Swap};
+pub use keyspace::{BytesKeyspace, Direction, Keyspace, ScanCursor, Swap, Visited};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
 pub use raw::KeyspaceInfo;
 pub use read::Read;
