@@ -9,7 +9,11 @@ mod bad_input;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod checkpoint;
+#[cfg(test)]
+mod complaints;
 #[cfg(test)]
 mod compression;
 #[cfg(test)]
@@ -33,6 +37,8 @@ mod migration;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod next_ids;
+#[cfg(test)]
 mod read_only;
 #[cfg(test)]
 mod regressions;
@@ -50,3 +56,5 @@ mod tidy;
 mod transactions;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod walk;

@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod binary;
 #[cfg(test)]
+mod collections;
+#[cfg(test)]
 mod connection;
 #[cfg(test)]
 mod data;
+#[cfg(test)]
+mod export;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
