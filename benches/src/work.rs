@@ -88,7 +88,7 @@ works! {
     SteadyPut "steady-put" PerSecond "Zipfian overwrites, settled, one reader beside";
     SteadyRatio "steady-ratio" Times "settled rate, as a multiple of the rate before any merge";
     SteadyRead "steady-read" Microseconds "p99.9 of reads beside settled overwrites";
-    SteadySpace "steady-space" OfLive "most disk space while settled, as a multiple of the live data";
+    SteadySpace "steady-space" OfLive "most disk space while settled, of live data";
     Anonymous "anonymous" Mebibytes "anonymous memory with the store loaded and written to";
     PeakResident "peak-resident" Mebibytes "most memory of the turn, mapped files included";
     Disk "disk" OfLive "disk space after close, as a multiple of the live keys and values";
@@ -103,7 +103,7 @@ works! {
     DiskRemoved "disk-removed" OfLive "disk space after these removals and close";
     Compacted "compacted" OfLive "disk space after compaction on demand";
     Memory "memory" BytesPerKey "anonymous memory per key, the key itself not counted";
-    MemoryPeak "memory-peak" BytesPerKey "the most it was while growing, the key itself not counted";
+    MemoryPeak "memory-peak" BytesPerKey "the most it was on the way, the key itself not counted";
 }
 
 impl Work {

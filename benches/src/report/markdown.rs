@@ -21,7 +21,7 @@ pub(super) fn markdown(run: &RunReport, works: impl Fn(Work) -> bool) -> String 
     }
     let mut lines = vec![
         format!(
-            "{} keys of {} B, values of {} B, {} rounds. Median (p99.9 of single operations in µs).",
+            "{} keys of {} B, values of {} B, {} rounds. Median (p99.9 of operations in µs).",
             group(run.spec.keys),
             run.spec.shape.key_bytes(),
             run.spec.value_bytes,
