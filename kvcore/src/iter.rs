@@ -149,7 +149,7 @@ impl<K, V: ?Sized, C> Iter<K, V, C> {
 }
 
 /// Makes a bound one that excludes this key, in the memory of the key it had.
-fn move_behind(bound: &mut Bound<Vec<u8>>, key: &[u8]) {
+pub(crate) fn move_behind(bound: &mut Bound<Vec<u8>>, key: &[u8]) {
     let mut bytes = match std::mem::replace(bound, Bound::Unbounded) {
         Bound::Included(bytes) | Bound::Excluded(bytes) => bytes,
         Bound::Unbounded => Vec::new(),

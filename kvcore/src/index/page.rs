@@ -56,6 +56,9 @@ impl std::ops::Deref for ItemKey {
     }
 }
 
+/// The view of whoever wants the latest state and has registered none.
+pub(crate) const TIP: Sequence = Sequence(u64::MAX);
+
 /// What part of a keyspace is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PageRequest<'a> {
@@ -88,15 +91,17 @@ impl Index {
             order.page(self, start, end, limit, &mut refs);
         }
         let shards = Reading::new(self, &refs);
-        // Both change under the lock of a changed key's shard, or the order index's.
-        if self.has_undo() || self.has_pending() {
+        // At the tip the order index holds what there is, whatever older views need. Else undo and
+        // pending ranges tell; both change under the lock of a changed key's shard, or the order
+        // index's.
+        if request.view != TIP && (self.has_undo() || self.has_pending()) {
             drop(shards);
             return self.merged_page(files, request, refs, out);
         }
         self.plain_page(&shards, files, request, &refs, out)
     }
 
-    /// No key of the page changed since the view: the order index is the view.
+    /// No key of the page changed since the view, or it is the tip: the order index is the view.
     ///
     /// In passes, so that in each all that is waited for, of memory and of address translation,
     /// is waited for together: a look at each entry after the other takes twice as long. What
@@ -250,9 +255,14 @@ impl Index {
 
     /// Keys in a range at the tip. Expired ones count until their removal. O(log n).
     pub(crate) fn count(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> u64 {
-        let Some(order) = &self.order else { return 0 };
-        let (from, to) = order.read().ranks(self, start, end);
+        let (from, to) = self.ranks(start, end);
         to.saturating_sub(from)
+    }
+
+    /// Ranks of the first key of a range and of the first behind it, at the tip.
+    pub(crate) fn ranks(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> (u64, u64) {
+        let Some(order) = &self.order else { return (0, 0) };
+        order.read().ranks(self, start, end)
     }
 
     /// How many keys are below this one, and whether it is there.

@@ -58,3 +58,5 @@ mod tidy;
 mod transactions;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod walk;
