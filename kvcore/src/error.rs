@@ -1,5 +1,6 @@
 //! The one error type, grouped by what the caller should do.
 
+use crate::token::ChangeToken;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 /// Any error, for causes that come from user code: codecs, keys, closures.
@@ -171,6 +172,16 @@ pub enum Error {
     Decode {
         /// The codec's or key's error.
         source: BoxError,
+    },
+
+    // ---- catch up ----
+    /// A [`Watcher`](crate::Watcher) was not read in time, and events were left out. It goes on
+    /// with what is committed from now on.
+    #[error("the watcher was too slow: events are missing after sequence {}", resume_from.sequence())]
+    Lagged {
+        /// What is missing comes after this place: see
+        /// [`Store::changes`](crate::Store::changes).
+        resume_from: ChangeToken,
     },
 
     // ---- wait, or grow ----

@@ -27,6 +27,9 @@ mod pin;
 mod put;
 mod scan;
 mod stream;
+mod watching;
+
+pub use watching::WatchBuilder;
 
 pub use scan::ScanCursor;
 

@@ -66,7 +66,11 @@ impl SyncState {
     }
 
     pub(crate) fn register(&self, waker: &Waker) {
-        self.wakers.lock().push(waker.clone());
+        let mut wakers = self.wakers.lock();
+        // Who asks again and again is woken once.
+        if !wakers.last().is_some_and(|last| last.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
     }
 
     /// Lets everybody who waits look again: the store was poisoned or closed.

@@ -1,7 +1,10 @@
 //! The end of a store: everything durable, and the end of the log written down.
 
 use super::Handle;
-use crate::{engine::Engine, error::Result};
+use crate::{
+    engine::{Engine, wake},
+    error::Result,
+};
 
 impl Handle {
     /// Closes the store, once; later calls do nothing.
@@ -13,6 +16,7 @@ impl Handle {
         self.threads.stop(&self.engine);
         let result = self.engine.finish();
         self.engine.sync.wake_waiting();
+        wake(self.engine.watching.end_all());
         self.engine.release_reserve();
         self.engine.unlock();
         self.remove_if_temporary();
