@@ -146,6 +146,7 @@ impl<K, V: ?Sized, C> Watcher<K, V, C> {
         core: &Arc<KeyspaceCore>,
         queue: QueueParts,
     ) -> Result<Self> {
+        engine.check_open()?;
         let queue = Arc::new(Queue::new(queue));
         engine.watch(&queue, &core.meta.name)?;
         engine.watching.joined();

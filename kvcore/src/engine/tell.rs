@@ -85,7 +85,6 @@ impl Engine {
 
     /// Registers a watcher: it is told of every commit that is not visible yet.
     pub(crate) fn watch(&self, queue: &Arc<Queue>, keyspace: &str) -> Result<()> {
-        self.check_open()?;
         let _no_commit = self.views.lock();
         self.watching.register(queue).map_err(|end| match end {
             End::Closed => Error::Closed,

@@ -64,7 +64,7 @@ pub(crate) struct Stored {
 }
 
 /// Why nothing more will come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The store was closed.
     Closed,
@@ -208,8 +208,8 @@ impl Queue {
             set_waker(&mut state.waker, waker);
             return Next::NotDurable;
         }
-        match &state.phase {
-            Phase::Ended(end) => Next::End(end.clone()),
+        match state.phase {
+            Phase::Ended(end) => Next::End(end),
             _ => {
                 set_waker(&mut state.waker, waker);
                 Next::Nothing

@@ -85,16 +85,16 @@ impl Registry {
     /// Registers a queue, for the first time or again. The caller holds the views' mutex (G2).
     pub(crate) fn register(&self, queue: &Arc<Queue>) -> Result<(), End> {
         let mut inner = self.inner.lock();
-        if inner.is_closed {
-            return Err(End::Closed);
-        }
-        if inner.gone.contains(&queue.keyspace) {
-            return Err(End::Gone);
-        }
         if queue.is_lagging() {
             self.lagging.fetch_sub(1, Ordering::Relaxed);
-            queue.go_on();
         }
+        let is_gone = inner.gone.contains(&queue.keyspace);
+        if inner.is_closed || is_gone {
+            let end = if is_gone { End::Gone } else { End::Closed };
+            queue.end(end, &mut Vec::new());
+            return Err(end);
+        }
+        queue.go_on();
         inner.spaces.entry(queue.keyspace).or_default().add(queue);
         self.count(&inner);
         Ok(())

@@ -14,7 +14,7 @@ use kvcore::{
     disk::{Disk, OsDisk, SimDisk},
 };
 
-use super::expected::Expected;
+use super::{expected::Expected, mirror::Mirror};
 use crate::crash::lying::{Lie, telling};
 use crate::support::{BytesPrefix, End, Pair, Range, Space, Typed, Walk};
 use std::ops::Bound;
@@ -52,6 +52,8 @@ pub(super) struct World {
     /// Until this monotonic time the store may put off removals.
     pub(super) grace_until: Duration,
     pub(super) walks: Vec<OpenWalk>,
+    pub(super) mirrors: Vec<Mirror>,
+    pub(super) events: u64,
     pub(super) file_bytes: u64,
     pub(super) trace: VecDeque<String>,
     pub(super) steps: u64,
@@ -91,6 +93,8 @@ impl World {
             now_ms: START_MS,
             grace_until: Duration::ZERO,
             walks: Vec::new(),
+            mirrors: Vec::new(),
+            events: 0,
             file_bytes,
             trace: VecDeque::new(),
             steps: 0,
@@ -160,6 +164,7 @@ impl World {
             Box::new(bytes_space(loose)),
         ];
         self.store = Some(store);
+        self.watch_all();
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -211,6 +216,8 @@ impl World {
 
     /// Drops whatever refers to the store but the store.
     fn leave(&mut self) {
+        self.check_watchers();
+        self.mirrors.clear();
         self.walks.clear();
         self.spaces.clear();
         if let Some(store) = &self.store {
@@ -391,6 +398,7 @@ pub(super) struct Totals {
     rolls: u64,
     expired: u64,
     blobs_max: u64,
+    events: u64,
 }
 
 impl Totals {
@@ -400,6 +408,7 @@ impl Totals {
         self.merges += world.merges;
         self.rolls += world.rolls;
         self.expired += world.expired;
+        self.events += world.events;
         self.blobs_max = self.blobs_max.max(world.blobs_max);
     }
 }
@@ -408,8 +417,15 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} clean and {} unclean opens, {} rolls, {} merges, {} expired, up to {} blobs",
-            self.reopens, self.crashes, self.rolls, self.merges, self.expired, self.blobs_max
+            "{} clean and {} unclean opens, {} rolls, {} merges, {} expired, up to {} blobs, \
+             {} events told",
+            self.reopens,
+            self.crashes,
+            self.rolls,
+            self.merges,
+            self.expired,
+            self.blobs_max,
+            self.events
         )
     }
 }
