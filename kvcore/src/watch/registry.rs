@@ -16,7 +16,7 @@ use super::{
 use crate::ids::{KeyspaceId, Sequence};
 use parking_lot::{Mutex, MutexGuard};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -39,7 +39,8 @@ pub(crate) struct Registry {
 
 #[derive(Debug, Default)]
 pub(crate) struct Inner {
-    spaces: HashMap<KeyspaceId, Space>,
+    /// Few, and looked for by every commit.
+    spaces: BTreeMap<KeyspaceId, Space>,
     is_closed: bool,
     /// Keyspaces of which nothing more will be told. Their ids are never given out again.
     gone: HashSet<KeyspaceId>,
@@ -247,7 +248,7 @@ impl Inner {
 
     fn drain(&mut self) -> Vec<Arc<Queue>> {
         let mut all = Vec::new();
-        for (_, space) in self.spaces.drain() {
+        for space in std::mem::take(&mut self.spaces).into_values() {
             space.each_queue(|queue| all.push(Arc::clone(queue)));
         }
         all
