@@ -15,6 +15,7 @@ pub mod child;
 pub mod data;
 pub mod engine;
 pub mod engines;
+pub mod instructions;
 pub mod measure;
 pub mod plan;
 pub mod report;

@@ -4,12 +4,44 @@ use crate::token::ChangeToken;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 /// Any error, for causes that come from user code: codecs, keys, closures.
+///
+/// ```
+/// use kvcore::{BoxError, Error};
+/// let cause: BoxError = "out of stock".into();
+/// assert_eq!(Error::abort(cause).to_string(), "aborted: out of stock");
+/// ```
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// The crate's result.
+///
+/// ```
+/// fn visits(store: &kvcore::Store) -> kvcore::Result<u64> {
+///     let visits: kvcore::Keyspace<String, u64> = store.keyspace("visits")?;
+///     Ok(visits.len())
+/// }
+/// assert_eq!(kvcore::Store::in_memory().and_then(|store| visits(&store)).ok(), Some(0));
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can go wrong, grouped by what the caller should do about it.
+///
+/// ```
+/// use kvcore::Error;
+///
+/// /// What a program does about an error.
+/// fn advice(e: &Error) -> &'static str {
+///     match e {
+///         Error::Io { .. } | Error::Locked { .. } => "mend the machine and try again",
+///         Error::Poisoned { .. } | Error::Closed => "open the store again",
+///         Error::Corrupt { .. } => "restore a backup, or salvage",
+///         Error::LimitReached { .. } => "delete something",
+///         _ => "fix the program",
+///     }
+/// }
+///
+/// let missing = kvcore::Options::new().open_read_only("no such directory").err();
+/// assert_eq!(missing.as_ref().map(advice), Some("mend the machine and try again"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -206,6 +238,21 @@ pub enum Error {
 
 impl Error {
     /// Wraps a caller's own error, to leave a closure with nothing applied.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Error;
+    /// let refused: kvcore::Result<()> = store.transaction(|tx| {
+    ///     tx.put(&users, "ada", &36)?;
+    ///     Err(Error::abort("on second thoughts"))
+    /// });
+    /// assert_eq!(refused.unwrap_err().to_string(), "aborted: on second thoughts");
+    /// assert!(!users.contains("ada")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn abort(e: impl Into<BoxError>) -> Error {
         Error::Aborted(e.into())
     }

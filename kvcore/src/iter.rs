@@ -2,16 +2,20 @@
 
 use crate::{
     codec::Codec,
+    engine::OpenValue,
     error::{Error, Result},
     index::{Item, PageRequest},
     key::{EncodedRange, Key, decode_whole},
     keyspace::{Inner, decode_error},
+    options::system_time,
     schema::Types,
     value::{Value, ValueRef},
+    value_reader::ValueReader,
     view::View,
 };
 use std::{
     collections::VecDeque, fmt, iter::FusedIterator, marker::PhantomData, ops::Bound, sync::Arc,
+    time::SystemTime,
 };
 
 /// Entries of a range in key order: a consistent view taken when it was made.
@@ -19,6 +23,20 @@ use std::{
 /// Holds no lock between calls. What it may still ask for is kept while it lives: old states of
 /// keys that change (see [`Stats::undo_records`](crate::Stats::undo_records)), and files that
 /// merge has replaced. After an error it ends.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// users.put("ada", &36)?;
+/// users.put("bob", &41)?;
+/// let mut entries = users.iter();
+/// let last = entries.next_back().expect("two entries")?; // from either end
+/// users.clear()?; // what the iterator sees does not change
+/// assert_eq!((last.key().as_str(), entries.count()), ("bob", 1));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Iter<K, V: ?Sized, C> {
     inner: Arc<Inner>,
     view: Arc<View>,
@@ -167,6 +185,21 @@ impl<K, V: ?Sized, C> fmt::Debug for Iter<K, V, C> {
 /// A key, and its value to be read when asked for.
 ///
 /// It keeps the data file its value is in, also when merge has replaced the file.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// users.put("ada", &36)?;
+/// for entry in users.iter() {
+///     let entry = entry?;
+///     if entry.key().starts_with('a') {
+///         assert_eq!(entry.value()?, 36); // read only now
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Entry<K, V: ?Sized, C> {
     key: K,
     source: Source,
@@ -216,11 +249,32 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     }
 
     /// The key.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// assert_eq!(users.first()?.expect("one").key(), "ada");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn key(&self) -> &K {
         &self.key
     }
 
     /// The key, without the value.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let names = users.iter().map(|e| Ok(e?.into_key()));
+    /// assert_eq!(names.collect::<kvcore::Result<Vec<_>>>()?, ["ada"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_key(self) -> K {
         self.key
     }
@@ -228,6 +282,21 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     /// Length of the stored value in bytes, without reading it: as encoded, and compressed if that
     /// made it shorter. (For one of 4 GiB or more the
     /// small record that refers to it is read; 4 GiB − 1 if that fails.)
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// let files: kvcore::BytesKeyspace = store.keyspace("files")?;
+    /// files.put(b"a", &[0; 100])?;
+    /// files.put(b"b", &[0; 20])?;
+    /// let mut total = 0;
+    /// for entry in files.iter() {
+    ///     total += entry?.size_bytes(); // reads no value
+    /// }
+    /// assert_eq!(total, 120);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn size_bytes(&self) -> u64 {
         match &self.source {
             Source::Stored(item) => self.inner.store.engine().value_len(self.inner.core.id(), item),
@@ -243,7 +312,75 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
         }
     }
 
+    /// When it expires, or expired: some calls give entries whose time has come. Of an entry that
+    /// the transaction has written that reads it, none is known here.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// use std::time::{Duration, SystemTime};
+    /// let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let hour = kvcore::Put::expires_in(Duration::from_secs(3_600));
+    /// users.put_with("ada", &36, hour)?;
+    /// let ada = users.first()?.expect("it was put");
+    /// assert!(ada.expires_at() > Some(SystemTime::now()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.expires_at_ms().map(system_time)
+    }
+
+    /// The stored bytes of the value, to be read piece by piece and from anywhere in it; see
+    /// [`Keyspace::reader`](crate::Keyspace::reader).
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// use std::io::Read;
+    /// let films: kvcore::BytesKeyspace = store.keyspace("films")?;
+    /// films.put_reader(b"night", std::io::repeat(7).take(3 << 20))?;
+    /// for film in films.iter() {
+    ///     assert_eq!(film?.reader()?.bytes().count(), 3 << 20); // in constant memory
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::Error::Corrupt), [`Error::Io`](crate::Error::Io). Damage found
+    /// later is an [`std::io::Error`] that holds the [`Error::Corrupt`](crate::Error::Corrupt).
+    pub fn reader(&self) -> Result<ValueReader> {
+        let open = match &self.source {
+            Source::Stored(Item { key, state, file }) => {
+                let id = self.inner.core.id();
+                self.inner.store.engine().open_entry(file, id, key, &state.entry)?
+            }
+            Source::Own(value) => OpenValue::InLog(value.clone()),
+        };
+        Ok(ValueReader::new(open))
+    }
+
+    /// Its value is in a file of its own.
+    pub(crate) fn is_large(&self) -> bool {
+        matches!(&self.source, Source::Stored(item) if item.is_blob())
+    }
+
     /// The value, read and decoded now.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let entry = users.first()?.expect("one");
+    /// users.put("ada", &37)?;
+    /// assert_eq!(entry.value()?, 36); // the entry is of its moment
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -259,6 +396,17 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     }
 
     /// The value's stored bytes. Large ones are not copied.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let bytes = users.first()?.expect("one").value_bytes()?;
+    /// assert_eq!(&*bytes, [36]); // as bincode wrote it
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

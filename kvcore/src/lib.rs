@@ -44,6 +44,8 @@
 //!
 //! # Where to start
 //!
+//! [`guide`] is written to be read: chapters with what to type, what it costs, what goes wrong.
+//!
 //! - [`Store`] is opened with [`Store::open`] or through [`Options`]; it is a handle that can be
 //!   cloned and sent to other threads. [`Store::in_memory`] and [`Store::temporary`] are for tests.
 //! - [`Keyspace`] is a named, typed part of it: [`get`](Keyspace::get), [`put`](Keyspace::put),
@@ -95,6 +97,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod guide;
 
 mod batch;
 mod checkpoint;

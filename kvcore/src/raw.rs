@@ -9,13 +9,25 @@ use crate::{
     ids::KeyspaceId,
     key::Key,
     keyspace::{BytesKeyspace, Keyspace},
-    log::{COMPRESSED, KeyspaceMeta, UNORDERED},
+    log::{COMPRESSED, EXPIRED_BY_OWNER, KeyspaceMeta, UNORDERED},
     store::Store,
 };
 use std::sync::Arc;
 
 /// What the registry knows of a keyspace.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// let info = users.info();
+/// assert_eq!((info.key_tag.as_str(), info.codec.as_str()), ("str", "bincode/2-standard"));
+/// assert!(info.is_ordered && !info.is_compressed);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KeyspaceInfo {
     /// Its name.
     pub name: String,
@@ -29,11 +41,34 @@ pub struct KeyspaceInfo {
     pub is_ordered: bool,
     /// Its values are compressed where that saves; they are handed out as they were put.
     pub is_compressed: bool,
+    /// Expired entries are their owner's to remove.
+    pub is_expired_by_owner: bool,
     /// The Rust type of its values, for display only.
     pub type_name: String,
 }
 
 impl KeyspaceInfo {
+    /// An ordered keyspace of version 0 without options.
+    ///
+    /// ```
+    /// use kvcore::KeyspaceInfo;
+    /// let notes = KeyspaceInfo::new("notes", "u64", "json/1");
+    /// assert!(notes.is_ordered && notes.schema_version == 0);
+    /// ```
+    #[must_use]
+    pub fn new(name: &str, key_tag: &str, codec: &str) -> KeyspaceInfo {
+        KeyspaceInfo {
+            name: name.to_owned(),
+            key_tag: key_tag.to_owned(),
+            codec: codec.to_owned(),
+            schema_version: 0,
+            is_ordered: true,
+            is_compressed: false,
+            is_expired_by_owner: false,
+            type_name: String::new(),
+        }
+    }
+
     pub(crate) fn of(meta: &KeyspaceMeta) -> KeyspaceInfo {
         KeyspaceInfo {
             name: meta.name.clone(),
@@ -42,6 +77,7 @@ impl KeyspaceInfo {
             schema_version: meta.schema_version,
             is_ordered: meta.options & UNORDERED == 0,
             is_compressed: meta.options & COMPRESSED != 0,
+            is_expired_by_owner: meta.options & EXPIRED_BY_OWNER != 0,
             type_name: meta.type_name.clone(),
         }
     }
@@ -49,13 +85,14 @@ impl KeyspaceInfo {
     fn meta(&self) -> KeyspaceMeta {
         let unordered = if self.is_ordered { 0 } else { UNORDERED };
         let compressed = if self.is_compressed { COMPRESSED } else { 0 };
+        let by_owner = if self.is_expired_by_owner { EXPIRED_BY_OWNER } else { 0 };
         KeyspaceMeta {
             id: KeyspaceId(0),
             name: self.name.clone(),
             key_tag: self.key_tag.clone(),
             codec: self.codec.clone(),
             schema_version: self.schema_version,
-            options: unordered | compressed,
+            options: unordered | compressed | by_owner,
             type_name: self.type_name.clone(),
             dropped: false,
         }
@@ -64,6 +101,16 @@ impl KeyspaceInfo {
 
 impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// What the registry knows of it.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// let users: kvcore::Keyspace<(String, u32), u64> = store.keyspace("users")?;
+    /// assert_eq!(users.info().key_tag, "(str,u32)");
+    /// assert_eq!(users.info().codec, "bincode/2-standard");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn info(&self) -> KeyspaceInfo {
         KeyspaceInfo::of(&self.inner.core.meta)
@@ -101,6 +148,19 @@ impl Store {
 
     /// The same, registered with this description if there is none of that name: for restoring
     /// what was exported.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// use kvcore::{KeyspaceInfo, Schema};
+    /// let mut info = KeyspaceInfo::new("notes", "str", "utf8");
+    /// info.is_ordered = false;
+    /// store.register_raw_keyspace(&info)?.put(b"a", b"text")?;
+    /// const NOTES: Schema<String, str, kvcore::Raw> = Schema::new("notes").unordered();
+    /// assert_eq!(store.keyspace(NOTES)?.get("a")?.as_deref(), Some("text"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -10,18 +10,39 @@
 //! V3. What is known to be lost is listed.
 
 use crate::{
+    codec::Raw,
+    engine::KeyspaceCore,
     error::{Error, Result},
     ids::KeyspaceId,
+    index::State,
+    iter::Entry,
     keyspace::BytesKeyspace,
     log::KeyspaceMeta,
     options::{Durability, Options, Put},
     recovery::{self, FoundFile},
-    store::Store,
+    store::{HIDDEN, Store},
     verify::{Damage, sweep},
 };
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 /// What came of a salvage.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// # let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+/// # let store = kvcore::Store::open(&old)?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// # users.put("ada", &36)?;
+/// # store.close()?;
+/// let salvaged = kvcore::salvage(&old, &new)?;
+/// for damage in &salvaged.lost {
+///     eprintln!("lost: {damage}");
+/// }
+/// assert_eq!((salvaged.keyspaces, salvaged.keys), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Salvaged {
@@ -82,6 +103,23 @@ impl Options {
     /// The same as [`salvage`](crate::salvage()) with these options for both stores, telling the
     /// number of keys copied so far now and then.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+    /// # let store = kvcore::Store::open(&old)?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// # users.put("ada", &36)?;
+    /// # store.close()?;
+    /// use kvcore::{Options, ReadMode};
+    /// // From a disk with sectors that cannot be read: `Map` would end the process there.
+    /// let options = Options::new().read_mode(ReadMode::Pread);
+    /// let salvaged = options.salvage(&old, &new, |keys| eprintln!("{keys} keys"))?;
+    /// assert_eq!(salvaged.keys, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`salvage`](crate::salvage()).
@@ -95,11 +133,17 @@ impl Options {
         let old = open_damaged(from.as_ref(), self, &mut salvaged)?;
         check_new(to.as_ref(), self)?;
         let new = self.clone().open(to)?;
-        for core in old.engine().all_keyspaces() {
+        // Those of the store's own: what a migration left unfinished is not seen, and goes.
+        let shown = |core: &Arc<KeyspaceCore>| !core.meta.name.starts_with(HIDDEN);
+        for core in old.engine().all_keyspaces().into_iter().filter(shown) {
             salvaged.keyspaces += 1;
             let target = new.engine().keyspace(core.meta.clone())?;
             let (source, target) = (old.bytes_of(core), new.bytes_of(target));
             copy_keyspace(&source, &target, &mut salvaged, &mut progress)?;
+            match source.last_id() {
+                Ok(last) => target.skip_ids(last)?,
+                Err(e) => salvaged.lost.push(Damage::of(e)?),
+            }
         }
         new.close()?;
         Ok(salvaged)
@@ -184,6 +228,49 @@ fn unknown(id: KeyspaceId) -> KeyspaceMeta {
     }
 }
 
+impl Salvaged {
+    fn lose(&mut self, damage: Damage) {
+        if !self.lost.contains(&damage) {
+            self.lost.push(damage);
+        }
+    }
+}
+
+/// Copies a value of any length in constant memory: whole, or not at all.
+fn copy_large(
+    entry: &Entry<Vec<u8>, [u8], Raw>,
+    target: &BytesKeyspace,
+    put: Put,
+    salvaged: &mut Salvaged,
+) -> Result<()> {
+    let put = put.with_durability(Durability::Buffered);
+    let reader = match entry.reader() {
+        Ok(reader) => reader,
+        Err(e) => {
+            salvaged.lose(Damage::of(e)?);
+            return Ok(());
+        }
+    };
+    let bytes = entry.key().len() as u64 + reader.len();
+    match target.put_reader_with(entry.key(), reader, put) {
+        Ok(_) => {
+            salvaged.keys += 1;
+            salvaged.bytes += bytes;
+            Ok(())
+        }
+        Err(Error::Source { source }) => {
+            salvaged.lose(Damage::of(source.downcast::<Error>().map_err(unexpected)?)?);
+            Ok(())
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Readers of values fail with the store's errors and no others.
+fn unexpected(source: std::io::Error) -> Error {
+    Error::Source { source }
+}
+
 /// Keys copied per commit.
 const COMMIT_KEYS: usize = 256;
 /// Bytes copied per commit, about.
@@ -196,23 +283,28 @@ fn copy_keyspace(
     progress: &mut dyn FnMut(u64),
 ) -> Result<()> {
     let mut cursor = crate::ScanCursor::default();
+    let (is_owned, now_ms) =
+        (source.inner.core.is_expired_by_owner(), source.store().engine().clock.now_ms());
+    // What has expired is gone, unless its owner has still to see it.
+    let is_kept = |state: &State| is_owned || state.is_alive(|| now_ms);
     loop {
-        let (page, next) = source.scan(cursor, COMMIT_KEYS)?;
+        let (page, next) = source.scan_where(cursor, COMMIT_KEYS, is_kept)?;
         let mut batch = target.store().batch();
         let mut bytes = 0;
         for entry in page {
+            let put = entry.expires_at_ms().map_or_else(Put::default, Put::at_ms);
+            if entry.is_large() {
+                copy_large(&entry, target, put, salvaged)?;
+                continue;
+            }
             let value = match entry.value_bytes() {
                 Ok(value) => value,
                 Err(e) => {
-                    let damage = Damage::of(e)?;
-                    if !salvaged.lost.contains(&damage) {
-                        salvaged.lost.push(damage);
-                    }
+                    salvaged.lose(Damage::of(e)?);
                     continue;
                 }
             };
             let key = entry.key();
-            let put = source.expires_at(key)?.map_or_else(Put::default, Put::expires_at);
             salvaged.keys += 1;
             bytes += key.len() as u64 + value.len() as u64;
             batch.put_with(target, key, &value, put)?;

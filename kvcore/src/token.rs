@@ -39,6 +39,11 @@ pub struct ChangeToken {
 
 impl ChangeToken {
     /// Length of [`ChangeToken::to_bytes`].
+    ///
+    /// ```
+    /// use kvcore::ChangeToken;
+    /// assert_eq!(ChangeToken::LEN_BYTES, 32);
+    /// ```
     pub const LEN_BYTES: usize = 32;
 
     /// The place of a sequence, given the generations, oldest first.
@@ -49,12 +54,33 @@ impl ChangeToken {
     }
 
     /// The last sequence before this place.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let sequence = users.put("ada", &36)?;
+    /// assert_eq!(store.snapshot().token().sequence(), sequence);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn sequence(&self) -> Sequence {
         self.sequence
     }
 
     /// Store 16, generation 8, sequence 8, the numbers little-endian.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::ChangeToken;
+    /// let bytes: [u8; ChangeToken::LEN_BYTES] = store.snapshot().token().to_bytes();
+    /// assert_eq!(ChangeToken::from_bytes(bytes), store.snapshot().token());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN_BYTES] {
         let mut bytes = [0; Self::LEN_BYTES];
@@ -65,6 +91,18 @@ impl ChangeToken {
     }
 
     /// What [`ChangeToken::to_bytes`] gave.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::ChangeToken;
+    /// users.put("ada", &36)?;
+    /// let kept = store.snapshot().token().to_bytes(); // in a file, say
+    /// assert_eq!(ChangeToken::from_bytes(kept).sequence(), store.tip_sequence());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::LEN_BYTES]) -> ChangeToken {
         let mut store = [0; 16];

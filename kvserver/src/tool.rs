@@ -7,6 +7,7 @@ mod care;
 mod export;
 mod import;
 mod keys;
+mod lines;
 mod look;
 mod output;
 mod values;
@@ -56,7 +57,8 @@ pub(crate) enum Tool {
     /// Write all entries as JSON lines
     ///
     /// One line per keyspace, then one per entry. Keys appear as what they are; bytes, and values
-    /// whose format does not describe itself, as base64.
+    /// whose format does not describe itself, as base64. Values of more than 1 MiB take a line for
+    /// each 192 KiB.
     Export(export::Export),
     /// Read entries from JSON lines, as export writes them
     ///

@@ -85,12 +85,23 @@ impl Engine {
     pub(crate) fn open_value(&self, index: &Index, key: &[u8]) -> Result<Option<OpenValue>> {
         self.check_open()?;
         self.retry(index, key, index.hash(key), |file, entry| {
-            if !entry.flags.has(EntryFlags::BLOB) {
-                return self.value_bytes(file, index.id, key, entry).map(OpenValue::InLog);
-            }
-            let (blob, len_bytes, checksum) = self.blob_of(file, index.id, key, entry)?;
-            self.open_blob(blob, len_bytes, checksum).map(OpenValue::Blob)
+            self.open_entry(file, index.id, key, entry)
         })
+    }
+
+    /// The same of a place that was looked up.
+    pub(crate) fn open_entry(
+        &self,
+        file: &Arc<DataFile>,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        entry: &Entry,
+    ) -> Result<OpenValue> {
+        if !entry.flags.has(EntryFlags::BLOB) {
+            return self.value_bytes(file, keyspace, key, entry).map(OpenValue::InLog);
+        }
+        let (blob, len_bytes, checksum) = self.blob_of(file, keyspace, key, entry)?;
+        self.open_blob(blob, len_bytes, checksum).map(OpenValue::Blob)
     }
 
     /// Looks a key up and reads its value, again if its blob disappears in between.

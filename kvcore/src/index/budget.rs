@@ -155,7 +155,7 @@ impl Index {
         if age <= than {
             return Some(Sample::Other);
         }
-        Some(Sample::Older(age, key.to_vec(), super::data_bytes(key.len(), &entry)))
+        Some(Sample::Older(age, key.to_vec(), super::apply::data_bytes(key.len(), &entry)))
     }
 }
 

@@ -131,7 +131,7 @@ impl Index {
     fn sum_data_bytes(&self) -> u64 {
         let of_shard = |number| {
             let shard = self.shard_at(number);
-            let of = |r| super::data_bytes(shard.table.key(r).len(), &shard.table.entry(r));
+            let of = |r| super::apply::data_bytes(shard.table.key(r).len(), &shard.table.entry(r));
             shard.table.scan_from(0).map(|(_, r)| of(r)).sum::<u64>()
         };
         (0..SHARDS).map(of_shard).sum()

@@ -3,7 +3,7 @@
 //! The order index has let go of the range at once; the tables' entries go in bounded steps, and
 //! until then every read asks whether what it found is covered.
 
-use super::{Applying, Held, Index, SHARDS, Shard, State, Undo, in_range, split_cursor};
+use super::{Applying, Held, Index, SHARDS, Shard, State, Undo, in_range, walk::split_cursor};
 use crate::{
     ids::Sequence,
     keydir::{Entry, EntryFlags, EntryRef, OrderIndex, OrderRef},
@@ -175,9 +175,9 @@ impl Index {
         }
         let next = match refs.last() {
             Some((tag, _)) if refs.len() >= limit && *tag < u32::MAX => {
-                super::join_cursor(number, tag + 1)
+                super::walk::join_cursor(number, tag + 1)
             }
-            _ => super::join_cursor(number + 1, 0),
+            _ => super::walk::join_cursor(number + 1, 0),
         };
         refs.iter().for_each(|(_, r)| self.remove_covered(cx, *r));
         let mut pending = self.pending.write();

@@ -1,11 +1,23 @@
 //! The figures of a store: gathered from where they arise, when somebody asks.
 
-use super::{Store, registry};
+use super::{HIDDEN, Store};
 use crate::stats::{FileStats, KeyspaceStats, Recovery, Stats};
 use std::{sync::atomic::Ordering, time::Duration};
 
 impl Store {
     /// Figures of this moment. Walks over files and keyspaces, not over keys.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let stats = store.stats();
+    /// println!("{} keys, {} bytes live, {} dead", stats.keys, stats.live_bytes, stats.dead_bytes);
+    /// assert_eq!(stats.keys, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         let engine = self.engine();
@@ -25,7 +37,7 @@ impl Store {
             let (records, bytes) = k.index.undo_size();
             stats.undo_records += records;
             stats.undo_bytes += bytes;
-            if !figures.name.starts_with(registry::HIDDEN) {
+            if !figures.name.starts_with(HIDDEN) {
                 stats.keys += figures.keys;
                 stats.keyspaces.push(figures);
             }
@@ -66,6 +78,16 @@ impl Store {
     }
 
     /// How the store was opened: what recovery found, copied and dropped.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// let store = kvcore::Store::open(dir.path())?;
+    /// println!("{} keys in {:?}", store.recovery().keys, store.recovery().took);
+    /// assert_eq!(store.recovery().dropped_bytes, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn recovery(&self) -> &Recovery {
         &self.0.recovery

@@ -25,6 +25,20 @@ use crate::{
 use std::{borrow::Borrow, collections::HashSet, sync::Arc};
 
 /// How far a migration has come; see [`Store::migrate_with_progress`].
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// use kvcore::{MigrationProgress, Schema};
+/// const V1: Schema<u64, u64> = Schema::new("ages").version(1);
+/// const V2: Schema<u64, String> = Schema::new("ages").version(2);
+/// store.keyspace(V1)?.put(1, &36)?;
+/// let bar = |p: MigrationProgress| eprintln!("{} of {}", p.entries_done, p.entries_total);
+/// store.migrate_with_progress(V1, V2, |id, age| Ok(Some((id, age.to_string()))), bar)?;
+/// assert_eq!(store.keyspace(V2)?.get(1)?.as_deref(), Some("36"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MigrationProgress {
@@ -47,7 +61,8 @@ impl Store {
     /// every start, once per step from its oldest schema to its newest, and then opens the keyspace
     /// with the newest.
     ///
-    /// The old entries are gone, and the new ones there, in one step at the end. Expiries are kept.
+    /// The old entries are gone, and the new ones there, in one step at the end. Expiries are kept,
+    /// and [`Keyspace::next_id`] goes on where it was.
     /// Meanwhile the old keyspace can be read and takes no writes; handles of it are of no use
     /// afterwards. Works in batches of some hundred entries, in memory that does not depend on
     /// their number; takes space for both until the end.
@@ -348,6 +363,7 @@ impl<'a> Work<'a> {
     /// Gives the new keyspace the old one's name.
     fn finish(&self, frozen: Frozen<'_>, new_meta: KeyspaceMeta) -> Result<()> {
         let engine = self.store.engine();
+        self.store.inherit_ids(self.new.id(), self.old.id())?;
         engine.sync_all()?;
         engine.replace(self.old, (&self.new, new_meta), &self.cursor)?;
         // Durable from here.

@@ -18,7 +18,7 @@ use crate::{
 use std::{ops::Bound, sync::Arc};
 
 /// Names that begin like this are the store's own, and not shown.
-pub(super) const HIDDEN: char = '\0';
+pub(crate) const HIDDEN: char = '\0';
 
 impl Store {
     /// Drops a keyspace with everything in it; false if there is none of this name.

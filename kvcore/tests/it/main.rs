@@ -33,6 +33,8 @@ mod migration;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod next_ids;
+#[cfg(test)]
 mod read_only;
 #[cfg(test)]
 mod regressions;

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+mod examples;
 mod source;
 
 use source::{Source, sources};

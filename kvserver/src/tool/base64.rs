@@ -2,6 +2,18 @@
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+/// What each character stands for; [`NONE`] for those that stand for nothing.
+const SIX_BITS: [u8; 256] = {
+    let mut table = [NONE; 256];
+    let mut six: u8 = 0;
+    while six < 64 {
+        table[ALPHABET[six as usize] as usize] = six;
+        six += 1;
+    }
+    table
+};
+const NONE: u8 = 255;
+
 /// The text of some bytes.
 pub(super) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
@@ -32,10 +44,13 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
         let mut bits: u32 = 0;
         for i in 0..4 {
             let six = match group.get(i) {
-                Some(c) => ALPHABET.iter().position(|a| a == c)?,
+                Some(c) => SIX_BITS[usize::from(*c)],
                 None => 0,
             };
-            bits = bits << 6 | u32::try_from(six).ok()?;
+            if six == NONE {
+                return None;
+            }
+            bits = bits << 6 | u32::from(six);
         }
         let [_, group_bytes @ ..] = bits.to_be_bytes();
         let len = group.len() - 1;

@@ -54,9 +54,9 @@ fn open_to_write(at: &At) -> Result<Store, Failure> {
 
 /// Checks every byte.
 pub(super) fn verify(at: &At) -> Result<ExitCode, Failure> {
-    let mut progress = Progress::new();
+    let mut progress = Progress::of_bytes("checked");
     let verified = Options::new().verify(&at.dir, |p| {
-        progress.show(p.bytes_done, p.bytes_total, "checked");
+        progress.show(p.bytes_done, p.bytes_total);
     })?;
     drop(progress);
     let mut out = stdout();
@@ -92,10 +92,10 @@ pub(super) fn verify(at: &At) -> Result<ExitCode, Failure> {
 
 impl Salvage {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let mut progress = Progress::new();
+        let mut progress = Progress::of_entries("recovered");
         let options = Options::new().durability(Durability::Buffered);
         let salvaged = options.salvage(&self.at.dir, &self.to, |keys| {
-            progress.show(0, 0, &format!("{keys} keys"));
+            progress.show(keys, 0);
         })?;
         drop(progress);
         let mut out = stdout();

@@ -1,24 +1,23 @@
 //! A store as JSON lines.
 //!
-//! A line `{"keyspace": {…}}` describes a keyspace; `{"in": name, "key": …, "value": …}` is an
-//! entry of it, with `value_base64` where the codec does not describe itself, `key_base64` where a
-//! key's tag is not known, and `expires_at_ms` where it expires.
+//! Knows what is written in which order. The lines themselves are in [`super::lines`].
 
 use std::{
     fs::{File, OpenOptions},
-    io::{BufRead, BufReader, BufWriter, Write},
+    io::{BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::UNIX_EPOCH,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use clap::Args;
-use kvcore::{BytesKeyspace, KeyspaceInfo};
+use kvcore::{BytesKeyspace, ValueReader};
 use serde_json::json;
 
 use super::{
     Failure, base64,
     keys::Tag,
+    lines::{Description, Line, PART_BYTES, WHOLE_BYTES_MAX, next_line},
     output::{BytesEntry, Progress, for_each, keyspace, open_to_read, stdout},
     values::Shown,
 };
@@ -35,19 +34,15 @@ pub(crate) struct Export {
     /// Only this keyspace; may be given several times
     #[arg(long = "keyspace", value_name = "NAME")]
     keyspaces: Vec<String>,
-    /// Go on where an export into the same file was interrupted; the store must not have changed
+    /// Go on where an export into the same file was interrupted
+    ///
+    /// The lines that are there are compared with what they would be now, so the store is read
+    /// from its beginning. It must not have changed since, but for entries that have expired.
     #[arg(long, requires = "output")]
     resume: bool,
     /// Tell what was written in JSON, on standard error
     #[arg(long)]
     json: bool,
-}
-
-/// Where lines go; those that are there already are compared instead.
-struct Sink {
-    there: Option<BufReader<File>>,
-    out: Box<dyn Write>,
-    kept: u64,
 }
 
 impl Export {
@@ -61,30 +56,114 @@ impl Export {
             names.iter().map(|name| keyspace(&store, name)).collect();
         let keyspaces = keyspaces?;
         let total: u64 = keyspaces.iter().map(|k| k.len()).sum();
-        let mut sink = Sink::open(self.output.as_deref(), self.resume)?;
-        let mut progress = Progress::new();
-        let mut entries = 0;
+        let mut export = Exporting {
+            sink: Sink::open(self.output.as_deref(), self.resume)?,
+            progress: Progress::of_entries("exported"),
+            entries: 0,
+            total,
+        };
         for keyspace in &keyspaces {
-            let info = keyspace.info();
-            let tag = Tag::parse(&info.key_tag);
-            sink.line(&describe(&info))?;
-            for_each(keyspace, &[], |entry| {
-                sink.line(&line(keyspace, &info, tag.as_ref(), entry)?)?;
-                entries += 1;
-                progress.show(entries, total, "exported");
-                Ok(true)
-            })?;
+            export.keyspace(keyspace)?;
         }
-        sink.finish()?;
+        export.sink.finish()?;
+        let Exporting { sink, progress, entries, .. } = export;
         drop(progress);
-        let kept = sink.kept;
         if self.json {
-            eprintln!("{}", json!({ "entries": entries, "lines_kept": kept }));
+            eprintln!("{}", json!({ "entries": entries, "lines_kept": sink.kept }));
         } else {
             eprintln!("Exported {entries} entries of {} keyspaces.", keyspaces.len());
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What an export holds while it runs.
+struct Exporting {
+    sink: Sink,
+    progress: Progress,
+    entries: u64,
+    total: u64,
+}
+
+impl Exporting {
+    fn keyspace(&mut self, keyspace: &BytesKeyspace) -> Result<(), Failure> {
+        let info = keyspace.info();
+        let tag = Tag::parse(&info.key_tag);
+        self.sink.line(&Description::new(&info, keyspace.last_id()?).line()?)?;
+        let mut entry = |entry: &BytesEntry| {
+            self.entry(&info.name, &info.codec, tag.as_ref(), entry)?;
+            self.entries += 1;
+            self.progress.show(self.entries, self.total);
+            Ok(true)
+        };
+        for_each(keyspace, &[], &mut entry)?;
+        if info.is_expired_by_owner {
+            // Their owner has still to see them, so they are not gone.
+            for expired in keyspace.expired(usize::MAX)? {
+                entry(&expired)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        name: &str,
+        codec: &str,
+        tag: Option<&Tag>,
+        entry: &BytesEntry,
+    ) -> Result<(), Failure> {
+        let name = json!(name);
+        let key = match tag.and_then(|tag| tag.to_json(entry.key())) {
+            Some(key) => format!("\"key\":{key}"),
+            None => format!("\"key_base64\":\"{}\"", base64::encode(entry.key())),
+        };
+        let expires = match entry.expires_at() {
+            Some(at) => {
+                format!(",\"expires_at_ms\":{}", at.duration_since(UNIX_EPOCH)?.as_millis())
+            }
+            None => String::new(),
+        };
+        let mut reader = entry.reader()?;
+        let bytes = reader.len();
+        if bytes > WHOLE_BYTES_MAX {
+            let parts = bytes.div_ceil(PART_BYTES as u64);
+            let size = format!("\"parts\":{parts},\"bytes\":{bytes}");
+            self.sink.line(&format!("{{\"in\":{name},{key},{size}{expires}}}"))?;
+            return self.parts(reader);
+        }
+        let mut value = Vec::new();
+        reader.read_to_end(&mut value)?;
+        let value = Shown::of(codec, &value).member();
+        self.sink.line(&format!("{{\"in\":{name},{key},{value}{expires}}}"))
+    }
+
+    fn parts(&mut self, mut reader: ValueReader) -> Result<(), Failure> {
+        let mut part = Vec::with_capacity(PART_BYTES);
+        loop {
+            part.clear();
+            if reader.by_ref().take(PART_BYTES as u64).read_to_end(&mut part)? == 0 {
+                return Ok(());
+            }
+            self.sink.line(&format!("{{\"part_base64\":\"{}\"}}", base64::encode(&part)))?;
+        }
+    }
+}
+
+/// Where lines go; those that are there already are compared instead.
+struct Sink {
+    there: Option<There>,
+    out: Box<dyn Write>,
+    kept: u64,
+}
+
+/// Lines of an earlier export.
+struct There {
+    lines: BufReader<File>,
+    line: Vec<u8>,
+    /// Bytes of the lines looked at.
+    bytes: u64,
+    file: File,
 }
 
 impl Sink {
@@ -97,34 +176,17 @@ impl Sink {
             let file = OpenOptions::new().write(true).create_new(true).open(path).map_err(named)?;
             return Ok(Sink { there: None, out: Box::new(BufWriter::new(file)), kept: 0 });
         }
-        // A line that was not finished goes.
-        let mut reader = BufReader::new(File::open(path).map_err(named)?);
-        let (mut whole, mut line) = (0, Vec::new());
-        loop {
-            line.clear();
-            let len = reader.read_until(b'\n', &mut line)?;
-            if len == 0 || line.last() != Some(&b'\n') {
-                break;
-            }
-            whole += u64::try_from(len)?;
-        }
         let file = OpenOptions::new().append(true).open(path).map_err(named)?;
-        file.set_len(whole)?;
-        let there = BufReader::new(File::open(path).map_err(named)?);
-        Ok(Sink { there: Some(there), out: Box::new(BufWriter::new(file)), kept: 0 })
+        let lines = BufReader::new(File::open(path).map_err(named)?);
+        let out = Box::new(BufWriter::new(file.try_clone()?));
+        let there = There { lines, line: Vec::new(), bytes: 0, file };
+        Ok(Sink { there: Some(there), out, kept: 0 })
     }
 
     fn line(&mut self, line: &str) -> Result<(), Failure> {
         if let Some(there) = &mut self.there {
-            let mut found = String::new();
-            if there.read_line(&mut found)? > 0 {
-                self.kept += 1;
-                if found.strip_suffix('\n') == Some(line) {
-                    return Ok(());
-                }
-                let at = self.kept;
-                let what = "the file is of another export, or the store has changed since";
-                return Err(format!("line {at} is not what it would be now: {what}").into());
+            if there.has(line, &mut self.kept)? {
+                return Ok(());
             }
             self.there = None;
         }
@@ -132,35 +194,61 @@ impl Sink {
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
+        if let Some(mut there) = self.there.take()
+            && there.next()?
+            && !there.is_expired(&mut self.kept)?
+        {
+            return Err(differs(self.kept + 1));
+        }
         Ok(self.out.flush()?)
     }
 }
 
-fn describe(info: &KeyspaceInfo) -> String {
-    let keyspace = json!({
-        "name": info.name, "key_tag": info.key_tag, "codec": info.codec,
-        "schema_version": info.schema_version, "ordered": info.is_ordered,
-        "compressed": info.is_compressed, "type_name": info.type_name,
-    });
-    json!({ "keyspace": keyspace }).to_string()
+impl There {
+    /// The line is there next, perhaps behind entries that have expired since. At the end of what
+    /// is there a line that was not finished goes.
+    fn has(&mut self, line: &str, kept: &mut u64) -> Result<bool, Failure> {
+        while self.next()? {
+            if self.line.strip_suffix(b"\n") == Some(line.as_bytes()) {
+                *kept += 1;
+                return Ok(true);
+            }
+            if !self.is_expired(kept)? {
+                return Err(differs(*kept + 1));
+            }
+        }
+        self.file.set_len(self.bytes)?;
+        Ok(false)
+    }
+
+    /// Goes to the next whole line, if there is one.
+    fn next(&mut self) -> Result<bool, Failure> {
+        let is_whole = next_line(&mut self.lines, &mut self.line)? && self.line.ends_with(b"\n");
+        if is_whole {
+            self.bytes += self.line.len() as u64;
+        }
+        Ok(is_whole)
+    }
+
+    /// The line is an entry whose time has come; if so, goes to the end of its parts.
+    fn is_expired(&mut self, kept: &mut u64) -> Result<bool, Failure> {
+        let Ok(line) = serde_json::from_slice::<Line<'_>>(&self.line) else { return Ok(false) };
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+        if line.expires_at_ms.is_none_or(|at| u128::from(at) > now_ms) {
+            return Ok(false);
+        }
+        *kept += 1;
+        for _ in 0..line.parts.unwrap_or(0) {
+            if !self.next()? {
+                break;
+            }
+            *kept += 1;
+        }
+        Ok(true)
+    }
 }
 
-fn line(
-    keyspace: &BytesKeyspace,
-    info: &KeyspaceInfo,
-    tag: Option<&Tag>,
-    entry: &BytesEntry,
-) -> Result<String, Failure> {
-    let name = json!(info.name);
-    let key = match tag.and_then(|tag| tag.to_json(entry.key())) {
-        Some(key) => format!("\"key\":{key}"),
-        None => format!("\"key_base64\":\"{}\"", base64::encode(entry.key())),
-    };
-    let value = entry.value_bytes()?;
-    let value = Shown::of(&info.codec, &value).member();
-    let expires = match keyspace.expires_at(entry.key())? {
-        Some(at) => format!(",\"expires_at_ms\":{}", at.duration_since(UNIX_EPOCH)?.as_millis()),
-        None => String::new(),
-    };
-    Ok(format!("{{\"in\":{name},{key},{value}{expires}}}"))
+fn differs(line: u64) -> Failure {
+    let what = "the file is of another export, or the store has changed since";
+    format!("line {line} is not what it would be now: {what}").into()
 }

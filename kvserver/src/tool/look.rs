@@ -80,7 +80,7 @@ fn info_json(info: &KeyspaceInfo, keys: u64) -> Value {
     json!({
         "name": info.name, "keys": keys, "key_tag": info.key_tag, "codec": info.codec,
         "schema_version": info.schema_version, "ordered": info.is_ordered,
-        "compressed": info.is_compressed,
+        "compressed": info.is_compressed, "expired_by_owner": info.is_expired_by_owner,
         "type_name": info.type_name,
     })
 }

@@ -1,11 +1,11 @@
 //! What tools print, and how they find keyspaces.
 
 use std::{
-    io::{self, BufWriter, IsTerminal, StdoutLock, Write},
+    io::{self, BufWriter, StdoutLock},
     path::Path,
-    time::{Duration, Instant},
 };
 
+use indicatif::{ProgressBar, ProgressStyle};
 use kvcore::{BytesKeyspace, Entry, Options, Raw, ScanCursor, Store};
 
 use super::Failure;
@@ -82,41 +82,38 @@ pub(super) fn size(bytes: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, units[unit])
 }
 
-/// A line on the terminal that tells how far it is; nothing where nobody watches.
-pub(super) struct Progress {
-    is_shown: bool,
-    last: Option<Instant>,
-}
-
-const SHOW_EVERY: Duration = Duration::from_millis(100);
-const BAR_CHARS: u64 = 30;
+/// A bar on the terminal that tells how far it is; nothing where nobody watches.
+pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    pub(super) fn new() -> Progress {
-        Progress { is_shown: io::stderr().is_terminal(), last: None }
+    /// Counts entries that were, say, `exported`.
+    pub(super) fn of_entries(done: &'static str) -> Progress {
+        Progress::new("{wide_bar} {percent:>3} %  {human_pos} entries {msg}  {eta} left", done)
     }
 
-    /// So much of so much, of what.
-    pub(super) fn show(&mut self, done: u64, total: u64, what: &str) {
-        if !self.is_shown || self.last.is_some_and(|at| at.elapsed() < SHOW_EVERY) {
-            return;
-        }
-        self.last = Some(Instant::now());
-        let total = total.max(done).max(1);
-        let filled = usize::try_from(u128::from(done) * u128::from(BAR_CHARS) / u128::from(total));
-        let filled = filled.unwrap_or_default();
-        let empty = usize::try_from(BAR_CHARS).unwrap_or_default() - filled;
-        let (filled, empty) = ("#".repeat(filled), ".".repeat(empty));
-        let percent = u128::from(done) * 100 / u128::from(total);
-        let _ = write!(io::stderr(), "\r[{filled}{empty}] {percent:3} % {what} ");
+    /// Counts bytes that were, say, `checked`.
+    pub(super) fn of_bytes(done: &'static str) -> Progress {
+        Progress::new("{wide_bar} {percent:>3} %  {bytes} {msg}  {eta} left", done)
+    }
+
+    fn new(template: &str, done: &'static str) -> Progress {
+        // Draws on standard error, and only if that is a terminal.
+        let style = ProgressStyle::with_template(template);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(0).with_style(style.progress_chars("#>.")).with_message(done);
+        Progress(bar)
+    }
+
+    /// So much of so much; of nobody knows how much, if `total` is 0.
+    pub(super) fn show(&mut self, done: u64, total: u64) {
+        self.0.set_length(total.max(done));
+        self.0.set_position(done);
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.last.is_some() {
-            let _ = write!(io::stderr(), "\r{:60}\r", "");
-        }
+        self.0.finish_and_clear();
     }
 }
 

@@ -7,6 +7,8 @@ mod connection;
 #[cfg(test)]
 mod data;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod lifecycle;

@@ -14,7 +14,7 @@ fn run(args: &[&str]) -> Output {
 
 /// What a call that succeeds prints.
 #[track_caller]
-fn ok(args: &[&str]) -> String {
+pub(crate) fn ok(args: &[&str]) -> String {
     let output = run(args);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{args:?}: {errors}");
@@ -23,10 +23,33 @@ fn ok(args: &[&str]) -> String {
 
 /// What a call that fails says.
 #[track_caller]
-fn fails(args: &[&str]) -> String {
+pub(crate) fn fails(args: &[&str]) -> String {
     let output = run(args);
     assert!(!output.status.success(), "{args:?}");
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+/// The most memory that a call which succeeds had at any time.
+#[cfg(target_os = "linux")]
+pub(crate) fn peak_resident_bytes(args: &[&str]) -> u64 {
+    use std::process::Stdio;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kvserver"));
+    command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak_kib = 0;
+    loop {
+        // The figure only grows, and is gone with the process.
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        peak_kib = peak_kib.max(kib.unwrap_or(0));
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success() && peak_kib > 0);
+            return peak_kib << 10;
+        }
+        std::thread::yield_now();
+    }
 }
 
 fn json(text: &str) -> serde_json::Value {
@@ -57,15 +80,10 @@ fn sample(dir: &Path) {
 }
 
 fn documents() -> KeyspaceInfo {
-    KeyspaceInfo {
-        name: "documents".to_owned(),
-        key_tag: "u64".to_owned(),
-        codec: "json/1".to_owned(),
-        schema_version: 3,
-        is_ordered: true,
-        is_compressed: false,
-        type_name: "Document".to_owned(),
-    }
+    let mut info = KeyspaceInfo::new("documents", "u64", "json/1");
+    info.schema_version = 3;
+    info.type_name = "Document".to_owned();
+    info
 }
 
 struct Dirs {

@@ -1,0 +1,135 @@
+//! Puts applied to the tables, with everything that is counted about an entry.
+//!
+//! Called by the holder of the writer lock only (X1).
+
+use super::{Applying, Change, Held, Index, PutChange, Shard, State, load, undo::OldState};
+use crate::{
+    ids::Sequence,
+    keydir::{Entry, EntryFlags, EntryRef, Expiry},
+    log::record_bytes,
+};
+use std::sync::atomic::Ordering;
+
+impl Index {
+    /// Applies one put. The common case, an overwrite, takes one shard lock and nothing else.
+    pub(crate) fn put(&self, cx: &Applying<'_>, put: &PutChange<'_>) {
+        {
+            let mut shard = self.shard_mut(usize::from(put.hash.shard));
+            match shard.table.get(put.hash.tag, put.key) {
+                Some((r, old)) if !self.covered_at_tip(put.key, old.sequence) => {
+                    self.overwrite(cx, &mut shard, r, old, put);
+                    return;
+                }
+                None if self.order.is_none() => {
+                    self.insert_absent(cx, &mut shard, put);
+                    return;
+                }
+                _ => {}
+            }
+        }
+        self.hold(1 << put.hash.shard).apply(cx, &Change::Put(*put));
+    }
+
+    /// Locks the order index and some shards (one bit each), for changes that must become visible
+    /// together.
+    pub(crate) fn hold(&self, shards: u64) -> Held<'_> {
+        Held::new(self, shards)
+    }
+
+    pub(super) fn overwrite(
+        &self,
+        cx: &Applying<'_>,
+        shard: &mut Shard,
+        r: EntryRef,
+        old: Entry,
+        put: &PutChange<'_>,
+    ) {
+        self.keep_undo(cx, put.key, shard.state(r, old).into(), put.entry.sequence);
+        self.forget_record(cx, put.key.len(), &old, put.entry.sequence);
+        if old.flags.has(EntryFlags::EXPIRES) {
+            self.forget_expiry(shard, r);
+        }
+        shard.table.set(r, put.entry);
+        self.remember_record(cx, shard, r, put);
+    }
+
+    pub(super) fn insert_absent(
+        &self,
+        cx: &Applying<'_>,
+        shard: &mut Shard,
+        put: &PutChange<'_>,
+    ) -> EntryRef {
+        self.keep_undo(cx, put.key, None, put.entry.sequence);
+        let r = load::insert(&mut shard.table, put.hash.tag, put.key, put.entry);
+        self.remember_record(cx, shard, r, put);
+        self.len.fetch_add(1, Ordering::Release);
+        self.entries_bytes.fetch_add(self.entry_bytes(put.key.len()), Ordering::Relaxed);
+        r
+    }
+
+    fn remember_record(
+        &self,
+        cx: &Applying<'_>,
+        shard: &mut Shard,
+        r: EntryRef,
+        put: &PutChange<'_>,
+    ) {
+        cx.file.add_live(record_bytes(self.id, put.key.len(), &put.entry));
+        self.data_bytes.fetch_add(data_bytes(put.key.len(), &put.entry), Ordering::Relaxed);
+        self.note_written(shard, r);
+        if let Some((id, len)) = put.blob {
+            cx.blobs.add(put.entry.sequence, id, len);
+        }
+        if let Some(at_ms) = put.expires_at_ms {
+            shard.expiries.set(r, Expiry { at_ms, change: None });
+            self.expiring.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn forget_expiry(&self, shard: &mut Shard, r: EntryRef) {
+        if shard.expiries.remove(r).is_some() {
+            self.expiring.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The record behind this entry is dead from now on.
+    pub(super) fn forget_record(
+        &self,
+        cx: &Applying<'_>,
+        key_len: usize,
+        old: &Entry,
+        until: Sequence,
+    ) {
+        self.data_bytes.fetch_sub(data_bytes(key_len, old), Ordering::Relaxed);
+        if old.flags.has(EntryFlags::BLOB) {
+            cx.blobs.supersede(old.sequence, until);
+        }
+        if let Some(file) = cx.files.get(old.location.file) {
+            file.sub_live(record_bytes(self.id, key_len, old));
+            file.note_dead(old.sequence);
+        }
+    }
+
+    pub(super) fn keep_undo(
+        &self,
+        cx: &Applying<'_>,
+        key: &[u8],
+        old: Option<State>,
+        until: Sequence,
+    ) {
+        if cx.views.is_empty() {
+            return;
+        }
+        let old = old.map(|state| OldState {
+            state,
+            file: cx.files.get(state.entry.location.file).cloned(),
+        });
+        self.undo.write().keep(key, old, until, cx.views);
+        self.has_undo.store(true, Ordering::Release);
+    }
+}
+
+/// What an entry counts towards a keyspace's data.
+pub(super) fn data_bytes(key_len: usize, entry: &Entry) -> u64 {
+    key_len as u64 + u64::from(entry.value_len)
+}

@@ -1,0 +1,55 @@
+//! How much memory a keydir takes, measured and estimated.
+
+use super::{Index, SHARDS, ShardLock};
+use std::sync::atomic::Ordering;
+
+/// Memory of a key besides its own bytes, as measured with random keys. The table grows in steps,
+/// so that the real figure moves around it.
+const UNORDERED_BYTES: u64 = 38;
+const ORDERED_BYTES: u64 = 56;
+/// The same for an expiry.
+const EXPIRY_BYTES: u64 = 56;
+
+impl Index {
+    /// Heap bytes of tables and order index, keys included.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let shards: u64 = self
+            .shards
+            .iter()
+            .map(|s| {
+                let shard = s.0.read();
+                shard.table.memory_bytes()
+                    + shard.expiries.memory_bytes()
+                    + shard.uses.memory_bytes()
+            })
+            .sum();
+        let order = self.order.as_ref().map_or(0, |o| o.read().memory_bytes());
+        shards + order + (SHARDS * size_of::<ShardLock>()) as u64
+    }
+
+    /// About the same as [`Index::memory_bytes`], from counts alone: cheap enough for every put.
+    pub(crate) fn footprint_bytes(&self) -> u64 {
+        let fixed = (SHARDS * size_of::<ShardLock>()) as u64;
+        let expiries = self.expiring() * EXPIRY_BYTES;
+        fixed + self.entries_bytes.load(Ordering::Relaxed) + expiries
+    }
+
+    /// What a key adds to the footprint if it is put; 0 if it is there.
+    pub(crate) fn added_bytes(&self, key: &[u8]) -> u64 {
+        match self.state(key, self.hash(key)) {
+            Some(_) => 0,
+            None => self.entry_bytes(key.len()),
+        }
+    }
+
+    /// An entry, its part of the table and, in an ordered keyspace, of the order index.
+    pub(super) fn entry_bytes(&self, key_len: usize) -> u64 {
+        key_len as u64 + if self.is_ordered() { ORDERED_BYTES } else { UNORDERED_BYTES }
+    }
+
+    /// Records of undo, and their heap bytes.
+    pub(crate) fn undo_size(&self) -> (u64, u64) {
+        let undo = self.undo.read();
+        (undo.len(), undo.memory_bytes())
+    }
+}
