@@ -209,7 +209,7 @@ pub enum Error {
     // ---- catch up ----
     /// A [`Watcher`](crate::Watcher) was not read in time, and events were left out. It goes on
     /// with what is committed from now on.
-    #[error("the watcher was too slow: events are missing after sequence {}", resume_from.sequence())]
+    #[error("the watcher was too slow: events are missing after {}", resume_from.sequence())]
     Lagged {
         /// What is missing comes after this place: see
         /// [`Store::changes`](crate::Store::changes).

@@ -46,7 +46,21 @@ pub(crate) use scope::{Scope, Span};
 /// Events that may wait for a watcher which says nothing else.
 pub(crate) const CAPACITY_DEFAULT: usize = 1_024;
 
-/// What a [`Watcher`] gives besides the event itself.
+/// What a [`Watcher`] gives: an event, and what is known about it.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// let mut watcher = users.watcher().with_old_values().key("ada")?;
+/// let put = users.put("ada", &36)?;
+/// users.delete("ada")?;
+/// let told = watcher.wait_next()?;
+/// assert_eq!((told.sequence, told.old), (put, None));
+/// assert_eq!(watcher.wait_next()?.old, Some(36));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Watched<K, T> {

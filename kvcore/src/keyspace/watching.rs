@@ -12,6 +12,17 @@ use crate::{
 use std::fmt;
 
 /// How a watcher is to be, before it is said of what; see [`Keyspace::watcher`].
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// let mut watcher = users.watcher().capacity(10_000).only_durable().prefix("a")?;
+/// users.put("ada", &36)?; // `Immediate`
+/// assert!(watcher.try_next()?.is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "nothing is watched before `key`, `prefix` or `range` is called"]
 pub struct WatchBuilder<'k, K, V: ?Sized, C = crate::Bincode> {
     keyspace: &'k Keyspace<K, V, C>,
