@@ -27,8 +27,10 @@ mod pin;
 mod put;
 mod scan;
 mod stream;
+mod tip;
 mod watching;
 
+pub use tip::{Direction, Visited};
 pub use watching::WatchBuilder;
 
 pub use scan::ScanCursor;

@@ -100,6 +100,7 @@ pub mod disk;
 pub mod guide;
 
 mod batch;
+mod changes;
 mod checkpoint;
 mod codec;
 mod engine;
@@ -132,6 +133,7 @@ mod view;
 mod watch;
 
 pub use batch::Batch;
+pub use changes::{Change, Changes, Since};
 pub use checkpoint::{CheckpointFiles, Checkpointed};
 #[cfg(feature = "json")]
 pub use codec::Json;
@@ -143,7 +145,7 @@ pub use event::Event;
 pub use ids::Sequence;
 pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
-pub use keyspace::{BytesKeyspace, Keyspace, ScanCursor, Swap, WatchBuilder};
+pub use keyspace::{BytesKeyspace, Direction, Keyspace, ScanCursor, Swap, Visited, WatchBuilder};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
 pub use raw::KeyspaceInfo;
 pub use read::Read;

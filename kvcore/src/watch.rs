@@ -20,7 +20,6 @@ use crate::{
     keyspace::decode_error,
     options::system_time,
     schema::Types,
-    token::ChangeToken,
     value::ValueRef,
 };
 use std::{
@@ -211,11 +210,7 @@ impl<K, V: ?Sized, C> Watcher<K, V, C> {
 
     /// Is told again from here on, and says since when it was not.
     fn go_on(&mut self, from: Sequence) -> Error {
-        let resume_from = {
-            let manifest = self.engine.manifest.lock();
-            let before = Sequence(from.0.saturating_sub(1));
-            ChangeToken::new(self.engine.store_id, &manifest.generations, before)
-        };
+        let resume_from = self.engine.place_of(Sequence(from.0.saturating_sub(1)));
         // Where nothing more will come, the next look says why.
         let _ = self.engine.watch(&self.queue, &self.core.meta.name);
         Error::Lagged { resume_from }

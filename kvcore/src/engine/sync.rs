@@ -65,10 +65,10 @@ impl SyncState {
         Sequence(self.sequence.load(Ordering::Acquire))
     }
 
+    /// Wakes it, once, when something may have changed. Once is also how often it is kept.
     pub(crate) fn register(&self, waker: &Waker) {
         let mut wakers = self.wakers.lock();
-        // Who asks again and again is woken once.
-        if !wakers.last().is_some_and(|last| last.will_wake(waker)) {
+        if !wakers.iter().any(|known| known.will_wake(waker)) {
             wakers.push(waker.clone());
         }
     }

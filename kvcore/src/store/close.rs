@@ -1,10 +1,7 @@
 //! The end of a store: everything durable, and the end of the log written down.
 
 use super::Handle;
-use crate::{
-    engine::{Engine, wake},
-    error::Result,
-};
+use crate::{engine::Engine, error::Result};
 
 impl Handle {
     /// Closes the store, once; later calls do nothing.
@@ -15,8 +12,7 @@ impl Handle {
         }
         self.threads.stop(&self.engine);
         let result = self.engine.finish();
-        self.engine.sync.wake_waiting();
-        wake(self.engine.watching.end_all());
+        self.engine.end();
         self.engine.release_reserve();
         self.engine.unlock();
         self.remove_if_temporary();

@@ -15,6 +15,7 @@ use kvcore::{
 };
 
 use super::{expected::Expected, mirror::Mirror};
+use crate::changes::follower::Follower;
 use crate::crash::lying::{Lie, telling};
 use crate::support::{BytesPrefix, End, Pair, Range, Space, Typed, Walk};
 use std::ops::Bound;
@@ -54,6 +55,10 @@ pub(super) struct World {
     pub(super) walks: Vec<OpenWalk>,
     pub(super) mirrors: Vec<Mirror>,
     pub(super) events: u64,
+    /// A second store that must be equal whenever it has caught up.
+    pub(super) follower: Follower,
+    /// What merge leaves for the follower.
+    pub(super) retention_bytes: u64,
     pub(super) file_bytes: u64,
     pub(super) trace: VecDeque<String>,
     pub(super) steps: u64,
@@ -63,6 +68,7 @@ pub(super) struct World {
     pub(super) rolls: u64,
     pub(super) expired: u64,
     pub(super) blobs_max: u64,
+    pub(super) follows: u64,
 }
 
 /// Operations shown after a failure.
@@ -80,13 +86,16 @@ impl World {
             Kind::Os(_) => Some(tempfile::tempdir().expect("a temporary directory")),
         };
         let file_bytes = [400, 400, 700, 2_000, 6_000][rng.usize(..5)];
+        let clock = SimClock::new(START_MS);
         let mut world = World {
             kind,
             seed,
-            rng,
             disk: SimDisk::new(seed),
             temp,
-            clock: SimClock::new(START_MS),
+            // Its clock stands still: it is not the one to say what has expired.
+            follower: Follower::new(&SimClock::new(0)),
+            retention_bytes: [0, 0, 3_000, 1 << 20][rng.usize(..4)],
+            clock,
             store: None,
             spaces: Vec::new(),
             expected: vec![Expected::default(); 3],
@@ -104,6 +113,8 @@ impl World {
             rolls: 0,
             expired: 0,
             blobs_max: 0,
+            follows: 0,
+            rng,
         };
         world.open();
         world
@@ -132,6 +143,7 @@ impl World {
         let options = Options::new()
             .durability(Durability::Buffered)
             .data_file_bytes_max(self.file_bytes)
+            .feed_retention_bytes(self.retention_bytes)
             .disk(self.disk())
             .clock(Arc::new(self.clock.clone()));
         match self.kind {
@@ -263,6 +275,19 @@ impl World {
         self.expected.iter_mut().for_each(|e| e.remove_expired(self.now_ms));
     }
 
+    /// The follower takes over what there is.
+    pub(super) fn follow(&mut self) {
+        self.log("follow".into());
+        self.follows += 1;
+        let store = self.store.as_ref().expect("open between steps");
+        store.sync().expect("nothing fails here");
+        self.follower.commits_at_once = self.rng.usize(1..5);
+        self.follower.catch_up(store);
+        // What it takes over is durable, and a killed process takes nothing back anyway.
+        assert_eq!(self.follower.diverged, 0);
+        self.follower.assert_equal_after(store, system_time(self.now_ms));
+    }
+
     /// Lets time pass.
     pub(super) fn advance(&mut self, by_ms: u64) {
         self.clock.advance(Duration::from_millis(by_ms));
@@ -291,6 +316,7 @@ impl World {
     /// The last look at a world: everything, then closed and looked at again.
     pub(super) fn finish(&mut self) {
         self.check_everything();
+        self.follow();
         self.reopen();
         self.leave();
     }
@@ -399,6 +425,9 @@ pub(super) struct Totals {
     expired: u64,
     blobs_max: u64,
     events: u64,
+    follows: u64,
+    starts: usize,
+    changes: u64,
 }
 
 impl Totals {
@@ -410,6 +439,9 @@ impl Totals {
         self.expired += world.expired;
         self.events += world.events;
         self.blobs_max = self.blobs_max.max(world.blobs_max);
+        self.follows += world.follows;
+        self.starts += world.follower.starts;
+        self.changes += world.follower.changes;
     }
 }
 
@@ -417,15 +449,11 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} clean and {} unclean opens, {} rolls, {} merges, {} expired, up to {} blobs, \
-             {} events told",
-            self.reopens,
-            self.crashes,
-            self.rolls,
-            self.merges,
-            self.expired,
-            self.blobs_max,
-            self.events
-        )
+            "{} clean and {} unclean opens, {} rolls, {} merges, {} expired, up to {} blobs",
+            self.reopens, self.crashes, self.rolls, self.merges, self.expired, self.blobs_max
+        )?;
+        let Totals { follows, starts, changes, events, .. } = self;
+        write!(f, "; {follows} times followed, {changes} changes, {starts} times from a snapshot")?;
+        write!(f, "; {events} events told")
     }
 }
