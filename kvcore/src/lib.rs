@@ -115,6 +115,7 @@ mod keyspace;
 mod log;
 mod merge;
 mod options;
+mod parallel;
 mod raw;
 mod read;
 mod recovery;
