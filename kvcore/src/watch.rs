@@ -73,6 +73,9 @@ pub struct Watched<K, T> {
     pub old: Option<T>,
 }
 
+/// What a look at the queue gives; nothing is waiting: `Pending`.
+type Looked = Poll<Option<Result<Arc<Told>>>>;
+
 /// What is committed to some keys of a keyspace, from the moment it was made.
 ///
 /// Made by [`Keyspace::watch`](crate::Keyspace::watch) and its like. It is told of every commit
@@ -167,8 +170,8 @@ impl<K, V: ?Sized, C> Watcher<K, V, C> {
         Ok(Watcher { engine, core, queue, is_done: false, types: PhantomData })
     }
 
-    /// The next event as it was told, or why there is none. Nothing is waiting: `Pending`.
-    fn look(&mut self, waker: Option<&Waker>) -> Poll<Option<Result<Arc<Told>>>> {
+    /// The next event as it was told, or why there is none.
+    fn look(&mut self, waker: Option<&Waker>) -> Looked {
         if self.is_done {
             return Poll::Ready(None);
         }
@@ -190,7 +193,7 @@ impl<K, V: ?Sized, C> Watcher<K, V, C> {
     }
 
     /// The next event is there, and its sync is not.
-    fn await_durability(&mut self, waker: Option<&Waker>) -> Poll<Option<Result<Arc<Told>>>> {
+    fn await_durability(&mut self, waker: Option<&Waker>) -> Looked {
         if let Some(waker) = waker {
             self.engine.sync.register(waker);
         }
@@ -203,7 +206,7 @@ impl<K, V: ?Sized, C> Watcher<K, V, C> {
         }
     }
 
-    fn end(&mut self, last_word: Option<Error>) -> Poll<Option<Result<Arc<Told>>>> {
+    fn end(&mut self, last_word: Option<Error>) -> Looked {
         self.is_done = true;
         Poll::Ready(last_word.map(Err))
     }
@@ -217,7 +220,7 @@ impl<K, V: ?Sized, C> Watcher<K, V, C> {
     }
 
     /// Blocks until there is something, or until the deadline.
-    fn wait(&mut self, deadline: Option<Instant>) -> Poll<Option<Result<Arc<Told>>>> {
+    fn wait(&mut self, deadline: Option<Instant>) -> Looked {
         let mut ready = self.look(None);
         while ready.is_pending() {
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
@@ -341,6 +344,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Watcher<K, V, C> {
     /// # Ok(())
     /// # }
     /// ```
+    #[expect(clippy::type_complexity, reason = "the signature of a stream, nothing to name")]
     pub fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
@@ -378,10 +382,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Watcher<K, V, C> {
         poll_fn(move |cx| self.poll_next(cx))
     }
 
-    fn typed_if_any(
-        &self,
-        looked: Poll<Option<Result<Arc<Told>>>>,
-    ) -> Result<Option<Watched<K, C::Owned>>> {
+    fn typed_if_any(&self, looked: Looked) -> Result<Option<Watched<K, C::Owned>>> {
         match looked {
             Poll::Pending => Ok(None),
             Poll::Ready(None) => Err(Error::Closed),
