@@ -103,9 +103,7 @@ fn watcher_of_a_thread_that_panics_is_gone() {
     let users: Users = store.keyspace("users").unwrap();
     let watcher = users.watch_range(..).unwrap();
     let consumer = thread::spawn(move || {
-        for told in watcher {
-            panic!("cannot cope with {told:?}");
-        }
+        watcher.for_each(|told| panic!("cannot cope with {told:?}"));
     });
     users.put("a", &1).unwrap();
     assert!(consumer.join().is_err());
