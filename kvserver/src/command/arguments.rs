@@ -46,10 +46,11 @@ pub(crate) fn above_zero(text: &[u8], mistake: &'static str) -> Result<u64, Comm
     number.filter(|number| *number > 0).ok_or(CommandError::text(mistake))
 }
 
+/// Arguments in a row.
+type Args<'a> = &'a [&'a [u8]];
+
 /// Some keys, their number before them, and what follows them.
-pub(crate) fn counted_keys<'a>(
-    args: &'a [&'a [u8]],
-) -> Result<(&'a [&'a [u8]], &'a [&'a [u8]]), CommandError> {
+pub(crate) fn counted_keys<'a>(args: Args<'a>) -> Result<(Args<'a>, Args<'a>), CommandError> {
     let (count, rest) = args.split_first().ok_or(CommandError::Syntax)?;
     let count = above_zero(count, "ERR numkeys should be greater than 0")?;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
