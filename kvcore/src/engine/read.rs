@@ -183,7 +183,7 @@ impl Engine {
                 if value.len() > crate::value::COPIED_LEN_BYTES_MAX
                     && self.is_durable(file, offset, len)
                 {
-                    owner = Arc::clone(file) as Arc<dyn Bytes>;
+                    owner = self.owner_of(file);
                     let start =
                         usize::try_from(offset).unwrap_or(usize::MAX) + offset_within(bytes, value);
                     decode(ValueRef::pinnable(value, &owner, start))
@@ -200,6 +200,15 @@ impl Engine {
             }
         };
         decoded.map_err(|source| Error::Decode { source })
+    }
+
+    /// What a value in this file is pinned in: the stripe of this thread, so that threads do not
+    /// count where others do. A file that has been merged away has none.
+    fn owner_of(&self, file: &Arc<DataFile>) -> Arc<dyn Bytes> {
+        match self.files.load().pin(file.id) {
+            Some(pin) => pin.into(),
+            None => Arc::clone(file) as Arc<dyn Bytes>,
+        }
     }
 
     /// The value itself, pinned or copied.
@@ -294,7 +303,7 @@ impl Engine {
 
     /// An entry to be read later. Called under the shard's lock, so the file is listed (D2).
     pub(crate) fn item(&self, key: &[u8], state: State) -> Option<Item> {
-        let file = self.files.load().get(state.entry.location.file).cloned()?;
+        let file = self.files.load().pin(state.entry.location.file)?;
         Some(Item { key: key.into(), state, file })
     }
 

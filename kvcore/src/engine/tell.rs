@@ -256,6 +256,6 @@ impl Engine {
         let entry = state.entry;
         let is_blob = entry.flags.has(EntryFlags::BLOB);
         let _blob = if is_blob { self.blobs.pin_of(entry.sequence) } else { None };
-        Some((Stored { entry, file, _blob }, state.expires_at_ms))
+        Some((Stored { entry, file: Arc::clone(&file), _blob }, state.expires_at_ms))
     }
 }
