@@ -39,6 +39,8 @@ mod model;
 #[cfg(test)]
 mod next_ids;
 #[cfg(test)]
+mod prepared;
+#[cfg(test)]
 mod read_only;
 #[cfg(test)]
 mod regressions;
