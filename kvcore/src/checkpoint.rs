@@ -100,11 +100,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::NotAStore`] if `dir` holds anything else than such a checkpoint, or what one of this
-    /// store has left that came to no end; [`Error::Locked`] if it is open; [`Error::Io`] if it
-    /// cannot be written, for want of space or rights; [`Error::ReadOnly`], [`Error::Nested`],
-    /// [`Error::Poisoned`], [`Error::Closed`]. What had been brought is removed, and an earlier
-    /// checkpoint stays as it was.
+    /// [`Error::NotAStore`] if `dir` holds anything else than such a checkpoint, or than what one
+    /// of this store has left that came to no end; [`Error::Locked`] if it is open; [`Error::Io`]
+    /// if it cannot be written, for want of space or rights; [`Error::ReadOnly`],
+    /// [`Error::Nested`], [`Error::Poisoned`], [`Error::Closed`]. What had been brought is removed,
+    /// and an earlier checkpoint stays as it was.
     pub fn checkpoint(&self, dir: impl AsRef<Path>) -> Result<Checkpointed> {
         self.checkpoint_with(dir, CheckpointFiles::Link)
     }

@@ -53,6 +53,7 @@ pub(crate) use commit::{Scratch, When, WriteGuard};
 pub(crate) use prepared::PreparedBatch;
 pub(crate) use publish::{PublishError, write_manifest};
 pub(crate) use read::OpenValue;
+pub(crate) use space::Share;
 pub(crate) use sync::SyncState;
 
 /// One keyspace of an open store.

@@ -146,6 +146,21 @@ impl Engine {
         batch: &BatchEncoder,
         write: Write,
     ) -> Result<Appended> {
+        match self.append_once(writer, batch, write) {
+            // Where nothing reserves space, it is the write that finds none.
+            Err(e) if e.is_full() => self.with_reserve_after(e, Purpose::of(batch), || {
+                self.append_once(writer, batch, write)
+            }),
+            appended => appended,
+        }
+    }
+
+    fn append_once(
+        &self,
+        writer: &mut Writer,
+        batch: &BatchEncoder,
+        write: Write,
+    ) -> Result<Appended> {
         let len = batch.frame_len() as u64;
         if len > FRAME_BYTES_MAX {
             return Err(Error::BatchTooLarge { len_bytes: len, max_bytes: FRAME_BYTES_MAX });

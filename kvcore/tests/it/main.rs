@@ -25,6 +25,8 @@ mod events;
 #[cfg(test)]
 mod expiring;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod large;
 #[cfg(test)]
 mod limits;
