@@ -197,7 +197,7 @@ impl Found {
 
     /// Gives up the space that the process before kept for a full disk: this may be one.
     fn remove_reserve(&self, directory: &Directory) {
-        for name in directory.names.iter().filter(|n| matches!(n, Name::DataTmp(_))) {
+        for name in directory.names.iter().filter(|n| matches!(n, Name::ReserveTmp(_))) {
             let _ = self.options.disk.unlink(&self.path(&name.to_string()));
         }
     }

@@ -125,10 +125,13 @@ impl Writer {
     /// Bytes appended since the last sync are spread over these files.
     pub(crate) fn take_sync_scope(&mut self) -> SyncScope {
         let mut files = std::mem::take(&mut self.unsynced);
-        let end = self.active.as_ref().map(|a| {
+        let active = self.active.as_ref().map(|a| {
             files.push(Arc::clone(&a.file));
-            LogPosition { file: a.file.id, offset: a.file.written() }
+            (a.file.id, a.file.written())
         });
+        // With the log sealed, it ends where its last file does.
+        let end = active.or(self.end.last_file);
+        let end = end.map(|(file, offset)| LogPosition { file, offset });
         SyncScope {
             files,
             directory: std::mem::take(&mut self.directory_changed),

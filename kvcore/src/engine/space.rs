@@ -13,13 +13,15 @@ use super::{Engine, prepared::PreparedBatch};
 use crate::{
     disk::{DiskFile, Reserve},
     error::{Error, Result},
-    ids::FileId,
     log::{BatchEncoder, Record, file_names::Name},
 };
 use parking_lot::Mutex;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 /// Who asks for space.
@@ -52,8 +54,8 @@ pub(crate) struct Space {
     was_refused: AtomicBool,
     /// How many live on the reserve, which must not be taken back meanwhile.
     uses: AtomicUsize,
-    /// The files of the reserve that there are.
-    reserve: Mutex<[Option<FileId>; SHARES]>,
+    /// Which files of the reserve there are.
+    reserve: Mutex<[bool; SHARES]>,
 }
 
 /// The reserve is two files, so that deletes leave a merge what it needs to begin with.
@@ -128,7 +130,7 @@ impl Engine {
         let space = &self.space;
         let unlisted = space.streaming_bytes.load(Ordering::Relaxed)
             + space.prepared_bytes.load(Ordering::Relaxed);
-        let held = space.reserve.lock().map(|share| share.is_some());
+        let held = *space.reserve.lock();
         let shares = self.reserve_shares().into_iter().zip(held);
         let reserve: u64 = shares.filter(|(_, held)| *held).map(|(bytes, _)| bytes).sum();
         data + self.blobs.held_bytes() + unlisted + reserve
@@ -243,35 +245,41 @@ impl Engine {
     /// Takes the reserve, if there is one to take and it is not there. False: it is spent.
     pub(crate) fn restore_reserve(&self) -> bool {
         let mut reserve = self.space.reserve.lock();
-        if self.options.reserve_bytes() == 0 || reserve.iter().all(Option::is_some) {
+        if self.options.reserve_bytes() == 0 || reserve.iter().all(|held| *held) {
             return true;
         }
         if self.space.uses.load(Ordering::Acquire) > 0 {
             return false;
         }
-        let mut shares = reserve.iter_mut().zip(self.reserve_shares());
-        shares.all(|(share, bytes)| {
-            *share = share.or_else(|| self.hold(bytes));
-            share.is_some()
+        let mut shares = reserve.iter_mut().zip(self.reserve_shares()).enumerate();
+        shares.all(|(i, (held, bytes))| {
+            *held = *held || self.hold(i, bytes);
+            *held
         })
     }
 
-    /// A file of this size that holds nothing.
-    fn hold(&self, bytes: u64) -> Option<FileId> {
-        // A temporary name: what is left behind is removed at the next open.
-        let id = self.allocate_file().ok()?;
-        let path = self.dir.join(Name::DataTmp(id).to_string());
+    /// A share's file: temporary by its name, so what is left behind is removed at the next open.
+    fn reserve_path(&self, share: usize) -> PathBuf {
+        self.dir.join(Name::ReserveTmp(share as u64).to_string())
+    }
+
+    /// Makes a share's file, of this size; false if there is no room.
+    fn hold(&self, share: usize, bytes: u64) -> bool {
+        let path = self.reserve_path(share);
         let made = self.disk.create_new(&path).and_then(|file| hold(&*file, bytes));
         if made.is_err() {
             let _ = self.disk.unlink(&path);
         }
-        made.is_ok().then_some(id)
+        made.is_ok()
     }
 
     /// Gives of the reserve to whoever gives space back, and waits for the end of an attempt to
     /// restore it, which takes space too.
     pub(crate) fn use_reserve(&self, share: Share) -> ReserveUse<'_> {
         self.space.uses.fetch_add(1, Ordering::AcqRel);
+        if self.options.reserve_bytes() > 0 {
+            self.space.is_tight.store(true, Ordering::Relaxed);
+        }
         self.release_reserve(share);
         ReserveUse(&self.space)
     }
@@ -280,12 +288,13 @@ impl Engine {
     pub(crate) fn release_reserve(&self, share: Share) {
         let mut reserve = self.space.reserve.lock();
         let given = match share {
-            Share::Log => &mut reserve[..1],
-            Share::All => &mut reserve[..],
+            Share::Log => 1,
+            Share::All => SHARES,
         };
-        for id in given.iter_mut().filter_map(Option::take) {
-            self.space.is_tight.store(true, Ordering::Relaxed);
-            let _ = self.disk.unlink(&self.dir.join(Name::DataTmp(id).to_string()));
+        for (i, held) in reserve.iter_mut().enumerate().take(given) {
+            if std::mem::take(held) {
+                let _ = self.disk.unlink(&self.reserve_path(i));
+            }
         }
     }
 

@@ -21,13 +21,15 @@ use std::{
     ops::Bound,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 /// What loading found beside the keys.
 #[derive(Debug, Default)]
 pub(super) struct LoadResult {
+    /// The highest number of a keyspace of which there are records, and that is not registered.
+    pub(super) newest_unknown: KeyspaceId,
     pub(super) keys: u64,
     pub(super) files_from_hints: u64,
     pub(super) last_sequence: Sequence,
@@ -71,6 +73,7 @@ struct Loader<'a> {
     bytes_done: AtomicU64,
     bytes_total: u64,
     keys: AtomicU64,
+    newest_unknown: AtomicU32,
 }
 
 /// What can only be applied when every file is loaded.
@@ -110,12 +113,14 @@ pub(super) fn load(
         bytes_done: AtomicU64::new(0),
         bytes_total: live.iter().map(|f| f.written()).sum(),
         keys: AtomicU64::new(0),
+        newest_unknown: AtomicU32::new(0),
     };
     loader.load_files(live)?;
     let mut late = std::mem::take(&mut *loader.late.lock());
     loader.apply_ranges(&late.ranges);
     loader.apply_changes(&mut late.changes);
     loader.indexes.values().for_each(|index| index.finish_loading());
+    late.result.newest_unknown = KeyspaceId(loader.newest_unknown.load(Ordering::Relaxed));
     late.result.keys = loader.indexes.values().map(|index| index.len()).sum();
     loader.report(late.result.keys);
     Ok(late.result)
@@ -228,6 +233,7 @@ impl Loader<'_> {
         // Records of a keyspace that was dropped are dead.
         let Some(index) = self.indexes.get(&entry.keyspace) else {
             file.note_dead(entry.place.sequence);
+            self.newest_unknown.fetch_max(entry.keyspace.0, Ordering::Relaxed);
             return;
         };
         let location = Location { file: file.id, offset: entry.place.offset };
