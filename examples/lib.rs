@@ -10,11 +10,6 @@ use std::{
 #[cfg(doctest)]
 pub struct Readme;
 
-/// The examples of `docs/async.md`, the same.
-#[doc = include_str!("../docs/async.md")]
-#[cfg(doctest)]
-pub struct AsyncUse;
-
 /// The directory of an example's store: the one given, or one that is removed at the end.
 #[derive(Debug)]
 pub struct StoreDir {

@@ -73,24 +73,71 @@ impl Batch {
         self.prepared.push_expiry(index, key, at_ms)
     }
 
+    /// The same of an expiry that was decided elsewhere.
+    pub(crate) fn push_told_expiry(
+        &mut self,
+        index: &Arc<Index>,
+        key: &[u8],
+        at_ms: Option<u64>,
+    ) -> Result<()> {
+        self.prepared.push_told_expiry(index, key, at_ms)
+    }
+
     /// Its records, for a commit by the holder of the writer lock.
     pub(crate) fn take(&mut self) -> PreparedBatch {
         std::mem::take(&mut self.prepared)
     }
 
     /// How many writes it holds.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let mut batch = store.batch();
+    /// batch.put(&users, "ada", &36)?;
+    /// batch.delete(&users, "bob")?;
+    /// assert_eq!(batch.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.prepared.len()
     }
 
     /// It holds nothing.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let mut batch = store.batch();
+    /// assert!(batch.is_empty());
+    /// batch.put(&users, "ada", &36)?;
+    /// assert!(!batch.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.prepared.is_empty()
     }
 
     /// Adds a put. It clears the key's expiry.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let mut batch = store.batch();
+    /// batch.put(&users, "ada", &36)?;
+    /// assert!(!users.contains("ada")?); // nothing happens before the commit
+    /// batch.commit()?;
+    /// assert_eq!(users.get("ada")?, Some(36));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -110,6 +157,21 @@ impl Batch {
 
     /// Adds a put with an expiry. A durability in `put` counts for nothing here.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Put;
+    /// use std::time::Duration;
+    /// let mut batch = store.batch();
+    /// batch.put_with(&users, "ada", &36, Put::expires_in(Duration::from_secs(60)))?;
+    /// batch.put(&users, "bob", &41)?;
+    /// batch.commit()?;
+    /// assert!(users.expires_at("ada")?.is_some() && users.expires_at("bob")?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Batch::put`].
@@ -128,6 +190,20 @@ impl Batch {
 
     /// Adds a delete.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let mut batch = store.batch();
+    /// batch.delete(&users, "ada")?;
+    /// batch.put(&users, "countess", &36)?; // renamed in one step
+    /// batch.commit()?;
+    /// assert_eq!((users.get("ada")?, users.get("countess")?), (None, Some(36)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Batch::put`].
@@ -143,6 +219,21 @@ impl Batch {
     }
 
     /// Adds a delete of all keys in a range.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("zoe", &7)?;
+    /// let mut batch = store.batch();
+    /// batch.delete_range(&users, .."n")?;
+    /// batch.put(&users, "bob", &41)?; // comes after the delete, so it stays
+    /// batch.commit()?;
+    /// assert_eq!((users.len(), users.get("ada")?), (2, None));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -165,6 +256,20 @@ impl Batch {
 
     /// Adds a delete of all keys.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let mut batch = store.batch();
+    /// batch.clear(&users)?;
+    /// batch.put(&users, "bob", &41)?; // the new content, in the same step
+    /// batch.commit()?;
+    /// assert_eq!((users.len(), users.get("bob")?), (1, Some(41)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Batch::put`].
@@ -176,6 +281,20 @@ impl Batch {
     }
 
     /// Adds a change of a key's expiry; without effect if the key is not there by then.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use std::time::{Duration, SystemTime};
+    /// users.put("ada", &36)?;
+    /// let mut batch = store.batch();
+    /// batch.expire(&users, "ada", SystemTime::now() + Duration::from_secs(60))?;
+    /// batch.commit()?;
+    /// assert!(users.expires_at("ada")?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -193,6 +312,21 @@ impl Batch {
 
     /// Adds the removal of a key's expiry; without effect if the key is not there by then.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Put;
+    /// use std::time::Duration;
+    /// users.put_with("ada", &36, Put::expires_in(Duration::from_secs(60)))?;
+    /// let mut batch = store.batch();
+    /// batch.persist(&users, "ada")?;
+    /// batch.commit()?;
+    /// assert_eq!(users.expires_at("ada")?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Batch::put`].
@@ -207,6 +341,19 @@ impl Batch {
 
     /// Commits with the store's durability; returns the sequence of the last write.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let mut batch = store.batch();
+    /// batch.put(&users, "ada", &36)?;
+    /// batch.put(&users, "bob", &41)?;
+    /// let sequence = batch.commit()?;
+    /// assert_eq!(sequence, store.tip_sequence());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Io`](crate::Error::Io), [`Error::Poisoned`](crate::Error::Poisoned),
@@ -219,6 +366,19 @@ impl Batch {
     }
 
     /// Commits with this durability.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Durability;
+    /// let mut batch = store.batch();
+    /// batch.put(&users, "ada", &36)?;
+    /// let sequence = batch.commit_with(Durability::Immediate)?;
+    /// assert!(store.durable_sequence() >= sequence);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -33,6 +33,11 @@ use std::{
 mod unfinished;
 
 /// How files come into a checkpoint.
+///
+/// ```
+/// use kvcore::CheckpointFiles;
+/// assert_eq!(CheckpointFiles::default(), CheckpointFiles::Link);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CheckpointFiles {
@@ -44,6 +49,21 @@ pub enum CheckpointFiles {
 }
 
 /// What a checkpoint holds, and what it took.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// # let store = kvcore::Store::open(dir.path().join("data"))?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// users.put("ada", &36)?;
+/// let backup = dir.path().join("backup");
+/// let first = store.checkpoint(&backup)?;
+/// users.put("bob", &41)?;
+/// let second = store.checkpoint(&backup)?; // brings only what is new
+/// assert!(second.files_kept > 0 && second.sequence > first.sequence);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checkpointed {
@@ -110,6 +130,20 @@ impl Store {
     }
 
     /// The same, by copying if asked for.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::{CheckpointFiles, Keyspace, Store};
+    /// let store = Store::open(dir.path().join("data"))?;
+    /// let users: Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let made = store.checkpoint_with(dir.path().join("backup"), CheckpointFiles::Copy)?;
+    /// assert_eq!(made.files_linked, 0); // shares nothing with the store
+    /// assert_eq!(made.sequence, store.tip_sequence());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -21,6 +21,31 @@ use std::{
 };
 
 /// Where a store gets the time from.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// use kvcore::{Options, clock::Clock};
+/// use std::{sync::Arc, time::Duration};
+///
+/// /// A machine whose date was never set.
+/// #[derive(Debug)]
+/// struct Unset;
+///
+/// impl Clock for Unset {
+///     fn wall_ms(&self) -> u64 {
+///         0
+///     }
+///     fn monotonic(&self) -> Duration {
+///         Duration::ZERO
+///     }
+/// }
+///
+/// let store = Options::new().clock(Arc::new(Unset)).open_temporary()?;
+/// assert_eq!(store.stats().keys, 0);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Clock: Send + Sync + Debug + 'static {
     /// Milliseconds since 1970 (UTC, no leap seconds). May jump, either way.
     fn wall_ms(&self) -> u64;
@@ -32,6 +57,13 @@ pub trait Clock: Send + Sync + Debug + 'static {
 /// The operating system's clocks.
 ///
 /// The monotonic one may stop while the machine sleeps; the wall clock then seems to have jumped.
+///
+/// ```
+/// use kvcore::clock::{Clock, SystemClock};
+/// let clock = SystemClock::new();
+/// let before = clock.monotonic();
+/// assert!(clock.monotonic() >= before);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     start: Instant,
@@ -39,6 +71,11 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// Starts counting now.
+    ///
+    /// ```
+    /// use kvcore::clock::{Clock, SystemClock};
+    /// assert!(SystemClock::new().wall_ms() > 1_600_000_000_000); // later than 2020
+    /// ```
     #[must_use]
     pub fn new() -> SystemClock {
         SystemClock { start: Instant::now() }
@@ -63,6 +100,22 @@ impl Clock for SystemClock {
 }
 
 /// A clock that tests set. Clones are the same clock. It moves only when told.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// use kvcore::{Keyspace, Options, Put, clock::SimClock};
+/// use std::{sync::Arc, time::Duration};
+/// let clock = SimClock::new(1_000_000);
+/// let store = Options::new().clock(Arc::new(clock.clone())).in_memory().open("data")?;
+/// let sessions: Keyspace<String, u64> = store.keyspace("sessions")?;
+/// sessions.put_with("ada", &36, Put::expires_in(Duration::from_secs(60)))?;
+/// clock.advance(Duration::from_secs(59));
+/// assert!(sessions.contains("ada")?);
+/// clock.advance(Duration::from_secs(1)); // no test has to sleep
+/// assert!(!sessions.contains("ada")?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct SimClock {
     times: Arc<SimTimes>,
@@ -76,6 +129,12 @@ struct SimTimes {
 
 impl SimClock {
     /// A clock whose wall shows this, and whose monotonic time is zero.
+    ///
+    /// ```
+    /// use kvcore::clock::{Clock, SimClock};
+    /// let clock = SimClock::new(5_000);
+    /// assert_eq!((clock.wall_ms(), clock.monotonic().as_millis()), (5_000, 0));
+    /// ```
     #[must_use]
     pub fn new(wall_ms: u64) -> SimClock {
         let clock = SimClock::default();
@@ -84,11 +143,25 @@ impl SimClock {
     }
 
     /// Sets the wall clock; no time passes.
+    ///
+    /// ```
+    /// use kvcore::clock::{Clock, SimClock};
+    /// let clock = SimClock::new(5_000);
+    /// clock.set_wall_ms(9_000);
+    /// assert_eq!((clock.wall_ms(), clock.monotonic().as_millis()), (9_000, 0));
+    /// ```
     pub fn set_wall_ms(&self, wall_ms: u64) {
         self.times.wall_ms.store(wall_ms, Ordering::SeqCst);
     }
 
     /// Lets time pass: both clocks move. The wall clock moves by whole milliseconds of the sum.
+    ///
+    /// ```
+    /// use kvcore::clock::{Clock, SimClock};
+    /// let clock = SimClock::new(5_000);
+    /// clock.advance(std::time::Duration::from_secs(1));
+    /// assert_eq!((clock.wall_ms(), clock.monotonic().as_millis()), (6_000, 1_000));
+    /// ```
     pub fn advance(&self, by: Duration) {
         let by_ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         let before_ns = self.times.monotonic_ns.fetch_add(by_ns, Ordering::SeqCst);
@@ -98,6 +171,13 @@ impl SimClock {
     }
 
     /// Lets the wall clock jump, back or forth; no time passes. It stops at 1970.
+    ///
+    /// ```
+    /// use kvcore::clock::{Clock, SimClock};
+    /// let clock = SimClock::new(5_000);
+    /// clock.jump_wall_ms(-2_000); // somebody mends the date
+    /// assert_eq!((clock.wall_ms(), clock.monotonic().as_millis()), (3_000, 0));
+    /// ```
     pub fn jump_wall_ms(&self, by_ms: i64) {
         let jump = |ms: u64| ms.saturating_add_signed(by_ms);
         self.times.wall_ms.update(Ordering::SeqCst, Ordering::SeqCst, jump);

@@ -40,6 +40,41 @@ use crate::{error::BoxError, value::ValueRef};
 ///
 /// A marker type: no instance, no state. [`Bincode`] is the default, [`Raw`] stores `[u8]` and
 /// `str` as they are, and with the features of these names there are `Postcard` and `Json`.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// use kvcore::{BoxError, Codec, Keyspace, Store, ValueRef};
+///
+/// /// Temperatures as tenths of a degree, in two bytes.
+/// enum Tenths {}
+///
+/// impl Codec<f64> for Tenths {
+///     type Owned = f64;
+///     const ID: &'static str = "tenths/1";
+///
+///     fn encode(value: &f64, out: &mut Vec<u8>) -> Result<(), BoxError> {
+///         let tenths = (value * 10.0).round();
+///         if !(-3_000.0..=3_000.0).contains(&tenths) {
+///             return Err(format!("{value} is no temperature").into());
+///         }
+///         out.extend_from_slice(&(tenths as i16).to_le_bytes());
+///         Ok(())
+///     }
+///
+///     fn decode(bytes: ValueRef<'_>) -> Result<f64, BoxError> {
+///         Ok(f64::from(i16::from_le_bytes((*bytes).try_into()?)) / 10.0)
+///     }
+/// }
+///
+/// let store = Store::in_memory()?;
+/// let weather: Keyspace<u64, f64, Tenths> = store.keyspace("weather")?;
+/// weather.put(1, &21.5)?;
+/// assert_eq!(weather.get(1)?, Some(21.5));
+/// assert_eq!(weather.get_bytes(1)?.map(|bytes| bytes.len()), Some(2));
+/// assert!(weather.put(2, &1e9).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot store `{V}`",
     note = "the default codec needs serde's traits on the value and kvcore's feature `bincode`; \
@@ -84,6 +119,28 @@ pub trait Codec<V: ?Sized>: 'static {
 /// options, sequences and maps around each other), deeper ones are an error when they are put.
 /// Types that ask the format what comes next cannot be read: `#[serde(untagged)]`,
 /// `#[serde(flatten)]`, `serde_json::Value`; nor does `#[serde(skip_serializing_if)]` work.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// use kvcore::{Bincode, Keyspace};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// enum Shape {
+///     Point,
+///     Circle { radius: u32 },
+/// }
+///
+/// // The same as `Keyspace<u64, Shape>`.
+/// let shapes: Keyspace<u64, Shape, Bincode> = store.keyspace("shapes")?;
+/// shapes.put(1, &Shape::Circle { radius: 3 })?;
+/// assert_eq!(shapes.get(1)?, Some(Shape::Circle { radius: 3 }));
+/// assert_eq!(shapes.get_bytes(1)?.as_deref(), Some([1, 3].as_slice())); // variant, field
+/// shapes.put(2, &Shape::Point)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub enum Bincode {}
 

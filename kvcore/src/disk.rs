@@ -31,6 +31,25 @@ pub use sim::{CrashImages, Fault, Repeat, SimDisk};
 /// Directories and the names in them.
 ///
 /// Implementations are shared between threads and do no locking between calls.
+///
+/// ```
+/// use kvcore::disk::{Disk, FileKind, OsDisk, SimDisk};
+/// use std::{io, path::Path};
+///
+/// /// Works alike on the real disk and on a simulated one.
+/// fn files_in(disk: &dyn Disk, dir: &Path) -> io::Result<usize> {
+///     Ok(disk.list(dir)?.iter().filter(|entry| entry.kind == FileKind::File).count())
+/// }
+///
+/// # fn main() -> io::Result<()> {
+/// let disk = SimDisk::new(1);
+/// disk.create_dir(Path::new("/data"))?;
+/// disk.create_new(Path::new("/data/a"))?;
+/// assert_eq!(files_in(&disk, Path::new("/data"))?, 1);
+/// assert!(files_in(&OsDisk, Path::new("no such directory")).is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// Creates one directory, readable by its owner only (mode 0700). Its parent must exist.
     ///
@@ -127,6 +146,22 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
 }
 
 /// One open regular file. Reads and writes name their offset, so threads may share it.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use kvcore::disk::{Disk, DiskFile, SimDisk};
+/// use std::path::Path;
+/// let disk = SimDisk::new(1);
+/// let file = disk.create_new(Path::new("/log"))?;
+/// file.write_all_at(b"record", 4)?; // a gap reads as zeros
+/// let mut bytes = [0; 10];
+/// file.read_exact_at(&mut bytes, 0)?;
+/// assert_eq!(&bytes, b"\0\0\0\0record");
+/// file.sync_data()?; // the bytes are durable; the name is not, until
+/// disk.sync_dir(Path::new("/"))?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
     /// The file's length in bytes, reserved space included.
     ///
@@ -229,6 +264,19 @@ pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
 }
 
 /// A held lock; dropping it gives it back.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use kvcore::disk::{Disk, SimDisk};
+/// use std::path::Path;
+/// let disk = SimDisk::new(1);
+/// let lock = disk.lock(Path::new("/LOCK"))?;
+/// assert!(disk.lock(Path::new("/LOCK")).is_err()); // held
+/// drop(lock);
+/// assert!(disk.lock(Path::new("/LOCK")).is_ok());
+/// # Ok(())
+/// # }
+/// ```
 pub trait DiskLock: Send + Sync + fmt::Debug {}
 
 /// One name in a directory.

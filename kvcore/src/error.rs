@@ -1,14 +1,47 @@
 //! The one error type, grouped by what the caller should do.
 
+use crate::token::ChangeToken;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 /// Any error, for causes that come from user code: codecs, keys, closures.
+///
+/// ```
+/// use kvcore::{BoxError, Error};
+/// let cause: BoxError = "out of stock".into();
+/// assert_eq!(Error::abort(cause).to_string(), "aborted: out of stock");
+/// ```
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// The crate's result.
+///
+/// ```
+/// fn visits(store: &kvcore::Store) -> kvcore::Result<u64> {
+///     let visits: kvcore::Keyspace<String, u64> = store.keyspace("visits")?;
+///     Ok(visits.len())
+/// }
+/// assert_eq!(kvcore::Store::in_memory().and_then(|store| visits(&store)).ok(), Some(0));
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can go wrong, grouped by what the caller should do about it.
+///
+/// ```
+/// use kvcore::Error;
+///
+/// /// What a program does about an error.
+/// fn advice(e: &Error) -> &'static str {
+///     match e {
+///         Error::Io { .. } | Error::Locked { .. } => "mend the machine and try again",
+///         Error::Poisoned { .. } | Error::Closed => "open the store again",
+///         Error::Corrupt { .. } => "restore a backup, or salvage",
+///         Error::LimitReached { .. } => "delete something",
+///         _ => "fix the program",
+///     }
+/// }
+///
+/// let missing = kvcore::Options::new().open_read_only("no such directory").err();
+/// assert_eq!(missing.as_ref().map(advice), Some("mend the machine and try again"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -75,6 +108,23 @@ pub enum Error {
         found: String,
         /// What this build knows.
         supported: String,
+    },
+
+    // ---- follow anew, from a snapshot ----
+    /// Some of the changes asked for are not there any more: merge has given their space back.
+    #[error("changes are there from {oldest} on only: what came before was merged")]
+    Compacted {
+        /// The place from which all changes are there.
+        oldest: ChangeToken,
+    },
+    /// The place is not in this store's history: it is of another store, or of commits that a
+    /// crash, or the return to an older copy, took back.
+    #[error("{token} is no place in this store's history")]
+    Diverged {
+        /// The place.
+        token: ChangeToken,
+        /// The last place before it that is in this history, where that is known.
+        common: Option<ChangeToken>,
     },
 
     // ---- fix the call ----
@@ -195,6 +245,21 @@ pub enum Error {
 
 impl Error {
     /// Wraps a caller's own error, to leave a closure with nothing applied.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Error;
+    /// let refused: kvcore::Result<()> = store.transaction(|tx| {
+    ///     tx.put(&users, "ada", &36)?;
+    ///     Err(Error::abort("on second thoughts"))
+    /// });
+    /// assert_eq!(refused.unwrap_err().to_string(), "aborted: on second thoughts");
+    /// assert!(!users.contains("ada")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn abort(e: impl Into<BoxError>) -> Error {
         Error::Aborted(e.into())
     }

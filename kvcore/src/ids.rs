@@ -7,6 +7,17 @@ use std::fmt;
 /// The number of one record in the store's history. Starts at 1, never reused, kept by merge.
 ///
 /// Order between two writes is the order of their sequences; it is never taken from a clock.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// let ada = users.put("ada", &36)?;
+/// let bob = users.put("bob", &41)?;
+/// assert!(ada < bob && bob == store.tip_sequence());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sequence(pub(crate) u64);
 
@@ -14,6 +25,17 @@ impl Sequence {
     pub(crate) const ZERO: Sequence = Sequence(0);
 
     /// The number itself, for logs and for storing a position outside the store.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let sequence = users.put("ada", &36)?;
+    /// println!("committed as number {}", sequence.get());
+    /// assert!(sequence.get() > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn get(self) -> u64 {
         self.0

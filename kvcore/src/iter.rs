@@ -23,6 +23,20 @@ use std::{
 /// Holds no lock between calls. What it may still ask for is kept while it lives: old states of
 /// keys that change (see [`Stats::undo_records`](crate::Stats::undo_records)), and files that
 /// merge has replaced. After an error it ends.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// users.put("ada", &36)?;
+/// users.put("bob", &41)?;
+/// let mut entries = users.iter();
+/// let last = entries.next_back().expect("two entries")?; // from either end
+/// users.clear()?; // what the iterator sees does not change
+/// assert_eq!((last.key().as_str(), entries.count()), ("bob", 1));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Iter<K, V: ?Sized, C> {
     inner: Arc<Inner>,
     view: Arc<View>,
@@ -171,6 +185,21 @@ impl<K, V: ?Sized, C> fmt::Debug for Iter<K, V, C> {
 /// A key, and its value to be read when asked for.
 ///
 /// It keeps the data file its value is in, also when merge has replaced the file.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// users.put("ada", &36)?;
+/// for entry in users.iter() {
+///     let entry = entry?;
+///     if entry.key().starts_with('a') {
+///         assert_eq!(entry.value()?, 36); // read only now
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Entry<K, V: ?Sized, C> {
     key: K,
     source: Source,
@@ -220,11 +249,32 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     }
 
     /// The key.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// assert_eq!(users.first()?.expect("one").key(), "ada");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn key(&self) -> &K {
         &self.key
     }
 
     /// The key, without the value.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let names = users.iter().map(|e| Ok(e?.into_key()));
+    /// assert_eq!(names.collect::<kvcore::Result<Vec<_>>>()?, ["ada"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_key(self) -> K {
         self.key
     }
@@ -232,6 +282,21 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     /// Length of the stored value in bytes, without reading it: as encoded, and compressed if that
     /// made it shorter. (For one of 4 GiB or more the
     /// small record that refers to it is read; 4 GiB − 1 if that fails.)
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// let files: kvcore::BytesKeyspace = store.keyspace("files")?;
+    /// files.put(b"a", &[0; 100])?;
+    /// files.put(b"b", &[0; 20])?;
+    /// let mut total = 0;
+    /// for entry in files.iter() {
+    ///     total += entry?.size_bytes(); // reads no value
+    /// }
+    /// assert_eq!(total, 120);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn size_bytes(&self) -> u64 {
         match &self.source {
             Source::Stored(item) => self.inner.store.engine().value_len(self.inner.core.id(), item),
@@ -305,6 +370,18 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
 
     /// The value, read and decoded now.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let entry = users.first()?.expect("one");
+    /// users.put("ada", &37)?;
+    /// assert_eq!(entry.value()?, 36); // the entry is of its moment
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Corrupt`], [`Error::Decode`], [`Error::Io`].
@@ -319,6 +396,17 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
     }
 
     /// The value's stored bytes. Large ones are not copied.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let bytes = users.first()?.expect("one").value_bytes()?;
+    /// assert_eq!(&*bytes, [36]); // as bincode wrote it
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

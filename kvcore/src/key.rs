@@ -40,6 +40,14 @@ use crate::error::BoxError;
 
 /// Where a key component stands: the last one takes the rest of the bytes,
 /// an inner one must delimit itself (escaped and terminated where its width varies).
+///
+/// ```
+/// use kvcore::{AsKey, Position};
+/// let (mut inner, mut last) = (Vec::new(), Vec::new());
+/// AsKey::<String>::encode_key(&"ada", &mut inner, Position::Inner);
+/// AsKey::<String>::encode_key(&"ada", &mut last, Position::Last);
+/// assert_eq!((inner, last), (b"ada\0\0".to_vec(), b"ada".to_vec()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
     /// Something follows, or may follow: the encoding has to show where it ends.
@@ -63,6 +71,20 @@ pub enum Position {
 /// - decoding what was encoded gives an equal key and leaves what follows it untouched.
 ///
 /// An implementation that breaks them loses no bytes, but ranges and lookups answer wrongly.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// use kvcore::Keyspace;
+/// // By day, then by name: the order of the tuple is the order of the entries.
+/// let visits: Keyspace<(u32, String), ()> = store.keyspace("visits")?;
+/// visits.put((20_261_121, "bob"), &())?;
+/// visits.put((20_261_121, "ada"), &())?;
+/// visits.put((20_261_120, "zoe"), &())?;
+/// assert_eq!(visits.first()?.expect("three").key(), &(20_261_120, "zoe".to_owned()));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Key: AsKey<Self> + Ord + Sized + Send + Sync + 'static {
     /// Appends the structural tag kept in the manifest, e.g. `(str,u64)`.
     ///
@@ -86,6 +108,23 @@ pub trait Key: AsKey<Self> + Ord + Sized + Send + Sync + 'static {
 /// # Laws
 ///
 /// Gives the same bytes as the equal `K`, and has the same order.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// use kvcore::{AsKey, Keyspace, Result};
+///
+/// fn is_known(users: &Keyspace<String, u64>, name: impl AsKey<String>) -> Result<bool> {
+///     users.contains(name)
+/// }
+///
+/// users.put("ada", &36)?;
+/// let name = String::from("ada");
+/// assert!(is_known(&users, "ada")? && is_known(&users, &name)? && is_known(&users, name)?);
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(message = "`{Self}` cannot be used as a key of type `{K}`")]
 pub trait AsKey<K: ?Sized> {
     /// Appends the key's bytes to `out`.

@@ -27,16 +27,41 @@ mod pin;
 mod put;
 mod scan;
 mod stream;
+mod tip;
+
+pub use tip::{Direction, Visited};
 
 pub use scan::ScanCursor;
 
 /// A keyspace of raw bytes.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// let files: kvcore::BytesKeyspace = store.keyspace("files")?;
+/// files.put(b"readme", b"hello")?;
+/// assert_eq!(files.get(b"readme")?.as_deref(), Some(b"hello".as_slice()));
+/// # Ok(())
+/// # }
+/// ```
 pub type BytesKeyspace = Keyspace<Vec<u8>, [u8], Raw>;
 
 /// A named, typed part of a store. Clones are handles to the same one.
 ///
 /// Keys are ordered by [`Key`]'s encoding, which is the order of the Rust type. Values are encoded
 /// by the codec `C`. Every handle is `Send + Sync + 'static` and keeps the store open.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// use kvcore::Keyspace;
+/// let users: Keyspace<String, u64> = store.keyspace("users")?;
+/// let same = users.clone(); // a handle, for another thread
+/// std::thread::spawn(move || same.put("ada", &36)).join().expect("no panic")?;
+/// assert_eq!(users.get("ada")?, Some(36));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Keyspace<K, V: ?Sized, C = crate::Bincode> {
     pub(crate) inner: Arc<Inner>,
     types: Types<K, V, C>,
@@ -50,6 +75,20 @@ pub(crate) struct Inner {
 }
 
 /// The outcome of [`Keyspace::compare_and_swap`].
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// use kvcore::Swap;
+/// users.put("ada", &36)?;
+/// match users.compare_and_swap("ada", Some(&35), Some(&40))? {
+///     Swap::Swapped => unreachable!("she is 36"),
+///     Swap::Differs(now) => assert_eq!(now, Some(36)),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Swap<T> {
@@ -86,12 +125,31 @@ impl<K, V: ?Sized, C> Keyspace<K, V, C> {
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// assert_eq!(users.name(), "users");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.core.meta.name
     }
 
     /// The store it is part of.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.store().sync()?; // whoever has a keyspace needs no second handle
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.inner.store
@@ -130,12 +188,34 @@ pub(crate) fn check_key(key: &[u8]) -> Result<()> {
 
 impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// Keys, expired ones included until their removal. O(1).
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("ada", &37)?;
+    /// assert_eq!(users.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn len(&self) -> u64 {
         self.index().len()
     }
 
     /// There are no keys.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// assert!(users.is_empty());
+    /// users.put("ada", &36)?;
+    /// assert!(!users.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -44,6 +44,8 @@
 //!
 //! # Where to start
 //!
+//! [`guide`] is written to be read: chapters with what to type, what it costs, what goes wrong.
+//!
 //! - [`Store`] is opened with [`Store::open`] or through [`Options`]; it is a handle that can be
 //!   cloned and sent to other threads. [`Store::in_memory`] and [`Store::temporary`] are for tests.
 //! - [`Keyspace`] is a named, typed part of it: [`get`](Keyspace::get), [`put`](Keyspace::put),
@@ -94,8 +96,10 @@
 
 pub mod clock;
 pub mod disk;
+pub mod guide;
 
 mod batch;
+mod changes;
 mod checkpoint;
 mod codec;
 mod engine;
@@ -110,6 +114,7 @@ mod keyspace;
 mod log;
 mod merge;
 mod options;
+mod parallel;
 mod raw;
 mod read;
 mod recovery;
@@ -127,6 +132,7 @@ mod verify;
 mod view;
 
 pub use batch::Batch;
+pub use changes::{Change, Changes, Since};
 pub use checkpoint::{CheckpointFiles, Checkpointed};
 #[cfg(feature = "json")]
 pub use codec::Json;
@@ -138,7 +144,7 @@ pub use event::Event;
 pub use ids::Sequence;
 pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
-pub use keyspace::{BytesKeyspace, Keyspace, ScanCursor, Swap};
+pub use keyspace::{BytesKeyspace, Direction, Keyspace, ScanCursor, Swap, Visited};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
 pub use raw::KeyspaceInfo;
 pub use read::Read;

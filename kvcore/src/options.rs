@@ -10,58 +10,12 @@ use crate::{
 };
 use std::{fmt, sync::Arc, time::Duration};
 
-/// What an acknowledged write has survived. Per store ([`Options::durability`]) and per commit.
-///
-/// Whatever is asked for, the log keeps its order: after a crash the store holds a prefix of the
-/// commits, and a commit that was made durable has everything before it durable too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Durability {
-    /// Acknowledged when handed to the operating system: survives `kill -9`, not power loss.
-    /// Synced in the background after some seconds or megabytes.
-    Buffered,
-    /// As [`Durability::Buffered`], and synced in the background at least this often: power loss
-    /// costs at most about this much time.
-    Interval(Duration),
-    /// Acknowledged when synced: survives power loss. Concurrent commits share one sync.
-    Immediate,
-}
+mod choice;
+mod put;
 
-/// How values are read from data files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ReadMode {
-    /// Through memory maps: fastest, and large raw values are zero-copy. A sector that cannot be
-    /// read, or a file cut by another program, ends the process with SIGBUS.
-    #[default]
-    Map,
-    /// Through `pread`: slower, and such faults are errors of the one read.
-    Pread,
-}
-
-/// Whether the store works in the background (sync, merge, hints, expiry).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Background {
-    /// Threads of the store do it.
-    #[default]
-    Threads,
-    /// Nobody does, until [`Store::maintain`](crate::Store::maintain) is called: for tests that
-    /// must be deterministic.
-    Manual,
-}
-
-/// How far a recovery has come; see [`Options::on_recovery`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RecoveryProgress {
-    /// Bytes of data files dealt with (a file loaded from its hint counts whole).
-    pub bytes_done: u64,
-    /// Bytes of data files in all.
-    pub bytes_total: u64,
-    /// Keys loaded so far.
-    pub keys: u64,
-}
+pub use choice::{AutoMerge, Background, Durability, ReadMode, RecoveryProgress};
+pub use put::Put;
+pub(crate) use put::{system_time, unix_ms};
 
 type ProgressFn = dyn Fn(RecoveryProgress) + Send + Sync;
 
@@ -91,6 +45,7 @@ pub struct Options {
     pub(crate) max_keydir_bytes: u64,
     pub(crate) max_disk_bytes: u64,
     disk_reserve_bytes: Option<u64>,
+    pub(crate) feed_retention_bytes: u64,
     pub(crate) sync_after_bytes: u64,
     pub(crate) sync_after: Duration,
     pub(crate) lock_timeout: Duration,
@@ -100,16 +55,6 @@ pub struct Options {
     pub(crate) on_recovery: Option<Arc<ProgressFn>>,
     /// The store is a temporary one.
     pub(crate) remove_at_close: bool,
-}
-
-/// Whether merge runs by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AutoMerge {
-    /// In the background, whenever dead bytes approach live ones.
-    On,
-    /// Only when [`Store::merge`](crate::Store::merge) is called; space is then not bounded.
-    Off,
 }
 
 pub(crate) const DATA_FILE_BYTES_DEFAULT: u64 = 256 << 20;
@@ -134,6 +79,7 @@ impl Default for Options {
             max_keydir_bytes: u64::MAX,
             max_disk_bytes: u64::MAX,
             disk_reserve_bytes: None,
+            feed_retention_bytes: 0,
             sync_after_bytes: 64 << 20,
             sync_after: Duration::from_secs(5),
             lock_timeout: Duration::ZERO,
@@ -165,11 +111,32 @@ const RESERVE_BYTES_DEFAULT_MIN: u64 = 64 << 10;
 
 impl Options {
     /// The defaults: `Immediate` durability, data files of at most 256 MiB, mapped reads.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::Options;
+    /// let store = Options::new().open(dir.path())?; // what `Store::open` does
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// What a write without a durability of its own has survived when it returns.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Durability, Keyspace, Options};
+    /// let store = Options::new().durability(Durability::Buffered).open_temporary()?;
+    /// let users: Keyspace<String, u64> = store.keyspace("users")?;
+    /// let sequence = users.put("ada", &36)?; // waits for no disk
+    /// store.wait_durable(sequence)?;
+    /// assert!(store.durable_sequence() >= sequence);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
@@ -179,24 +146,65 @@ impl Options {
     ///
     /// The actual size follows the live bytes below this bound, so that small stores merge in
     /// small steps. A value larger than a quarter of a data file becomes a file of its own.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Error, Options};
+    /// let refused = Options::new().data_file_bytes_max(1).open_temporary();
+    /// assert!(matches!(refused, Err(Error::BadOption { option: "data_file_bytes_max", .. })));
+    /// let store = Options::new().data_file_bytes_max(64 << 20).open_temporary()?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn data_file_bytes_max(mut self, bytes: u64) -> Self {
         self.data_file_bytes_max = bytes;
         self
     }
 
     /// How values are read.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Options, ReadMode};
+    /// let store = Options::new().read_mode(ReadMode::Pread).open_temporary()?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn read_mode(mut self, mode: ReadMode) -> Self {
         self.read_mode = mode;
         self
     }
 
     /// Whether the store has threads of its own.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Background, Options};
+    /// let store = Options::new().background(Background::Manual).in_memory().open("data")?;
+    /// store.maintain()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn background(mut self, background: Background) -> Self {
         self.background = background;
         self
     }
 
     /// Whether merge runs by itself.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{AutoMerge, Durability, Keyspace, Options};
+    /// let options = Options::new().auto_merge(AutoMerge::Off).durability(Durability::Buffered);
+    /// let store = options.in_memory().open("data")?;
+    /// let users: Keyspace<String, u64> = store.keyspace("users")?;
+    /// for n in 0..1_000 {
+    ///     users.put("ada", &n)?;
+    /// }
+    /// assert!(store.merge()?.bytes > 10_000);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn auto_merge(mut self, auto_merge: AutoMerge) -> Self {
         self.auto_merge = auto_merge;
         self
@@ -205,6 +213,15 @@ impl Options {
     /// The rate at which background merge reads, in bytes per second. Default 256 MiB/s.
     ///
     /// It is exceeded while writers would otherwise have to wait for space.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::Options;
+    /// // A slow disk that others use too.
+    /// let store = Options::new().merge_bytes_per_second(8 << 20).open_temporary()?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn merge_bytes_per_second(mut self, bytes: u64) -> Self {
         self.merge_bytes_per_second = bytes;
         self
@@ -279,6 +296,14 @@ impl Options {
     /// data file lets any merge go on. While the reserve is spent, puts are [`Error::Io`]; it is
     /// taken back when there is room. Opening after a crash copies what nothing proves durable,
     /// about 64 MiB at most, and needs room for that too.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::Options;
+    /// let store = Options::new().disk_reserve_bytes(4 << 20).open_temporary()?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn disk_reserve_bytes(mut self, bytes: u64) -> Self {
         self.disk_reserve_bytes = Some(bytes);
         self
@@ -293,31 +318,124 @@ impl Options {
         self.disk_reserve_bytes.unwrap_or_else(by_default)
     }
 
+    /// Keeps the newest part of the log as it was written for followers that are away, up to this
+    /// many bytes that merge could otherwise give back; 0 by default.
+    ///
+    /// A follower comes back with the [`ChangeToken`](crate::ChangeToken) of what it has, and goes
+    /// on with [`Store::changes`](crate::Store::changes) if nothing behind it was merged away.
+    /// Counted are the dead bytes of data files and large values, from the end of the log
+    /// backwards, a data file at a time; live bytes are there anyway. They come on top of the
+    /// space that a store settles at, and are kept over a restart with the same option. Where
+    /// [`Options::max_disk_bytes`] or the disk leaves no room, they are given back all the same.
+    /// [`Stats::kept_for_feeds_bytes`](crate::Stats::kept_for_feeds_bytes) has the real figure.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::{Keyspace, Options};
+    /// let options = Options::new().feed_retention_bytes(64 << 20);
+    /// let store = options.clone().open(dir.path())?;
+    /// let users: Keyspace<String, u64> = store.keyspace("users")?;
+    /// let token = store.snapshot().token();
+    /// for n in 0..10 {
+    ///     users.put("ada", &n)?;
+    /// }
+    /// store.close()?;
+    /// let store = options.open(dir.path())?;
+    /// store.merge()?; // leaves all ten
+    /// let mut changes = store.changes(token)?;
+    /// let mut values = 0;
+    /// while changes.try_next()?.is_some() {
+    ///     values += 1;
+    /// }
+    /// assert_eq!(values, 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn feed_retention_bytes(mut self, bytes: u64) -> Self {
+        self.feed_retention_bytes = bytes;
+        self
+    }
+
     /// How long `open` waits for another process to let go of the store. Default: not at all.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::{Error, Options, Store};
+    /// use std::time::Duration;
+    /// let store = Store::open(dir.path())?;
+    /// let second = Options::new().lock_timeout(Duration::from_millis(20)).open(dir.path());
+    /// assert!(matches!(second, Err(Error::Locked { waited, .. }) if !waited.is_zero()));
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
         self
     }
 
     /// At most this many expired entries are removed in one go. Default 1,000.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::Options;
+    /// // Many sessions end at once: remove them in large steps.
+    /// let store = Options::new().expire_per_tick_max(50_000).in_memory().open("data")?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn expire_per_tick_max(mut self, entries: usize) -> Self {
         self.expire_per_tick_max = entries;
         self
     }
 
     /// The file system to use, for tests.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Options, disk::SimDisk};
+    /// use std::sync::Arc;
+    /// let disk = SimDisk::new(1); // in memory, and fails when told to
+    /// let store = Options::new().disk(Arc::new(disk.clone())).open("/data")?;
+    /// assert!(!disk.paths().is_empty());
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
         self.disk = disk;
         self
     }
 
     /// The clock to use, for tests.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Options, clock::SimClock};
+    /// use std::sync::Arc;
+    /// let clock = SimClock::new(0);
+    /// let store = Options::new().clock(Arc::new(clock.clone())).in_memory().open("data")?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
     /// Called now and then while `open` loads the keydir, from the threads that load it.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::Options;
+    /// let options = Options::new().on_recovery(|p| {
+    ///     eprintln!("opening: {} %", 100 * p.bytes_done / p.bytes_total.max(1));
+    /// });
+    /// let store = options.open(dir.path())?;
+    /// # store.close()
+    /// # }
+    /// ```
     pub fn on_recovery(mut self, f: impl Fn(RecoveryProgress) + Send + Sync + 'static) -> Self {
         self.on_recovery = Some(Arc::new(f));
         self
@@ -348,75 +466,5 @@ impl Options {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// Options of one put: when the entry expires, and how durable the commit is.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Put {
-    pub(crate) expires: Option<Expires>,
-    pub(crate) durability: Option<Durability>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Expires {
-    In(Duration),
-    AtMs(u64),
-}
-
-impl Put {
-    /// The entry disappears after this time, by the store's clock.
-    #[must_use]
-    pub fn expires_in(d: Duration) -> Put {
-        Put { expires: Some(Expires::In(d)), durability: None }
-    }
-
-    /// The entry disappears at this time. A time in the past makes it disappear at once.
-    #[must_use]
-    pub fn expires_at(t: std::time::SystemTime) -> Put {
-        Put { expires: Some(Expires::AtMs(unix_ms(t))), durability: None }
-    }
-
-    /// The same with another durability than the store's.
-    #[must_use]
-    pub fn with_durability(mut self, durability: Durability) -> Put {
-        self.durability = Some(durability);
-        self
-    }
-
-    pub(crate) fn at_ms(ms: u64) -> Put {
-        Put { expires: Some(Expires::AtMs(ms)), durability: None }
-    }
-
-    pub(crate) fn expires_at_ms(&self, now_ms: impl FnOnce() -> u64) -> Option<u64> {
-        self.expires.map(|e| match e {
-            Expires::AtMs(ms) => ms,
-            Expires::In(d) => {
-                now_ms().saturating_add(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
-            }
-        })
-    }
-}
-
-impl From<Durability> for Put {
-    fn from(durability: Durability) -> Put {
-        Put { expires: None, durability: Some(durability) }
-    }
-}
-
-/// Milliseconds since the epoch; times before it count as the epoch.
-pub(crate) fn unix_ms(t: std::time::SystemTime) -> u64 {
-    t.duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
-}
-
-pub(crate) fn system_time(ms: u64) -> std::time::SystemTime {
-    // A time that the platform cannot name is as good as its latest.
-    let mut d = Duration::from_millis(ms);
-    loop {
-        if let Some(t) = std::time::UNIX_EPOCH.checked_add(d) {
-            return t;
-        }
-        d /= 2;
     }
 }

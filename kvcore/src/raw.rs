@@ -15,6 +15,17 @@ use crate::{
 use std::sync::Arc;
 
 /// What the registry knows of a keyspace.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// let info = users.info();
+/// assert_eq!((info.key_tag.as_str(), info.codec.as_str()), ("str", "bincode/2-standard"));
+/// assert!(info.is_ordered && !info.is_compressed);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyspaceInfo {
@@ -38,6 +49,12 @@ pub struct KeyspaceInfo {
 
 impl KeyspaceInfo {
     /// An ordered keyspace of version 0 without options.
+    ///
+    /// ```
+    /// use kvcore::KeyspaceInfo;
+    /// let notes = KeyspaceInfo::new("notes", "u64", "json/1");
+    /// assert!(notes.is_ordered && notes.schema_version == 0);
+    /// ```
     #[must_use]
     pub fn new(name: &str, key_tag: &str, codec: &str) -> KeyspaceInfo {
         KeyspaceInfo {

@@ -61,6 +61,21 @@ pub trait Read: sealed::Sealed {
 
     /// The value of a key; see [`Keyspace::get`].
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::{Keyspace, Read, Result};
+    /// fn age(from: &impl Read, users: &Keyspace<String, u64>, name: &str) -> Result<u64> {
+    ///     Ok(from.get(users, name)?.unwrap_or(0))
+    /// }
+    /// users.put("ada", &36)?;
+    /// assert_eq!(age(&store, &users, "ada")?, 36);
+    /// assert_eq!(store.transaction(|tx| age(tx, &users, "bob"))?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::get`], and [`Error::ForeignKeyspace`] for a keyspace of another store, as
@@ -73,6 +88,18 @@ pub trait Read: sealed::Sealed {
 
     /// The stored bytes of a key's value; see [`Keyspace::get_bytes`].
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Read;
+    /// users.put("ada", &36)?;
+    /// let view = store.snapshot();
+    /// assert_eq!(Read::get_bytes(&view, &users, "ada")?.as_deref(), Some([36].as_slice()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Read::get`].
@@ -84,6 +111,22 @@ pub trait Read: sealed::Sealed {
 
     /// Whether the key is there; see [`Keyspace::contains`].
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::{Keyspace, Read, Result};
+    /// fn is_known(from: &impl Read, users: &Keyspace<String, u64>, name: &str) -> Result<bool> {
+    ///     from.contains(users, name)
+    /// }
+    /// users.put("ada", &36)?;
+    /// let before = store.snapshot();
+    /// users.delete("ada")?;
+    /// assert!(is_known(&before, &users, "ada")? && !is_known(&store, &users, "ada")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::contains`].
@@ -94,6 +137,21 @@ pub trait Read: sealed::Sealed {
     ) -> Result<bool>;
 
     /// The entries of a range of keys; see [`Keyspace::range`].
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::{Keyspace, Read, Result};
+    /// fn sum(from: &impl Read, users: &Keyspace<String, u64>) -> Result<u64> {
+    ///     from.range(users, "a".."n").map(|entry| entry?.value()).sum()
+    /// }
+    /// users.put("ada", &36)?;
+    /// users.put("zoe", &7)?;
+    /// assert_eq!(sum(&store.snapshot(), &users)?, 36);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn range<K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
         keyspace: &Keyspace<K, V, C>,
@@ -101,6 +159,21 @@ pub trait Read: sealed::Sealed {
     ) -> Self::Iter<'_, K, V, C>;
 
     /// The entries whose key starts with a prefix; see [`Keyspace::prefix`].
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::{Keyspace, Read};
+    /// fn matches(from: &impl Read, users: &Keyspace<String, u64>, typed: &str) -> usize {
+    ///     from.prefix(users, typed).count()
+    /// }
+    /// users.put("ada", &36)?;
+    /// users.put("adele", &41)?;
+    /// assert_eq!(matches(&store, &users, "ad"), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn prefix<K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
         keyspace: &Keyspace<K, V, C>,
@@ -108,6 +181,21 @@ pub trait Read: sealed::Sealed {
     ) -> Self::Iter<'_, K, V, C>;
 
     /// How many keys lie in a range; see [`Keyspace::count`].
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Read;
+    /// users.put("ada", &36)?;
+    /// let in_transaction = store.transaction(|tx| {
+    ///     tx.put(&users, "bob", &41)?;
+    ///     Read::count(tx, &users, ..)
+    /// })?;
+    /// assert_eq!(in_transaction, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -119,6 +207,17 @@ pub trait Read: sealed::Sealed {
     ) -> Result<u64>;
 
     /// The values of several keys, in their order.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Read;
+    /// users.put("ada", &36)?;
+    /// assert_eq!(Read::get_many(&store, &users, ["ada", "bob"])?, [Some(36), None]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -133,6 +232,20 @@ pub trait Read: sealed::Sealed {
 
     /// The entry with the smallest key.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::{Keyspace, Read, Result};
+    /// fn next_job(from: &impl Read, queue: &Keyspace<String, u64>) -> Result<Option<String>> {
+    ///     Ok(from.first(queue)?.map(|entry| entry.into_key()))
+    /// }
+    /// users.put("job 1", &1)?;
+    /// assert_eq!(next_job(&store, &users)?.as_deref(), Some("job 1"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::first`].
@@ -144,6 +257,18 @@ pub trait Read: sealed::Sealed {
     }
 
     /// The entry with the largest key.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Read;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// assert_eq!(Read::last(&store.snapshot(), &users)?.expect("two").key(), "bob");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -26,6 +26,23 @@ use crate::{
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 /// What came of a salvage.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// # let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+/// # let store = kvcore::Store::open(&old)?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// # users.put("ada", &36)?;
+/// # store.close()?;
+/// let salvaged = kvcore::salvage(&old, &new)?;
+/// for damage in &salvaged.lost {
+///     eprintln!("lost: {damage}");
+/// }
+/// assert_eq!((salvaged.keyspaces, salvaged.keys), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Salvaged {
@@ -85,6 +102,23 @@ pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<Salvaged>
 impl Options {
     /// The same as [`salvage`](crate::salvage()) with these options for both stores, telling the
     /// number of keys copied so far now and then.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+    /// # let store = kvcore::Store::open(&old)?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// # users.put("ada", &36)?;
+    /// # store.close()?;
+    /// use kvcore::{Options, ReadMode};
+    /// // From a disk with sectors that cannot be read: `Map` would end the process there.
+    /// let options = Options::new().read_mode(ReadMode::Pread);
+    /// let salvaged = options.salvage(&old, &new, |keys| eprintln!("{keys} keys"))?;
+    /// assert_eq!(salvaged.keys, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -32,6 +32,17 @@ pub struct Schema<'a, K, V: ?Sized, C = Bincode> {
 
 impl<'a, K, V: ?Sized, C> Schema<'a, K, V, C> {
     /// A keyspace of this name, ordered, of version 0.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// use kvcore::Schema;
+    /// const NOTES: Schema<u64, String> = Schema::new("notes");
+    /// let notes = store.keyspace(NOTES)?; // no annotation needed
+    /// notes.put(1, &"buy milk".to_owned())?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn new(name: &'a str) -> Self {
         Schema {
@@ -46,6 +57,18 @@ impl<'a, K, V: ?Sized, C> Schema<'a, K, V, C> {
     }
 
     /// The version of the schema: opening the keyspace with another one is an error.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// use kvcore::{Error, Schema};
+    /// const V1: Schema<u64, String> = Schema::new("notes").version(1);
+    /// const V2: Schema<u64, String> = Schema::new("notes").version(2);
+    /// store.keyspace(V1)?;
+    /// assert!(matches!(store.keyspace(V2), Err(Error::SchemaMismatch { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn version(mut self, version: u32) -> Self {
         self.version = version;
@@ -54,6 +77,19 @@ impl<'a, K, V: ?Sized, C> Schema<'a, K, V, C> {
 
     /// Without an order index: saves about 20 bytes of memory per key and some time per new key.
     /// Calls that need order answer with an error.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// use kvcore::{Error, Schema};
+    /// const CACHE: Schema<u64, String> = Schema::new("cache").unordered();
+    /// let cache = store.keyspace(CACHE)?;
+    /// cache.put(1, &"page".to_owned())?;
+    /// assert_eq!(cache.get(1)?.as_deref(), Some("page"));
+    /// assert!(matches!(cache.first(), Err(Error::Unordered { call: _, .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn unordered(mut self) -> Self {
         self.is_unordered = true;
@@ -95,7 +131,8 @@ impl<'a, K, V: ?Sized, C> Schema<'a, K, V, C> {
     /// Leaves expired entries to their owner, who removes them together with what belongs to them;
     /// see [`Keyspace::remove_expired`](crate::Keyspace::remove_expired). Reads do not see them.
     ///
-    /// Stored with the keyspace: opening it without is an error.
+    /// Stored with the keyspace: opening it without is an error. A keyspace that the store has
+    /// expired so far is handed to its owner when it is opened with this: durably, and for good.
     ///
     /// ```
     /// use kvcore::Schema;

@@ -12,6 +12,17 @@ pub use latency::Latencies;
 use latency::LatencyCounters;
 
 /// How the last `open` went.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// let store = kvcore::Store::open(dir.path())?;
+/// let recovery = store.recovery();
+/// assert!(recovery.cut_at.is_none(), "an unsynced end was lost: {recovery:?}");
+/// assert_eq!(recovery.dropped_bytes, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovery {
@@ -32,6 +43,20 @@ pub struct Recovery {
 }
 
 /// A moment's figures of a store. Cheap enough to poll.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// users.put("ada", &36)?;
+/// users.put("ada", &37)?;
+/// let stats = store.stats();
+/// assert_eq!(stats.keys, 1);
+/// assert!(stats.dead_bytes > 0); // the first value
+/// println!("{} syncs, 99 % in {:?}", stats.syncs, stats.sync_latencies.quantile(0.99));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -67,6 +92,11 @@ pub struct Stats {
     /// Bytes of data files that merge has replaced and that readers still keep: snapshots,
     /// iterators, entries and large values.
     pub pinned_bytes: u64,
+    /// Open change feeds.
+    pub feeds: u64,
+    /// Dead bytes of data files that merge leaves alone for them, and for those that
+    /// [`Options::feed_retention_bytes`](crate::Options::feed_retention_bytes) lets come back.
+    pub kept_for_feeds_bytes: u64,
     /// Bytes appended to the log since open, by commits.
     pub appended_bytes: u64,
     /// Data files begun since open.
@@ -97,6 +127,20 @@ pub struct Stats {
 
 impl Stats {
     /// Heap bytes of the keydir per key, keys included; 0 in an empty store.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// let users: kvcore::Keyspace<u64, ()> = store.keyspace("users")?;
+    /// let mut batch = store.batch();
+    /// for n in 0..10_000 {
+    ///     batch.put(&users, n, &())?;
+    /// }
+    /// batch.commit()?;
+    /// assert!(store.stats().keydir_bytes_per_key() < 100);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn keydir_bytes_per_key(&self) -> u64 {
         self.keydir_bytes.checked_div(self.keys).unwrap_or(0)
@@ -104,6 +148,18 @@ impl Stats {
 }
 
 /// One keyspace's figures.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// users.put("ada", &36)?;
+/// let stats = store.stats();
+/// let of_users = stats.keyspaces.iter().find(|k| k.name == "users").expect("it is there");
+/// assert_eq!((of_users.keys, of_users.data_bytes), (1, 4)); // "ada" and one byte
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct KeyspaceStats {
@@ -125,6 +181,18 @@ pub struct KeyspaceStats {
 }
 
 /// One data file's figures.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// users.put("ada", &36)?;
+/// let stats = store.stats();
+/// let active: Vec<_> = stats.files.iter().filter(|file| !file.sealed).collect();
+/// assert!(active.len() == 1 && active[0].live_bytes > 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct FileStats {

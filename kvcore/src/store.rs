@@ -35,6 +35,19 @@ pub use round::Round;
 ///
 /// All methods may be called from any thread. Reads never wait for merges, and wait for writers
 /// only while one applies a commit to the same part of the keydir.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// use kvcore::{Keyspace, Store};
+/// let store = Store::open(dir.path())?;
+/// let other = store.clone(); // the same store
+/// let users: Keyspace<String, u64> = store.keyspace("users")?;
+/// users.put("ada", &36)?;
+/// assert_eq!(other.stats().keys, 1);
+/// # store.close()
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Store(pub(crate) Arc<Handle>);
 
@@ -52,6 +65,21 @@ impl fmt::Debug for Store {
 }
 
 /// What [`Store::merge`] gave back.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// use kvcore::Durability;
+/// for n in 0..1_000 {
+///     users.put_with("ada", &n, Durability::Buffered)?;
+/// }
+/// let reclaimed = store.merge()?;
+/// println!("{} files and {} bytes less", reclaimed.files, reclaimed.bytes);
+/// assert!(reclaimed.bytes > 10_000);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reclaimed {
@@ -110,6 +138,15 @@ impl Store {
     }
 
     /// The names of all keyspaces, sorted.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// assert_eq!(store.keyspace_names(), ["users"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn keyspace_names(&self) -> Vec<String> {
         let registry = self.engine().keyspaces.read();
@@ -170,6 +207,20 @@ impl Store {
 
     /// The same with another durability.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::{Durability, Put};
+    /// store.commit_many_with(Durability::Buffered, |round| {
+    ///     round.put(&users, "ada", &36, Put::default())?;
+    ///     round.delete(&users, "bob").map(drop)
+    /// })?;
+    /// assert_eq!(users.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Store::commit_many`].
@@ -190,6 +241,20 @@ impl Store {
     /// Gives the space of all dead records back now, in this thread. Reads and writes go on. On a
     /// disk that is nearly full it gives back what it can.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Durability;
+    /// for n in 0..1_000 {
+    ///     users.put_with("ada", &n, Durability::Buffered)?;
+    /// }
+    /// assert!(store.merge()?.bytes > 10_000); // 999 old values
+    /// assert_eq!(users.get("ada")?, Some(999));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Io`] and [`Error::Corrupt`]; nothing has changed then.
@@ -200,6 +265,20 @@ impl Store {
 
     /// One round of what the store's threads do: expiry, hints, merge. For stores opened with
     /// [`Background::Manual`].
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Background, Keyspace, Options, Put};
+    /// use std::time::Duration;
+    /// let store = Options::new().background(Background::Manual).in_memory().open("data")?;
+    /// let users: Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put_with("ada", &36, Put::expires_in(Duration::ZERO))?;
+    /// assert_eq!(users.len(), 1); // expired, and not removed yet
+    /// store.maintain()?;
+    /// assert_eq!(users.len(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

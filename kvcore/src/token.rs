@@ -5,7 +5,7 @@
 use crate::{
     error::{Error, Result},
     ids::Sequence,
-    log::{Generation, StoreId},
+    log::{GENERATIONS_MAX, Generation, StoreId},
 };
 use std::{fmt, str::FromStr};
 
@@ -37,8 +37,25 @@ pub struct ChangeToken {
     sequence: Sequence,
 }
 
+/// Whether a place is in a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Located {
+    Here,
+    /// In a generation so old that nobody remembers it.
+    Forgotten,
+    /// In none of its generations, or behind the end of one.
+    Elsewhere {
+        common: Option<ChangeToken>,
+    },
+}
+
 impl ChangeToken {
     /// Length of [`ChangeToken::to_bytes`].
+    ///
+    /// ```
+    /// use kvcore::ChangeToken;
+    /// assert_eq!(ChangeToken::LEN_BYTES, 32);
+    /// ```
     pub const LEN_BYTES: usize = 32;
 
     /// The place of a sequence, given the generations, oldest first.
@@ -48,13 +65,72 @@ impl ChangeToken {
         ChangeToken { store: store.0, generation: own.map_or(0, |g| g.id), sequence }
     }
 
+    /// Where this place is in a store's history, given its generations, oldest first, and its tip;
+    /// `None` for a store that may lag behind its writer.
+    pub(crate) fn locate(
+        &self,
+        store: StoreId,
+        generations: &[Generation],
+        tip: Option<Sequence>,
+    ) -> Located {
+        if self.store != store.0 {
+            return Located::Elsewhere { common: None };
+        }
+        let first = generations.first().map(|g| g.first_sequence);
+        if self.generation == 0 {
+            // Before the first commit, or of a generation that is forgotten.
+            let is_before = first.map_or(self.sequence == Sequence::ZERO, |f| self.sequence < f);
+            return if is_before { Located::Here } else { Located::Elsewhere { common: None } };
+        }
+        let is_cut = generations.len() >= GENERATIONS_MAX;
+        let Some(at) = generations.iter().position(|g| g.id == self.generation) else {
+            return match first {
+                Some(first) if is_cut && self.sequence < first => Located::Forgotten,
+                _ => Located::Elsewhere { common: None },
+            };
+        };
+        // It ended where the next one began.
+        let next = generations.get(at + 1).map(|g| Sequence(g.first_sequence.0.saturating_sub(1)));
+        match next.or(tip) {
+            Some(end) if self.sequence > end => {
+                let common = ChangeToken::new(store, generations, end);
+                Located::Elsewhere { common: Some(common) }
+            }
+            _ if self.sequence < generations[at].first_sequence => {
+                Located::Elsewhere { common: None }
+            }
+            _ => Located::Here,
+        }
+    }
+
     /// The last sequence before this place.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let sequence = users.put("ada", &36)?;
+    /// assert_eq!(store.snapshot().token().sequence(), sequence);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn sequence(&self) -> Sequence {
         self.sequence
     }
 
     /// Store 16, generation 8, sequence 8, the numbers little-endian.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::ChangeToken;
+    /// let bytes: [u8; ChangeToken::LEN_BYTES] = store.snapshot().token().to_bytes();
+    /// assert_eq!(ChangeToken::from_bytes(bytes), store.snapshot().token());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN_BYTES] {
         let mut bytes = [0; Self::LEN_BYTES];
@@ -65,6 +141,18 @@ impl ChangeToken {
     }
 
     /// What [`ChangeToken::to_bytes`] gave.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::ChangeToken;
+    /// users.put("ada", &36)?;
+    /// let kept = store.snapshot().token().to_bytes(); // in a file, say
+    /// assert_eq!(ChangeToken::from_bytes(kept).sequence(), store.tip_sequence());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::LEN_BYTES]) -> ChangeToken {
         let mut store = [0; 16];

@@ -31,6 +31,20 @@ pub(crate) trait Bytes: Send + Sync {
 /// (also a merged, unlinked one) until the last clone is dropped; [`is_pinned`](Self::is_pinned)
 /// tells, and `to_vec()` makes a copy that pins nothing. Equality, order and hash are those of
 /// the bytes.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// let files: kvcore::BytesKeyspace = store.keyspace("files")?;
+/// files.put(b"readme", b"hello")?;
+/// let value = files.get(b"readme")?.expect("it was put");
+/// let shared = value.clone(); // costs no copy
+/// assert_eq!((&*value, shared.starts_with(b"he")), (b"hello".as_slice(), true));
+/// let owned: Vec<u8> = value.into();
+/// assert_eq!(owned, b"hello");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Value(Inner);
 
@@ -42,6 +56,11 @@ enum Inner {
 
 impl Value {
     /// A copy of `bytes` on the heap.
+    ///
+    /// ```
+    /// let value = kvcore::Value::from_slice(b"hello");
+    /// assert_eq!(&*value, b"hello");
+    /// ```
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Self {
         Self(Inner::Heap(bytes.into()))
@@ -53,6 +72,11 @@ impl Value {
     }
 
     /// Whether the value keeps a mapped file alive.
+    ///
+    /// ```
+    /// let value = kvcore::Value::from_slice(b"hello");
+    /// assert!(!value.is_pinned()); // on the heap, it keeps no file
+    /// ```
     #[must_use]
     pub fn is_pinned(&self) -> bool {
         matches!(self.0, Inner::Pinned { .. })
@@ -142,6 +166,27 @@ impl fmt::Debug for Value {
 /// Stored bytes lent to a codec, which sees them as a slice.
 ///
 /// No reference count is touched unless [`to_value`](Self::to_value) is called.
+///
+/// ```
+/// use kvcore::{BoxError, Codec, Raw, ValueRef};
+///
+/// /// Text in capitals.
+/// enum Shout {}
+///
+/// impl Codec<str> for Shout {
+///     type Owned = String;
+///     const ID: &'static str = "shout";
+///     fn encode(value: &str, out: &mut Vec<u8>) -> Result<(), BoxError> {
+///         <Raw as Codec<str>>::encode(&value.to_uppercase(), out)
+///     }
+///     fn decode(bytes: ValueRef<'_>) -> Result<String, BoxError> {
+///         <Raw as Codec<str>>::decode(bytes)
+///     }
+/// }
+///
+/// let decoded = <Shout as Codec<str>>::decode(ValueRef::from(b"HI".as_slice()));
+/// assert_eq!(decoded.ok().as_deref(), Some("HI"));
+/// ```
 #[derive(Clone, Copy)]
 pub struct ValueRef<'a> {
     bytes: &'a [u8],
@@ -166,6 +211,13 @@ impl<'a> ValueRef<'a> {
 
     /// The bytes as a value that outlives the read: without a copy where they lie in a mapped
     /// file and are more than 4,096, copied otherwise.
+    ///
+    /// ```
+    /// use kvcore::ValueRef;
+    /// let lent = ValueRef::from(b"hello".as_slice());
+    /// let kept = lent.to_value();
+    /// assert_eq!(&*kept, b"hello");
+    /// ```
     #[must_use]
     pub fn to_value(self) -> Value {
         match self.owner {

@@ -53,6 +53,18 @@ impl ValueReader {
     }
 
     /// The value's length in bytes.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let films: kvcore::BytesKeyspace = store.keyspace("films")?;
+    ///
+    /// films.put(b"night", &[7; 1_000])?;
+    /// let reader = films.reader(b"night")?.expect("it was put");
+    /// assert_eq!(reader.len(), 1_000);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn len(&self) -> u64 {
         match &self.0 {
@@ -62,6 +74,17 @@ impl ValueReader {
     }
 
     /// The value has no bytes.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let films: kvcore::BytesKeyspace = store.keyspace("films")?;
+    ///
+    /// films.put(b"nothing", b"")?;
+    /// assert!(films.reader(b"nothing")?.is_some_and(|reader| reader.is_empty()));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

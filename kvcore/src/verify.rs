@@ -32,6 +32,27 @@ pub(crate) use blobs::{BlobRefs, check_blob};
 pub(crate) use sweep::{Gap, sweep};
 
 /// What was found damaged: bytes that are not what was written.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// # let store = kvcore::Store::open(dir.path())?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// # users.put("ada", &36)?;
+///
+/// # store.close()?;
+/// # let data = std::fs::read_dir(dir.path()).expect("there").map(|e| e.expect("there").path());
+/// # let data = data.filter(|p| p.extension().is_some_and(|e| e == "data")).min().expect("one");
+/// # let mut bytes = std::fs::read(&data).expect("readable");
+/// # bytes[20] ^= 1;
+/// # std::fs::write(&data, bytes).expect("writable");
+/// let verified = kvcore::verify(dir.path())?; // somebody has changed a byte
+/// let damage = &verified.damage[0];
+/// println!("{damage}"); // names the file and the byte
+/// assert!(damage.file.exists() && !damage.what.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
@@ -76,6 +97,20 @@ impl Damage {
 }
 
 /// What a look at every byte found. Sound if `damage` is empty.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// # let store = kvcore::Store::open(dir.path())?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// # users.put("ada", &36)?;
+///
+/// let verified = store.verify()?;
+/// println!("{} records in {} files", verified.records, verified.files);
+/// assert!(verified.damage.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
@@ -93,6 +128,18 @@ pub struct Verified {
 
 impl Verified {
     /// Nothing is damaged.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// # users.put("ada", &36)?;
+    ///
+    /// assert!(store.verify()?.is_sound());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.damage.is_empty()
@@ -100,6 +147,20 @@ impl Verified {
 }
 
 /// How far a look at every byte has come.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// # let store = kvcore::Store::open(dir.path())?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// # users.put("ada", &36)?;
+///
+/// use kvcore::VerifyProgress;
+/// let bar = |p: VerifyProgress| eprintln!("{} of {} bytes", p.bytes_done, p.bytes_total);
+/// assert!(store.verify_with(bar)?.is_sound());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyProgress {
@@ -140,6 +201,23 @@ pub fn verify(dir: impl AsRef<Path>) -> Result<Verified> {
 
 impl Options {
     /// The same as [`verify`](crate::verify()) on the disk of these options, telling how far it is.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// # users.put("ada", &36)?;
+    ///
+    /// # store.close()?;
+    /// use kvcore::{Options, ReadMode};
+    /// // Unreadable sectors are reported, where a map would end the process.
+    /// let options = Options::new().read_mode(ReadMode::Pread);
+    /// let verified = options.verify(dir.path(), |p| eprintln!("{} bytes", p.bytes_done))?;
+    /// assert!(verified.is_sound());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -183,6 +261,20 @@ impl Store {
     }
 
     /// The same, telling how far it is.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// # let store = kvcore::Store::open(dir.path())?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// # users.put("ada", &36)?;
+    ///
+    /// let mut told = 0;
+    /// let verified = store.verify_with(|progress| told = progress.bytes_done)?;
+    /// assert!(verified.is_sound() && told <= verified.bytes);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -17,6 +17,17 @@ const LEVELS_MAX: usize = 127;
 /// fields have names, and types may ask what comes next. Nested at most 127 arrays and objects
 /// deep. JSON has no infinities and no NaN: they are written as `null`, which reads as an
 /// `Option`, and for a plain float is an error when it is read.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// use kvcore::{Json, Keyspace};
+/// let ages: Keyspace<u64, Vec<u64>, Json> = store.keyspace("ages")?;
+/// ages.put(1, &vec![36, 41])?;
+/// assert_eq!(ages.get_bytes(1)?.as_deref(), Some(b"[36,41]".as_slice()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub enum Json {}
 

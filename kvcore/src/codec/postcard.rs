@@ -14,6 +14,17 @@ use crate::{error::BoxError, value::ValueRef};
 ///
 /// What [`Bincode`](crate::Bincode) says of field names, nesting and of types that cannot be read
 /// holds here too.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// use kvcore::{Keyspace, Postcard};
+/// let ages: Keyspace<u64, Vec<u64>, Postcard> = store.keyspace("ages")?;
+/// ages.put(1, &vec![36, 41])?;
+/// assert_eq!(ages.get(1)?, Some(vec![36, 41]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub enum Postcard {}
 

@@ -10,6 +10,20 @@ use crate::{
 ///
 /// Reading a `[u8]` yields a [`Value`], without a copy where it is large and lies in a mapped
 /// file. Reading a `str` checks that it is UTF-8 and copies it.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// use kvcore::{BytesKeyspace, Keyspace, Raw};
+/// let files: BytesKeyspace = store.keyspace("files")?;
+/// files.put(b"logo", &[0x89, b'P', b'N', b'G'])?;
+/// assert_eq!(files.get(b"logo")?.as_deref(), Some(b"\x89PNG".as_slice()));
+/// let notes: Keyspace<u64, str, Raw> = store.keyspace("notes")?;
+/// notes.put(1, "buy milk")?;
+/// assert_eq!(notes.get(1)?.as_deref(), Some("buy milk"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub enum Raw {}
 

@@ -25,6 +25,17 @@ use super::{
 };
 
 /// The operating system's file system.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// use kvcore::{Options, disk::OsDisk};
+/// use std::sync::Arc;
+/// let store = Options::new().disk(Arc::new(OsDisk)).open(dir.path())?; // what is the default
+/// assert_eq!(store.stats().keys, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsDisk;
 

@@ -21,6 +21,7 @@ mod copy;
 mod crash;
 mod fault;
 mod frozen;
+mod medium;
 mod pending;
 mod plan;
 mod tree;
@@ -39,7 +40,7 @@ use parking_lot::Mutex;
 
 use self::{
     fault::{Detail, Entry, Faults, Log, crashed},
-    tree::{DirNode, DirOp, FileNode, FileState, Node},
+    tree::{DirNode, DirOp, FileNode, Node},
 };
 use super::{FileKind, not_a_file};
 
@@ -51,6 +52,26 @@ pub use fault::{Fault, Repeat};
 /// All paths live under one root, which exists; absolute and relative ones are the same. Renames
 /// stay within one directory. There are no mappings. Unsynced data is held twice, so a store that
 /// lives here syncs now and then, as it does on a real disk.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// use kvcore::{Error, Keyspace, Options, disk::{Fault, Repeat, SimDisk}};
+/// use std::sync::Arc;
+/// let disk = SimDisk::new(7);
+/// let store = Options::new().disk(Arc::new(disk.clone())).open("/data")?;
+/// let users: Keyspace<String, u64> = store.keyspace("users")?;
+/// users.put("ada", &36)?;
+/// disk.fail(disk.operations(), Fault::EIO, Repeat::Forever); // the disk dies
+/// assert!(users.put("bob", &41).is_err());
+/// assert!(matches!(users.get("ada"), Err(Error::Poisoned { .. })));
+///
+/// let mended = disk.process_crash_image();
+/// let store = Options::new().disk(Arc::new(mended)).open("/data")?;
+/// let users: Keyspace<String, u64> = store.keyspace("users")?;
+/// assert_eq!(users.get("ada")?, Some(36));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SimDisk {
     shared: Arc<Shared>,
@@ -87,6 +108,12 @@ struct Turn<'m> {
 
 impl SimDisk {
     /// An empty disk.
+    ///
+    /// ```
+    /// use kvcore::disk::SimDisk;
+    /// let disk = SimDisk::new(42); // the seed of its crash images
+    /// assert!(disk.paths().is_empty());
+    /// ```
     #[must_use]
     pub fn new(seed: u64) -> SimDisk {
         SimDisk::with_root(seed, String::new(), Arc::default())
@@ -106,29 +133,92 @@ impl SimDisk {
     }
 
     /// How many changes and syncs there were: the number the next one gets.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kvcore::disk::{Disk, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    ///
+    /// let file = disk.create_new(Path::new("/log"))?;
+    /// file.sync_data()?;
+    /// assert_eq!(disk.operations(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.shared.machine.lock().operations
     }
 
     /// How many reads there were (`open`, `list`, `metadata`, `len`, `read_at`).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kvcore::disk::{Disk, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    ///
+    /// disk.list(Path::new("/"))?;
+    /// assert_eq!(disk.read_operations(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn read_operations(&self) -> u64 {
         self.shared.reads.load(Ordering::Relaxed)
     }
 
     /// Lets the change or sync of this number (S1) go wrong.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kvcore::disk::{Disk, Fault, Repeat, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    /// let file = disk.create_new(Path::new("/log"))?;
+    /// disk.fail(disk.operations(), Fault::ENOSPC, Repeat::Once); // the next one
+    /// assert!(file.write_all_at(b"record", 0).is_err());
+    /// assert!(file.write_all_at(b"record", 0).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fail(&self, op_index: u64, fault: Fault, repeat: Repeat) {
         self.shared.machine.lock().faults.arm(op_index, fault, repeat);
     }
 
     /// Lets the read of this number go wrong.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kvcore::disk::{Disk, Fault, Repeat, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    /// disk.fail_read(disk.read_operations(), Fault::EIO, Repeat::Forever);
+    /// assert!(disk.list(Path::new("/")).is_err());
+    /// assert!(disk.create_dir(Path::new("/data")).is_ok()); // no read
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fail_read(&self, read_index: u64, fault: Fault, repeat: Repeat) {
         self.shared.machine.lock().read_faults.arm(read_index, fault, repeat);
         self.shared.read_faults_armed.store(true, Ordering::Release);
     }
 
     /// Takes back all faults that have not struck yet, and those that strike for ever.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kvcore::disk::{Disk, Fault, Repeat, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    /// disk.fail(0, Fault::EIO, Repeat::Forever);
+    /// assert!(disk.create_dir(Path::new("/data")).is_err());
+    /// disk.clear_faults();
+    /// assert!(disk.create_dir(Path::new("/data")).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn clear_faults(&self) {
         let mut machine = self.shared.machine.lock();
         machine.faults.clear();
@@ -137,6 +227,15 @@ impl SimDisk {
     }
 
     /// How many operations a fault has struck. A test that injects faults asserts it is not 0.
+    ///
+    /// ```
+    /// use kvcore::disk::{Disk, Fault, Repeat, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    /// disk.fail(0, Fault::EIO, Repeat::Once);
+    /// assert!(disk.create_dir(Path::new("/data")).is_err());
+    /// assert_eq!(disk.faults_fired(), 1);
+    /// ```
     #[must_use]
     pub fn faults_fired(&self) -> u64 {
         let machine = self.shared.machine.lock();
@@ -144,11 +243,28 @@ impl SimDisk {
     }
 
     /// Cuts the power now: every later call on this disk fails.
+    ///
+    /// ```
+    /// use kvcore::disk::{Disk, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    ///
+    /// disk.crash();
+    /// assert!(disk.create_dir(Path::new("/data")).is_err());
+    /// ```
     pub fn crash(&self) {
         self.shared.crashed.store(true, Ordering::Release);
     }
 
     /// Whether the power is gone.
+    ///
+    /// ```
+    /// use kvcore::disk::SimDisk;
+    /// let disk = SimDisk::new(1);
+    /// assert!(!disk.crashed());
+    /// disk.crash();
+    /// assert!(disk.crashed());
+    /// ```
     #[must_use]
     pub fn crashed(&self) -> bool {
         self.shared.crashed.load(Ordering::Acquire)
@@ -158,137 +274,42 @@ impl SimDisk {
     ///
     /// Space reserved before is never refused. A write that fits in part is cut short, one that
     /// does not fit at all fails with `StorageFull`. Unlinking frees at once.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kvcore::disk::{Disk, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    ///
+    /// let file = disk.create_new(Path::new("/log"))?;
+    /// disk.set_capacity_bytes(Some(4));
+    /// assert!(file.write_all_at(b"record", 0).is_err());
+    /// disk.set_capacity_bytes(None);
+    /// assert!(file.write_all_at(b"record", 0).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_capacity_bytes(&self, capacity_bytes: Option<u64>) {
         self.shared.machine.lock().capacity_bytes = capacity_bytes;
     }
 
     /// Space taken by the contents of all files that have a name.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kvcore::disk::{Disk, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    ///
+    /// disk.create_new(Path::new("/log"))?.write_all_at(b"record", 0)?;
+    /// assert_eq!(disk.used_bytes(), 6);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn used_bytes(&self) -> u64 {
         let _machine = self.shared.machine.lock();
         self.shared.used_bytes()
-    }
-
-    /// The last few thousand changes and syncs, one line each, for failure messages.
-    #[must_use]
-    pub fn op_log(&self) -> Vec<String> {
-        self.shared.machine.lock().log.lines()
-    }
-
-    /// Where this disk comes from and what is on it, for failure messages.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        let _machine = self.shared.machine.lock();
-        let mut text = format!("seed {}; {}\n", self.shared.seed, self.shared.origin);
-        self.shared.each_entry(|path, node| {
-            let line = match node {
-                Node::File(file) => {
-                    let state = file.state.read();
-                    format!(
-                        "{}: {} bytes, {} durable, {} changes pending\n",
-                        path.display(),
-                        state.visible.len(),
-                        state.durable.len(),
-                        state.pending.ops.len()
-                    )
-                }
-                other => format!("{}: {}\n", path.display(), other.kind()),
-            };
-            text.push_str(&line);
-        });
-        text
-    }
-
-    /// The paths of all regular files, sorted.
-    #[must_use]
-    pub fn paths(&self) -> Vec<PathBuf> {
-        let _machine = self.shared.machine.lock();
-        let mut paths = Vec::new();
-        self.shared.each_entry(|path, node| {
-            if let Node::File(_) = node {
-                paths.push(path.to_owned());
-            }
-        });
-        paths
-    }
-
-    /// A file's bytes as reads see them; not counted, no faults.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound`, or `InvalidInput` if it is no regular file.
-    pub fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
-        Ok(self.shared.file(path)?.state.read().visible.to_vec())
-    }
-
-    /// Puts a durable file with a durable name there, replacing one; not counted, no faults.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` if there is no such directory.
-    pub fn write_file(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let content = Arc::new(bytes.to_vec());
-        self.plant(path, Node::File(FileNode::new(path.into(), FileState::settled(content))))
-    }
-
-    /// Puts a link or special file there, which can be listed and not opened.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` if there is no such directory, `InvalidInput` for other kinds.
-    pub fn plant_special(&self, path: &Path, kind: FileKind) -> io::Result<()> {
-        match kind {
-            FileKind::Symlink | FileKind::Other => self.plant(path, Node::Special(kind)),
-            FileKind::File | FileKind::Directory => Err(io::ErrorKind::InvalidInput.into()),
-        }
-    }
-
-    fn plant(&self, path: &Path, node: Node) -> io::Result<()> {
-        let _machine = self.shared.machine.lock();
-        let (dir, name) = self.shared.root.parent(path)?;
-        let mut state = dir.state.write();
-        state.visible.insert(name.to_owned(), node.clone());
-        state.durable.insert(name.to_owned(), node);
-        Ok(())
-    }
-
-    /// Flips one bit of a file on the medium; what was pending in the file becomes durable.
-    ///
-    /// # Errors
-    ///
-    /// As [`read_file`](SimDisk::read_file), and `InvalidInput` past the file's end.
-    pub fn flip_bit(&self, path: &Path, byte: usize, bit: u8) -> io::Result<()> {
-        self.damage(path, |content| {
-            let byte = content.get_mut(byte).ok_or(io::ErrorKind::InvalidInput)?;
-            *byte ^= 1_u8.checked_shl(bit.into()).ok_or(io::ErrorKind::InvalidInput)?;
-            Ok(())
-        })
-    }
-
-    /// Cuts a file on the medium, or extends it with zeros; pending changes become durable first.
-    ///
-    /// # Errors
-    ///
-    /// As [`read_file`](SimDisk::read_file).
-    pub fn truncate(&self, path: &Path, len: usize) -> io::Result<()> {
-        self.damage(path, |content| {
-            content.resize(len, 0);
-            Ok(())
-        })
-    }
-
-    fn damage(
-        &self,
-        path: &Path,
-        change: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let _machine = self.shared.machine.lock();
-        let file = self.shared.file(path)?;
-        let mut state = file.state.write();
-        let mut content = state.visible.to_vec();
-        change(&mut content)?;
-        *state = FileState::settled(Arc::new(content));
-        Ok(())
     }
 }
 

@@ -8,6 +8,26 @@ use super::{AsKey, Position};
 ///
 /// Not [`RangeBounds`]: with it `..` would leave its type open, and `"a".."n"` is not a
 /// `RangeBounds<str>`. A range whose end is before its start is empty, not an error.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// use kvcore::{KeyRange, Keyspace};
+/// use std::ops::Bound;
+///
+/// fn how_many(events: &Keyspace<(u64, String), ()>, when: impl KeyRange<(u64, String)>) -> u64 {
+///     events.count(when).unwrap_or(0)
+/// }
+///
+/// let events: Keyspace<(u64, String), ()> = store.keyspace("events")?;
+/// events.put((1, "opened"), &())?;
+/// events.put((5, "closed"), &())?;
+/// assert_eq!(how_many(&events, ..), 2);
+/// assert_eq!(how_many(&events, (2, "")..), 1);
+/// assert_eq!(how_many(&events, (Bound::Excluded((1, "opened")), Bound::Unbounded)), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(message = "`{Self}` cannot be used as a range of keys `{K}`")]
 pub trait KeyRange<K> {
     /// The range as bounds on encoded keys.
@@ -18,6 +38,23 @@ pub trait KeyRange<K> {
 /// (`(36,)` for a `(u64, String)`).
 ///
 /// Not implemented for numbers, which have none.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// use kvcore::{KeyPrefix, Keyspace};
+///
+/// fn any(logs: &Keyspace<(String, u64), ()>, prefix: impl KeyPrefix<(String, u64)>) -> bool {
+///     logs.prefix(prefix).next().is_some()
+/// }
+///
+/// let logs: Keyspace<(String, u64), ()> = store.keyspace("logs")?;
+/// logs.put(("web", 1), &())?;
+/// assert!(any(&logs, ("web",)));
+/// assert!(!any(&logs, ("we",))); // a whole component, not a part of one
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(message = "`{Self}` cannot be used as a prefix of keys `{K}`")]
 pub trait KeyPrefix<K> {
     /// Appends the bytes with which exactly the keys meant begin.
@@ -25,6 +62,14 @@ pub trait KeyPrefix<K> {
 }
 
 /// Bounds on encoded keys.
+///
+/// ```
+/// use kvcore::{EncodedRange, KeyRange};
+/// use std::ops::Bound;
+/// let range: EncodedRange = KeyRange::<u16>::encode_range(&(1..=300));
+/// assert_eq!(range.start, Bound::Included(vec![0, 1]));
+/// assert_eq!(range.end, Bound::Included(vec![1, 44])); // big-endian, so that bytes sort
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedRange {
     /// Where the range starts.

@@ -16,6 +16,17 @@ use crate::{
 impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// Deletes a key; false, and nothing written, if it was not there.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// assert!(users.delete("ada")?);
+    /// assert!(!users.delete("ada")?); // it was gone already
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::put`].
@@ -47,6 +58,19 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
 
     /// Deletes all keys. One record, whatever their number; memory is freed in the background.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// for n in 0..1_000 {
+    ///     users.put(n.to_string(), &n)?;
+    /// }
+    /// users.clear()?;
+    /// assert!(users.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::put`].
@@ -55,6 +79,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     }
 
     /// Deletes all keys in a range. One record, whatever their number.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// let events: kvcore::Keyspace<(u64, String), ()> = store.keyspace("events")?;
+    /// events.put((1, "old"), &())?;
+    /// events.put((9, "new"), &())?;
+    /// events.delete_range(..(5, ""))?;
+    /// assert_eq!(events.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -16,6 +16,18 @@ use std::time::{Duration, SystemTime};
 impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// When the key expires; `None` if it is absent or does not.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use std::time::{Duration, SystemTime};
+    /// users.put_with("ada", &36, kvcore::Put::expires_in(Duration::from_secs(60)))?;
+    /// let at = users.expires_at("ada")?.expect("it has an expiry");
+    /// assert!(at > SystemTime::now());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Closed`], [`Error::Poisoned`].
@@ -27,6 +39,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
 
     /// Makes the key expire at this time; false if it is not there. Costs a small record, whatever
     /// the value's size.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use std::time::SystemTime;
+    /// users.put("ada", &36)?;
+    /// assert!(users.expire("ada", SystemTime::UNIX_EPOCH)?); // in the past: at once
+    /// assert!(!users.contains("ada")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -97,6 +121,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     }
 
     /// Makes the key stay; false if it is not there or would stay anyway.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use std::time::Duration;
+    /// users.put_with("ada", &36, kvcore::Put::expires_in(Duration::from_secs(60)))?;
+    /// assert!(users.persist("ada")?);
+    /// assert_eq!(users.expires_at("ada")?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

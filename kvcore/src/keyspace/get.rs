@@ -42,6 +42,17 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
 
     /// The stored bytes of a key's value, not decoded. Large ones are not copied.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// let films: kvcore::BytesKeyspace = store.keyspace("films")?;
+    /// films.put(b"night", &vec![7; 100_000])?;
+    /// let bytes = films.get_bytes(b"night")?.expect("it was put");
+    /// assert_eq!(bytes.len(), 100_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::get`], without decoding.
@@ -55,6 +66,17 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// Hands a key's stored bytes to `f` without copying them; `None` if the key is not there.
     ///
     /// The fastest read: no allocation, no reference count. `f` runs under no lock.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// let films: kvcore::BytesKeyspace = store.keyspace("films")?;
+    /// films.put(b"night", &vec![7; 100_000])?;
+    /// let len = films.get_with(b"night", |bytes| bytes.len())?; // nothing is copied
+    /// assert_eq!(len, Some(100_000));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -108,6 +130,17 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     }
 
     /// Whether the key is there and has not expired. Reads nothing but memory.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// assert!(users.contains("ada")?);
+    /// assert!(!users.contains("bob")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

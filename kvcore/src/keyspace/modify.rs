@@ -47,6 +47,16 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
 
     /// The key's value; if there is none, sets it to what `f` makes, and returns that.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// assert_eq!(users.get_or_insert_with("ada", || 36)?, 36);
+    /// assert_eq!(users.get_or_insert_with("ada", || unreachable!("it is there"))?, 36);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::update`].
@@ -115,6 +125,17 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     }
 
     /// Deletes a key and returns the value it had.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// assert_eq!(users.take("ada")?, Some(36));
+    /// assert_eq!(users.take("ada")?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

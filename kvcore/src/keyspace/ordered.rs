@@ -22,6 +22,19 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// All entries in key order, as of now: a consistent view that later writes do not change.
     ///
     /// Values are read when asked for. Writing while iterating is fine.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("bob", &41)?;
+    /// users.put("ada", &36)?;
+    /// let mut names = users.iter().map(|e| e.map(|e| e.into_key()));
+    /// assert_eq!(names.next().transpose()?.as_deref(), Some("ada"));
+    /// assert_eq!(names.next().transpose()?.as_deref(), Some("bob"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn iter(&self) -> Iter<K, V, C> {
         self.range(..)
@@ -77,6 +90,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
 
     /// How many keys lie in a range. O(log n). Expired keys count until their removal.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// for name in ["ada", "bob", "eve"] {
+    ///     users.put(name, &1)?;
+    /// }
+    /// assert_eq!(users.count("b"..)?, 2); // walks over nothing
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Unordered`](crate::Error::Unordered), [`Error::Closed`](crate::Error::Closed).
@@ -124,6 +149,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// Expired keys count until their removal; where one has this place, the next entry that has
     /// not expired is given.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// for name in ["ada", "bob", "eve"] {
+    ///     users.put(name, &1)?;
+    /// }
+    /// assert_eq!(users.nth(1)?.expect("three").key(), "bob"); // the median
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::count`], and [`Error::Decode`](crate::Error::Decode) for the key.
@@ -136,6 +173,17 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
 
     /// The entry with the smallest key.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("bob", &41)?;
+    /// users.put("ada", &36)?;
+    /// assert_eq!(users.first()?.expect("two").value()?, 36);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Keyspace::nth`].
@@ -144,6 +192,17 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     }
 
     /// The entry with the largest key.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// let log: kvcore::Keyspace<u64, String> = store.keyspace("log")?;
+    /// let next = log.last()?.map_or(0, |entry| entry.key() + 1);
+    /// log.put(next, &"started".to_owned())?;
+    /// assert_eq!(log.last()?.expect("one").key(), &0);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -174,6 +233,17 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     }
 
     /// Deletes the entry with the largest key and returns it.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// assert_eq!(users.pop_last()?, Some(("bob".to_owned(), 41))); // a stack
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

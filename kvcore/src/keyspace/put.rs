@@ -17,6 +17,18 @@ use std::sync::{Arc, atomic::Ordering};
 impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// Sets a key's value; an expiry it had is gone. Returns the commit's sequence.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let first = users.put("ada", &36)?;
+    /// let second = users.put("ada", &37)?; // replaces it
+    /// assert!(first < second);
+    /// assert_eq!(users.get("ada")?, Some(37));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::KeyTooLong`], [`Error::ValueTooLong`], [`Error::Encode`], [`Error::Io`],

@@ -14,6 +14,22 @@ use crate::{
 /// Where a scan goes on; the default is the start, and a scan has ended when it comes back.
 ///
 /// A number below 2^40 that means the same after a restart.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// use kvcore::ScanCursor;
+/// for n in 0..100 {
+///     users.put(n.to_string(), &n)?;
+/// }
+/// let (_page, next) = users.scan(ScanCursor::default(), 10)?;
+/// let kept: u64 = next.0; // say, handed to a client
+/// let (page, _) = users.scan(ScanCursor(kept), 10)?;
+/// assert!(!page.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScanCursor(pub u64);
 
@@ -89,6 +105,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     }
 
     /// An entry chosen evenly among all, by this seed; `None` if there are none.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// let winner = users.random(17)?.expect("two to choose from");
+    /// assert!(["ada", "bob"].contains(&winner.key().as_str()));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

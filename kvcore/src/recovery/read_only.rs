@@ -143,6 +143,8 @@ pub(super) fn load_content(
     if damaged == load::Damaged::IsAnError {
         store.manifest.check_known(loaded.newest_unknown, &store.dir)?;
     }
+    // Whose they are is not this process's to unlink.
+    blobs.keep_above(Sequence(u64::MAX));
     let recovery = Recovery {
         keys: loaded.keys,
         files_from_hints: loaded.files_from_hints,

@@ -14,6 +14,20 @@ const BUCKETS: usize = 32;
 /// Bucket 0 counts what took less than 1 µs, bucket *n* what took from 2^(n−1) to less than 2^n µs,
 /// the last one whatever took longer. So a figure taken from it is exact within a factor of two,
 /// which is enough to tell a drive's cache from its platters.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// users.put("ada", &36)?; // one sync
+/// let latencies = store.stats().sync_latencies;
+/// for (bucket, n) in latencies.buckets().iter().enumerate().filter(|(_, n)| **n > 0) {
+///     println!("{n} below {:?}", kvcore::Latencies::bucket_end(bucket));
+/// }
+/// assert!(latencies.count() > 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latencies {
     counts: [u64; BUCKETS],
@@ -21,12 +35,24 @@ pub struct Latencies {
 
 impl Latencies {
     /// The counts, by bucket.
+    ///
+    /// ```
+    /// let latencies = kvcore::Latencies::default();
+    /// assert_eq!(latencies.buckets().len(), 32);
+    /// ```
     #[must_use]
     pub fn buckets(&self) -> &[u64] {
         &self.counts
     }
 
     /// The time that everything in a bucket took less than.
+    ///
+    /// ```
+    /// use kvcore::Latencies;
+    /// use std::time::Duration;
+    /// assert_eq!(Latencies::bucket_end(0), Duration::from_micros(1));
+    /// assert_eq!(Latencies::bucket_end(10), Duration::from_micros(1_024));
+    /// ```
     #[must_use]
     pub fn bucket_end(bucket: usize) -> Duration {
         let bits = u32::try_from(bucket).unwrap_or(u32::MAX);
@@ -34,6 +60,17 @@ impl Latencies {
     }
 
     /// How many were measured.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let before = store.stats().sync_latencies.count();
+    /// users.put("ada", &36)?;
+    /// assert!(store.stats().sync_latencies.count() > before);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()

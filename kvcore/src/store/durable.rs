@@ -15,12 +15,35 @@ use std::{
 
 impl Store {
     /// The sequence of the last applied commit.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let before = store.tip_sequence();
+    /// let sequence = users.put("ada", &36)?;
+    /// assert!(before < sequence && store.tip_sequence() == sequence);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn tip_sequence(&self) -> Sequence {
         self.engine().tip()
     }
 
     /// Everything up to this sequence survives power loss.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Durability;
+    /// let ada = users.put_with("ada", &36, Durability::Buffered)?; // may not be durable yet
+    /// let bob = users.put_with("bob", &41, Durability::Immediate)?;
+    /// assert!(store.durable_sequence() >= bob && bob > ada); // one sync covers both
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn durable_sequence(&self) -> Sequence {
         self.engine().sync.durable_sequence()
@@ -51,7 +74,7 @@ impl Store {
     }
 
     /// A future that resolves when everything up to this sequence survives power loss. It blocks
-    /// no thread: the store's own one syncs. More on this is in `docs/async.md`.
+    /// no thread: the store's own one syncs. The guide has [more](crate::guide::asynchronous).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -88,6 +111,18 @@ impl Store {
 
     /// Makes everything committed so far survive power loss.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Durability;
+    /// users.put_with("ada", &36, Durability::Buffered)?;
+    /// store.sync()?;
+    /// assert_eq!(store.durable_sequence(), store.tip_sequence());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Poisoned`] if the sync fails.
@@ -98,6 +133,20 @@ impl Store {
 }
 
 /// The future of [`Store::durable`].
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// use kvcore::Durability;
+/// use std::task::{Context, Poll, Waker};
+/// let sequence = users.put_with("ada", &36, Durability::Immediate)?;
+/// let mut durable = Box::pin(store.durable(sequence));
+/// let ready = durable.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+/// assert!(matches!(ready, Poll::Ready(Ok(()))));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Durable {
     store: Store,

@@ -6,6 +6,18 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 impl Store {
     /// Figures of this moment. Walks over files and keyspaces, not over keys.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let stats = store.stats();
+    /// println!("{} keys, {} bytes live, {} dead", stats.keys, stats.live_bytes, stats.dead_bytes);
+    /// assert_eq!(stats.keys, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         let engine = self.engine();
@@ -35,6 +47,8 @@ impl Store {
         let age_ms = open.since_ms.map(|since| engine.clock.now_ms().saturating_sub(since));
         stats.oldest_view_age = Duration::from_millis(age_ms.unwrap_or(0));
         stats.pinned_bytes = engine.files.pinned_bytes();
+        stats.feeds = engine.feeds.count() as u64;
+        stats.kept_for_feeds_bytes = engine.kept_dead_bytes();
         for file in engine.files.load().iter() {
             let live_bytes = file.live_bytes.load(Ordering::Relaxed);
             stats.live_bytes += live_bytes;
@@ -64,6 +78,16 @@ impl Store {
     }
 
     /// How the store was opened: what recovery found, copied and dropped.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// let store = kvcore::Store::open(dir.path())?;
+    /// println!("{} keys in {:?}", store.recovery().keys, store.recovery().took);
+    /// assert_eq!(store.recovery().dropped_bytes, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn recovery(&self) -> &Recovery {
         &self.0.recovery

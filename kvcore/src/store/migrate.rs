@@ -25,6 +25,20 @@ use crate::{
 use std::{borrow::Borrow, collections::HashSet, sync::Arc};
 
 /// How far a migration has come; see [`Store::migrate_with_progress`].
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// use kvcore::{MigrationProgress, Schema};
+/// const V1: Schema<u64, u64> = Schema::new("ages").version(1);
+/// const V2: Schema<u64, String> = Schema::new("ages").version(2);
+/// store.keyspace(V1)?.put(1, &36)?;
+/// let bar = |p: MigrationProgress| eprintln!("{} of {}", p.entries_done, p.entries_total);
+/// store.migrate_with_progress(V1, V2, |id, age| Ok(Some((id, age.to_string()))), bar)?;
+/// assert_eq!(store.keyspace(V2)?.get(1)?.as_deref(), Some("36"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MigrationProgress {

@@ -18,6 +18,18 @@ impl Options {
     /// Costs time in proportion to the number of keys: see [`Options::on_recovery`]. After an
     /// unclean end, what was not known to be durable is copied into new files first.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::{Durability, Error, Options};
+    /// let options = Options::new().durability(Durability::Buffered);
+    /// let store = options.clone().open(dir.path().join("data"))?; // made if need be
+    /// let second = options.open(dir.path().join("data"));
+    /// assert!(matches!(second, Err(Error::Locked { .. })));
+    /// # store.close()
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Locked`], [`Error::NotAStore`], [`Error::NewerFormat`], [`Error::Corrupt`],
@@ -101,6 +113,17 @@ impl Store {
     }
 
     /// It was opened by [`Options::open_read_only`].
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::{Options, Store};
+    /// let writer = Store::open(dir.path())?;
+    /// let reader = Options::new().open_read_only(dir.path())?;
+    /// assert!(reader.is_read_only() && !writer.is_read_only());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.engine().is_read_only()
@@ -112,6 +135,22 @@ impl Store {
     /// Costs time in proportion to what is new. Only after a merge of the writer everything is
     /// loaded anew, and both states are in memory for a moment; an iterator that is open then
     /// goes on in the new state. Otherwise iterators keep their view.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::{Keyspace, Options, Store};
+    /// let writer = Store::open(dir.path())?;
+    /// let users: Keyspace<String, u64> = writer.keyspace("users")?;
+    /// let reader = Options::new().open_read_only(dir.path())?;
+    /// let seen: Keyspace<String, u64> = reader.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?; // says that "ada" is durable
+    /// reader.refresh()?;
+    /// assert_eq!(seen.get("ada")?, Some(36));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -14,6 +14,20 @@ use crate::{
 use std::sync::Arc;
 
 /// Commits that are applied at once and written together; see [`Store::commit_many`].
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// use kvcore::Put;
+/// store.commit_many(|round| {
+///     round.put(&users, "ada", &36, Put::default())?;
+///     assert_eq!(users.get("ada")?, Some(36)); // visible already, written at the end
+///     round.put(&users, "bob", &41, Put::default())
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Round<'s> {
     store: &'s Store,
@@ -29,6 +43,19 @@ impl<'s> Round<'s> {
     /// Commits a batch. It is visible when this returns, and written at the end of the round. Its
     /// own durability, if it has one, counts for nothing: the round's does.
     ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let mut both = store.batch();
+    /// both.put(&users, "ada", &36)?;
+    /// both.put(&users, "bob", &41)?;
+    /// store.commit_many(|round| round.commit(both))?;
+    /// assert_eq!(users.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Batch::commit`]; nothing of the batch is applied then.
@@ -42,6 +69,20 @@ impl<'s> Round<'s> {
     }
 
     /// Commits one put, without the allocations of a batch.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Put;
+    /// use std::time::Duration;
+    /// store.commit_many(|round| {
+    ///     round.put(&users, "ada", &36, Put::expires_in(Duration::from_secs(60)))
+    /// })?;
+    /// assert!(users.expires_at("ada")?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -60,6 +101,17 @@ impl<'s> Round<'s> {
     }
 
     /// Commits one delete; false if the key was not there.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let deleted = store.commit_many(|round| round.delete(&users, "ada"))?;
+    /// assert!(deleted && users.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

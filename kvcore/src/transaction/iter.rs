@@ -19,6 +19,22 @@ use std::{cell::RefCell, cmp::Ordering, collections::btree_map, fmt, iter::Fused
 ///
 /// Borrows the transaction, so nothing can be written while it lives: collect the keys first.
 /// After an error it ends.
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+/// users.put("ada", &36)?;
+/// store.transaction(|tx| {
+///     tx.put(&users, "bob", &41)?;
+///     let names: Vec<_> =
+///         tx.iter(&users).map(|e| Ok(e?.into_key())).collect::<kvcore::Result<_>>()?;
+///     assert_eq!(names, ["ada", "bob"]); // what is stored, and what was just written
+///     Ok(())
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct TxIter<'t, K, V: ?Sized, C> {
     stored: Ends<Items<K, V, C>>,
     own: Ends<btree_map::Range<'t, Vec<u8>, Write>>,

@@ -1,4 +1,4 @@
-//! Use from tokio: what waits without a thread, and what is sent to one; see `docs/async.md`.
+//! Use from tokio: what waits without a thread, and what is sent to one; see `kvcore::guide`.
 
 use kvcore::{Background, Durability, Error, Keyspace, Options, Store};
 use std::{

@@ -9,7 +9,11 @@ mod bad_input;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod checkpoint;
+#[cfg(test)]
+mod complaints;
 #[cfg(test)]
 mod compression;
 #[cfg(test)]
@@ -54,3 +58,5 @@ mod tidy;
 mod transactions;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod walk;

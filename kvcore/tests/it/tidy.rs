@@ -4,6 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
+mod dependencies;
+mod examples;
+mod links;
 mod source;
 
 use source::{Source, sources};

@@ -7,14 +7,16 @@
 //! KVSERVER_REFERENCE_REQUESTS=1000000 cargo test --release -p kvserver --lib differential
 //! ```
 
+mod generate;
+mod reference;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use self::reference::{Reference, read_reply};
 use super::testing::Fixture;
-use super::{Flags, KeyFlags, generic, string};
+use super::{Flags, KeyFlags, generic, hash, string};
 use crate::resp::Protocol;
-
-mod reference;
+use generate::request;
+use reference::{Reference, read_reply};
 
 /// How many requests a comparison makes, unless told otherwise.
 const REQUESTS_DEFAULT: usize = 10_000;
@@ -28,222 +30,47 @@ fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
 
-const WORDS: &[&str] = &[
-    "EX",
-    "PX",
-    "EXAT",
-    "PXAT",
-    "NX",
-    "XX",
-    "GT",
-    "LT",
-    "GET",
-    "KEEPTTL",
-    "PERSIST",
-    "REPLACE",
-    "DB",
-    "IDX",
-    "LEN",
-    "MINMATCHLEN",
-    "WITHMATCHLEN",
-    "junk",
-    "set",
-    "k1",
-    "ASYNC",
-    "SYNC",
-];
-
-const NUMBERS: &[&str] = &[
-    "0",
-    "1",
-    "-1",
-    "2",
-    "5",
-    "-5",
-    "10",
-    "100",
-    "1000",
-    "100000",
-    "-100",
-    "16",
-    "15",
-    "3",
-    "9223372036854775807",
-    "-9223372036854775808",
-    "9223372036854775808",
-    "9223372036854776",
-    "4294967296",
-    "2147483648",
-    "1e3",
-    "1.5",
-    "-2.25",
-    "0.1",
-    "0.2",
-    "3.0e2",
-    "+1",
-    "01",
-    " 1",
-    "1 ",
-    "",
-    "abc",
-    "0x10",
-    "inf",
-    "-inf",
-    "nan",
-    "1e400",
-    "1e4000",
-    "1e5000",
-    "1e-20",
-    "1e-5000",
-    "-0",
-    "123456789.123456789123456789",
-    "4102444800",
-    "4102444800000",
-    "9999999999999999999999",
-    ".5",
-    "5.",
-    "18446744073709551615",
-    "18446744073709551616.5",
-    "0.00000000000000000501",
-    "-0.1",
-];
-
-/// Where a number may be a time: none so near that the two servers could see different sides of it.
-const TIMES: &[&str] = &[
-    "0",
-    "-1",
-    "-100",
-    "100000",
-    "200000",
-    "9223372036854775807",
-    "-9223372036854775808",
-    "9223372036854775808",
-    "9223372036854776",
-    "-9223372036854776",
-    "1.5",
-    "abc",
-    "",
-    "4102444800",
-    "4102444800000",
-    "+1",
-    "9223372036854770000",
-    "9223370399119966",
-];
-
-const TIMED: &[&str] =
-    &["set", "setex", "psetex", "getex", "expire", "pexpire", "expireat", "pexpireat"];
-
-const VALUES: &[&str] = &["", "foobar", "hello world", "ohmytext", "mynewtext", "aXbXcXd", "XaXbX"];
-
-const COMMANDS: &[(&str, &str)] = &[
-    ("set", "kv"),
-    ("set", "kvw"),
-    ("set", "kvwn"),
-    ("set", "kvwnw"),
-    ("set", "kn"),
-    ("get", "k"),
-    ("append", "kv"),
-    ("append", "kn"),
-    ("decr", "k"),
-    ("incr", "k"),
-    ("incrby", "kn"),
-    ("decrby", "kn"),
-    ("incrbyfloat", "kn"),
-    ("incrbyfloat", "kn"),
-    ("getdel", "k"),
-    ("getex", "k"),
-    ("getex", "kwn"),
-    ("getex", "kw"),
-    ("getrange", "knn"),
-    ("substr", "knn"),
-    ("getset", "kv"),
-    ("mget", "kkk"),
-    ("mset", "kvkv"),
-    ("mset", "kvk"),
-    ("msetnx", "kvkv"),
-    ("msetnx", "kvk"),
-    ("setex", "knv"),
-    ("psetex", "knv"),
-    ("setnx", "kv"),
-    ("setrange", "ksv"),
-    ("strlen", "k"),
-    ("lcs", "kk"),
-    ("lcs", "kkw"),
-    ("lcs", "kkwnw"),
-    ("lcs", "kkww"),
-    ("getbit", "kn"),
-    ("setbit", "ksb"),
-    ("del", "kk"),
-    ("unlink", "k"),
-    ("exists", "kk"),
-    ("type", "k"),
-    ("touch", "kk"),
-    ("rename", "kk"),
-    ("renamenx", "kk"),
-    ("copy", "kk"),
-    ("copy", "kkw"),
-    ("copy", "kkwn"),
-    ("copy", "kkwnw"),
-    ("move", "kn"),
-    ("expire", "kn"),
-    ("expire", "knw"),
-    ("expire", "knww"),
-    ("pexpire", "knw"),
-    ("expireat", "knw"),
-    ("pexpireat", "knw"),
-    ("ttl", "k"),
-    ("expiretime", "k"),
-    ("pexpiretime", "k"),
-    ("persist", "k"),
-    ("dbsize", ""),
-    ("swapdb", "nn"),
-    ("flushdb", "w"),
-    ("object", "ok"),
-    ("scan", "c"),
-    ("keys", "k"),
-    ("set", "k"),
-    ("get", ""),
-    ("expire", "k"),
-    ("object", "o"),
-    ("pttl", "kk"),
-];
-
-fn request(rng: &mut fastrand::Rng) -> Vec<String> {
-    let (name, shape) = COMMANDS[rng.usize(..COMMANDS.len())];
-    let mut words = vec![name.to_owned()];
-    for kind in shape.chars() {
-        words.push(match kind {
-            'k' => format!("k{}", rng.u8(0..6)),
-            'v' if rng.bool() => VALUES[rng.usize(..VALUES.len())].to_owned(),
-            'n' if TIMED.contains(&name) => TIMES[rng.usize(..TIMES.len())].to_owned(),
-            'v' | 'n' => NUMBERS[rng.usize(..NUMBERS.len())].to_owned(),
-            'w' => WORDS[rng.usize(..WORDS.len())].to_owned(),
-            's' => ["0", "3", "20", "-1", "x", "99999999999"][rng.usize(..6)].to_owned(),
-            'c' => ["0", "1", "x", "1 ", " 1", "18446744073709551616"][rng.usize(..6)].to_owned(),
-            'b' => ["0", "1", "2", "-1", "x"][rng.usize(..5)].to_owned(),
-            'o' => ["ENCODING", "REFCOUNT", "IDLETIME", "FREQ"][rng.usize(..4)].to_owned(),
-            other => panic!("no such kind of word: {other}"),
-        });
-    }
-    words
+/// How far two replies must be the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Likeness {
+    /// Byte for byte.
+    Same,
+    /// Of the same kind: what depends on the instant, or on how a value came to be.
+    Kind,
+    /// Of the same length: what is drawn at random.
+    Length,
+    /// The same lines in any order: what has none.
+    Lines,
 }
 
-/// What depends on the instant, or on how a value came to be, is compared by its shape only.
+fn likeness(request: &[String], reply: &str) -> Likeness {
+    match request[0].as_str() {
+        "ttl" | "expiretime" | "pexpiretime" if reply.starts_with(":-") => Likeness::Same,
+        "ttl" | "expiretime" | "pexpiretime" => Likeness::Kind,
+        "object" if request[1] != "FREQ" => Likeness::Kind,
+        "scan" | "hscan" => Likeness::Kind,
+        "keys" | "hgetall" | "hkeys" | "hvals" => Likeness::Lines,
+        "hrandfield" => Likeness::Length,
+        _ => Likeness::Same,
+    }
+}
+
 fn comparable(request: &[String], reply: &[u8]) -> String {
     let text = String::from_utf8_lossy(reply).into_owned();
-    let name = request[0].as_str();
-    let inexact = match name {
-        "ttl" | "expiretime" | "pexpiretime" => text.starts_with(':') && !text.starts_with(":-"),
-        "object" => request[1] != "FREQ" && !text.starts_with("-"),
-        "scan" => text.starts_with('*'),
-        _ => false,
-    };
-    if name == "keys" {
-        let mut lines: Vec<&str> = text.lines().collect();
-        lines.sort_unstable();
-        return lines.join(" ");
+    if text.starts_with('-') {
+        return text;
     }
-    if inexact { text[..1].to_owned() } else { text }
+    match likeness(request, &text) {
+        Likeness::Same => text,
+        Likeness::Kind => text[..1].to_owned(),
+        Likeness::Length if text.starts_with('$') => "$".to_owned(),
+        Likeness::Length => text.lines().next().unwrap_or_default().to_owned(),
+        Likeness::Lines => {
+            let mut lines: Vec<&str> = text.lines().collect();
+            lines.sort_unstable();
+            lines.join(" ")
+        }
+    }
 }
 
 fn compare(reference: &mut Reference, protocol: Protocol, requests: usize) {
@@ -262,7 +89,9 @@ fn compare(reference: &mut Reference, protocol: Protocol, requests: usize) {
         fixture.now_ms = now_ms();
         if words[0] == "dbsize" {
             // There, keys set with a time in the past count until they are touched.
-            reference.call(&[b"exists", b"k0", b"k1", b"k2", b"k3", b"k4", b"k5"]);
+            for key in generate::keys() {
+                reference.call(&[b"exists", key.as_bytes()]);
+            }
         }
         let ours = comparable(&words, &fixture.call(&args));
         let theirs = comparable(&words, &reference.call(&args));
@@ -341,7 +170,7 @@ fn random_patterns_match_as_on_the_reference_server() {
 #[test]
 fn arity_flags_and_key_flags_are_those_of_the_reference_server() {
     let Some(mut reference) = Reference::start() else { return };
-    for command in string::COMMANDS.iter().chain(generic::COMMANDS) {
+    for command in string::COMMANDS.iter().chain(generic::COMMANDS).chain(hash::COMMANDS) {
         let name = command.name;
         let info = reference.call(&[b"command", b"info", name.as_bytes()]);
         let info = String::from_utf8(info).unwrap();

@@ -30,6 +30,23 @@ impl SimDisk {
     /// prefixes and tears, the worst suspects before random mixtures. Ends early once new ones
     /// are no longer found. Each comes with a description in terms of
     /// [`op_log`](SimDisk::op_log)'s numbers. This disk is not changed.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kvcore::disk::{Disk, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    ///
+    /// let file = disk.create_new(Path::new("/log"))?;
+    /// disk.sync_dir(Path::new("/"))?;
+    /// file.write_all_at(b"record", 0)?; // not synced: may be there, or not, or in part
+    /// for (what, image) in disk.crash_images(100, 1) {
+    ///     let bytes = image.read_file(Path::new("/log"))?;
+    ///     assert!(bytes.is_empty() || bytes.len() <= 6, "{what}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn crash_images(&self, limit: usize, rng_seed: u64) -> CrashImages {
         let frozen = Frozen::of(self);
@@ -41,6 +58,19 @@ impl SimDisk {
     /// seen, what is pending stays pending, locks are free, faults gone.
     ///
     /// Operations are counted on from here, as those still pending have their numbers already.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kvcore::disk::{Disk, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    ///
+    /// disk.create_new(Path::new("/log"))?.write_all_at(b"record", 0)?;
+    /// let image = disk.process_crash_image(); // `kill -9`: the page cache survives
+    /// assert_eq!(image.read_file(Path::new("/log"))?, b"record");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn process_crash_image(&self) -> SimDisk {
         let machine = self.shared.machine.lock();
@@ -51,6 +81,20 @@ impl SimDisk {
     }
 
     /// The disk after a proper shutdown of the machine: all that was written is durable.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kvcore::disk::{Disk, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    ///
+    /// disk.create_new(Path::new("/log"))?.write_all_at(b"record", 0)?;
+    /// let image = disk.clean_image();
+    /// image.crash(); // nothing was pending any more
+    /// assert_eq!(image.crash_images(10, 1).count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn clean_image(&self) -> SimDisk {
         let _machine = self.shared.machine.lock();
@@ -63,6 +107,20 @@ impl SimDisk {
     }
 
     /// A number that is the same for disks that look the same: names, kinds and bytes.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kvcore::disk::{Disk, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    ///
+    /// disk.write_file(Path::new("/log"), b"record")?;
+    /// let other = SimDisk::new(2);
+    /// other.write_file(Path::new("/log"), b"record")?;
+    /// assert_eq!(disk.content_hash(), other.content_hash());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn content_hash(&self) -> u64 {
         let _machine = self.shared.machine.lock();
@@ -79,6 +137,12 @@ impl SimDisk {
 }
 
 /// The states a power cut could leave, made one by one. See [`SimDisk::crash_images`].
+///
+/// ```
+/// use kvcore::disk::SimDisk;
+/// let (what, image) = SimDisk::new(1).crash_images(10, 1).next().expect("one at least");
+/// assert!(image.paths().is_empty(), "{what}");
+/// ```
 #[derive(Debug)]
 pub struct CrashImages {
     frozen: Frozen,

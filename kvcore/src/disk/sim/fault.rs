@@ -5,6 +5,18 @@
 use std::{collections::VecDeque, fmt, io, path::Path, sync::Arc};
 
 /// What goes wrong at an operation.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use kvcore::disk::{Disk, Fault, Repeat, SimDisk};
+/// use std::path::Path;
+/// let disk = SimDisk::new(1);
+/// let file = disk.create_new(Path::new("/log"))?;
+/// disk.fail(disk.operations(), Fault::ShortWrite(2), Repeat::Once);
+/// assert_eq!(file.write_at(b"record", 0)?, 2); // as a system call may
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing is done, and this is the error.
@@ -23,8 +35,32 @@ pub enum Fault {
 
 impl Fault {
     /// The medium cannot be read or written.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kvcore::disk::{Disk, Fault, Repeat, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    /// let file = disk.create_new(Path::new("/log"))?;
+    /// disk.fail(disk.operations(), Fault::EIO, Repeat::Once);
+    /// assert!(file.sync_data().is_err()); // nobody knows now what is on the medium
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const EIO: Fault = Fault::Errno(5);
     /// No space is left.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kvcore::disk::{Disk, Fault, Repeat, SimDisk};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(1);
+    /// let file = disk.create_new(Path::new("/log"))?;
+    /// disk.fail(disk.operations(), Fault::ENOSPC, Repeat::Once);
+    /// assert!(file.reserve(1 << 20).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const ENOSPC: Fault = Fault::Errno(28);
 
     /// The error a caller gets to see.
@@ -39,6 +75,16 @@ impl Fault {
 }
 
 /// How often a fault strikes.
+///
+/// ```
+/// use kvcore::disk::{Disk, Fault, Repeat, SimDisk};
+/// use std::path::Path;
+/// let disk = SimDisk::new(1);
+/// disk.fail(0, Fault::EIO, Repeat::Forever);
+/// for name in ["/a", "/b", "/c"] {
+///     assert!(disk.create_dir(Path::new(name)).is_err());
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
     /// At the operation of exactly this number.

@@ -95,9 +95,9 @@ pub(super) fn read_reply(input: &mut impl BufRead, out: &mut Vec<u8>) {
             out.extend_from_slice(&body);
             0
         }
-        b'*' => count(),
+        b'*' | b'~' => count(),
         b'%' => count() * 2,
-        b'$' | b'+' | b'-' | b':' | b'_' => 0,
+        b'$' | b'+' | b'-' | b':' | b'_' | b',' | b'#' => 0,
         _ => panic!("no such kind of reply: {line:?}"),
     };
     (0..children).for_each(|_| read_reply(input, out));
