@@ -223,7 +223,9 @@ impl Wider {
         self.log("maintain", String::new());
         self.store().maintain().expect("nothing fails here");
         self.note_evictions();
-        assert!(self.cache_bytes() <= BUDGET_BYTES, "{} bytes", self.cache_bytes());
+        // What was written last is kept however large it is.
+        let is_one = self.model[CACHE].len() == 1;
+        assert!(is_one || self.cache_bytes() <= BUDGET_BYTES, "{} bytes", self.cache_bytes());
     }
 
     fn merge(&mut self) {
