@@ -60,3 +60,5 @@ mod transactions;
 mod verify;
 #[cfg(test)]
 mod walk;
+#[cfg(test)]
+mod watching;
