@@ -29,6 +29,8 @@ mod events;
 #[cfg(test)]
 mod expiring;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod large;
 #[cfg(test)]
 mod limits;
@@ -42,6 +44,8 @@ mod next_ids;
 mod prepared;
 #[cfg(test)]
 mod read_only;
+#[cfg(test)]
+mod reads;
 #[cfg(test)]
 mod regressions;
 #[cfg(test)]
