@@ -35,6 +35,7 @@ use std::{
 mod apply;
 mod budget;
 mod figures;
+mod finish;
 mod frozen;
 mod hash;
 mod held;
@@ -42,6 +43,7 @@ mod load;
 mod page;
 mod past;
 mod pending;
+mod queue;
 mod relocate;
 mod trade;
 mod undo;
@@ -52,8 +54,9 @@ use frozen::Frozen;
 pub(crate) use hash::{HashKey, KeyHash};
 pub(crate) use held::{Change, Held, NEVER_MS, PutChange};
 pub(crate) use load::{Dead, Loaded};
-pub(crate) use page::{Item, PageRequest};
+pub(crate) use page::{Item, PageRequest, TIP};
 use pending::Pending;
+pub(crate) use queue::LoadQueue;
 pub(crate) use undo::Undo;
 
 /// Tables per keyspace. Part of the meaning of a scan cursor, so it cannot change.

@@ -34,6 +34,7 @@ use std::{
 };
 
 mod copy;
+mod fill;
 mod load;
 mod read_only;
 mod scan;

@@ -130,6 +130,26 @@ impl Arena {
         (stored == key).then(|| entry::unpack(header))
     }
 
+    /// All entries with their keys, in the order in which they lie in memory.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (EntryRef, Entry, &[u8])> {
+        let numbered = (0..).zip(&self.chunks);
+        numbered.flat_map(move |(number, chunk): (u32, &Chunk)| {
+            let mut at = 0;
+            std::iter::from_fn(move || {
+                while at < chunk.used_units {
+                    let r = EntryRef(number << UNIT_BITS | at);
+                    if self.header(r)[FREE_MARK_AT] != FREE_MARK {
+                        let (header, key) = split(&chunk.bytes[index(at) * UNIT_BYTES..]);
+                        at += units_of(entry::key_len(header));
+                        return Some((r, entry::unpack(header), key));
+                    }
+                    at += self.read_free(r).units;
+                }
+                None
+            })
+        })
+    }
+
     /// Bytes taken from the allocator.
     pub(super) fn memory_bytes(&self) -> u64 {
         let chunk_table = self.chunks.capacity() * size_of::<Chunk>();

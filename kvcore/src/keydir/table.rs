@@ -121,6 +121,37 @@ impl Table {
             .skip_while(move |&(found, _)| found < tag)
     }
 
+    /// All entries with their keys, in the order in which they lie in memory.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (EntryRef, Entry, &[u8])> {
+        self.arena.entries()
+    }
+
+    /// Looks at the bucket where a probe for this tag begins, so that its cache line is on its
+    /// way. The number means nothing.
+    #[inline]
+    pub(crate) fn touch(&self, tag: u32) -> u64 {
+        self.buckets.get(self.home(tag)).copied().unwrap_or(EMPTY)
+    }
+
+    /// Makes room for so many more entries in few, large steps; [`Table::fit`] gives back what of
+    /// it is not needed.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let needed = homes_for(self.len + more);
+        if needed > self.homes {
+            self.resize(needed.max(self.homes + self.homes / 2).max(HOMES_MIN));
+        }
+    }
+
+    /// Gives back the room that is not needed.
+    pub(crate) fn fit(&mut self) {
+        let needed = homes_for(self.len + self.len / 32).max(HOMES_MIN);
+        if self.len == 0 {
+            (self.buckets, self.homes) = (Vec::new(), 0);
+        } else if needed + needed / 16 < self.homes {
+            self.resize(needed);
+        }
+    }
+
     /// An entry, each with the same probability if `random` draws evenly from all numbers.
     pub(crate) fn random(&self, mut random: impl FnMut() -> u64) -> Option<EntryRef> {
         if self.len == 0 {
@@ -228,6 +259,11 @@ impl Table {
         self.buckets = buckets;
         self.homes = homes;
     }
+}
+
+/// The shortest array for so many entries.
+fn homes_for(len: usize) -> usize {
+    (len * 16).div_ceil(LOAD_MAX_SIXTEENTHS)
 }
 
 #[inline]

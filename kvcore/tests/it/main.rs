@@ -56,3 +56,5 @@ mod tidy;
 mod transactions;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod walk;
