@@ -238,6 +238,7 @@ impl WriteGuard<'_> {
         }
         views.advance(at.last);
         drop(views);
+        engine.feeds.tell_tip();
         self.keep_to_budget(index);
         Ok(at.last)
     }
@@ -266,6 +267,7 @@ impl WriteGuard<'_> {
         views.advance(at.last);
         let pending = batch.indexes.iter().any(|i| i.has_pending());
         drop(views);
+        engine.feeds.tell_tip();
         if pending {
             engine.notify(super::Task::WorkOff);
         }

@@ -105,6 +105,40 @@ fn waiting_for_a_while_ends_by_itself_or_with_a_change() -> Result<()> {
 }
 
 #[test]
+fn waiting_feed_of_what_is_visible_is_woken_by_every_commit() -> Result<()> {
+    // No thread of the store: nothing is synced, so nothing else can wake it.
+    let world = World::new();
+    let (store, notes) = world.open();
+    let mut changes = store.changes(store.tip_sequence())?.visible();
+    let (told, seen) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        while let Some(change) = changes.next() {
+            told.send(change.expect("a sound feed").sequence).expect("it is waited for");
+        }
+    });
+    for n in 0..300 {
+        let sequence = match n % 3 {
+            0 => notes.put(key(n), b"")?,
+            1 => notes.clear()?,
+            _ => {
+                let mut batch = store.batch();
+                batch.put(&notes, key(n), b"")?;
+                batch.delete(&notes, key(n))?;
+                let last = batch.commit()?;
+                assert_eq!(seen.recv().expect("the first one").get() + 1, last.get());
+                last
+            }
+        };
+        let given = seen.recv_timeout(Duration::from_secs(60)).expect("it is woken");
+        assert_eq!(given, sequence);
+    }
+    assert!(store.durable_sequence() < store.tip_sequence());
+    store.close()?;
+    reader.join().expect("the reader does not panic");
+    Ok(())
+}
+
+#[test]
 fn poisoned_store_ends_the_feed_with_the_cause_after_all_that_is_durable() -> Result<()> {
     let world = World::new();
     let (store, notes) = world.open();
