@@ -291,8 +291,11 @@ impl Changes {
     fn bound(&self) -> Sequence {
         let durable = self.engine().sync.durable_sequence();
         match self.up_to {
-            UpTo::Durable => durable,
-            UpTo::Visible => self.engine().tip().max(durable),
+            // Of a poisoned store nothing is believed but what is durable.
+            UpTo::Visible if self.engine().check_poison().is_ok() => {
+                self.engine().tip().max(durable)
+            }
+            UpTo::Visible | UpTo::Durable => durable,
         }
     }
 

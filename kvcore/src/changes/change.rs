@@ -9,7 +9,7 @@ use crate::{
     index::NEVER_MS,
     key::{EncodedRange, Key, Position},
     keyspace::{Keyspace, decode_error},
-    log::{Form, Record, compression},
+    log::{Form, Record},
     options::system_time,
     token::ChangeToken,
     value::{Value, ValueRef},
@@ -303,8 +303,7 @@ impl Change {
         match self.record.record() {
             Record::Put { value, form: Form::Plain, .. } => self.record.lend(value, f).map(Some),
             Record::Put { value, form: Form::Compressed, .. } => {
-                let value = compression::unpack(value).map_err(|e| decode_error(e.into()))?;
-                f(ValueRef::from(&value[..])).map(Some)
+                f(ValueRef::from(&self.record.unpack(value)?[..])).map(Some)
             }
             Record::BlobRef { blob, len_bytes, checksum, .. } => {
                 let value = self.engine.read_blob(blob, len_bytes, checksum)?;
