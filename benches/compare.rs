@@ -10,6 +10,7 @@ use kv_benches::{
         fjall::Fjall, hash_map::InMemory, heed::Heed, kvcore, raw_log::RawLog, redb::Redb,
         sled::Sled,
     },
+    limits::Limit,
     rounds,
     turn::contender,
 };
@@ -26,6 +27,9 @@ fn main() -> ExitCode {
         contender::<Rocksdb>(),
         contender::<InMemory>(),
         contender::<RawLog>(),
+        Box::new(Limit::Memcpy),
+        Box::new(Limit::Pread),
+        Box::new(Limit::Append),
     ];
     rounds::main("kvcore and its peers", engines, env!("CARGO_TARGET_TMPDIR"))
 }

@@ -28,8 +28,10 @@ mod put;
 mod scan;
 mod stream;
 mod tip;
+mod watching;
 
 pub use tip::{Direction, Visited};
+pub use watching::WatchBuilder;
 
 pub use scan::ScanCursor;
 

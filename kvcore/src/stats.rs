@@ -81,6 +81,10 @@ pub struct Stats {
     pub keydir_bytes: u64,
     /// Open [`Snapshot`](crate::Snapshot)s; clones of one count once.
     pub snapshots: u64,
+    /// Watchers.
+    pub watchers: u64,
+    /// Those of them that lag and have not been told so yet, because nobody reads them.
+    pub watchers_lagging: u64,
     /// Sequences that open snapshots, iterators and transactions look from.
     pub views: u64,
     /// How long the oldest of those has been open, by the store's clock.

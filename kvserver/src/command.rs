@@ -25,6 +25,7 @@ pub(crate) mod hash;
 pub(crate) mod introspection;
 pub(crate) mod keys;
 pub(crate) mod limits;
+pub(crate) mod list;
 pub(crate) mod server;
 pub(crate) mod string;
 pub(crate) mod table;
@@ -188,6 +189,7 @@ pub(crate) enum Group {
     Connection,
     Generic,
     Hash,
+    List,
     Server,
     String,
     Transactions,
@@ -200,6 +202,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Generic => "generic",
             Group::Hash => "hash",
+            Group::List => "list",
             Group::Server => "server",
             Group::String => "string",
             Group::Transactions => "transactions",

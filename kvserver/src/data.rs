@@ -40,8 +40,6 @@ pub(crate) enum Type {
 }
 
 impl Type {
-    const ALL: [Type; 5] = [Type::String, Type::Hash, Type::List, Type::Set, Type::ZSet];
-
     /// The byte every stored value begins with.
     pub(crate) const fn tag(self) -> u8 {
         match self {
@@ -62,8 +60,16 @@ impl Type {
             Type::ZSet => "zset",
         }
     }
+    #[inline]
     fn from_tag(tag: u8) -> Option<Self> {
-        Type::ALL.into_iter().find(|kind| kind.tag() == tag)
+        Some(match tag {
+            0 => Type::String,
+            1 => Type::Hash,
+            2 => Type::List,
+            3 => Type::Set,
+            4 => Type::ZSet,
+            _ => return None,
+        })
     }
 }
 
@@ -160,15 +166,21 @@ impl Data {
         self.engine.count()
     }
     /// The database with this index, which must be below [`Data::count`].
+    #[inline]
     pub(crate) fn db(&mut self, index: usize) -> Db<'_> {
-        assert!(index < self.engine.count(), "database indices are checked by SELECT");
         let place = self.place(index);
         Db::new(self, place)
     }
+    #[inline]
     fn place(&self, index: usize) -> Place {
-        if !self.pending.has_swaps() {
-            return Place { index, home: self.engine.home(index) };
+        if self.pending.has_swaps() {
+            return self.swapped_place(index);
         }
+        Place { index, home: self.engine.home(index) }
+    }
+    /// After a SWAPDB in the same MULTI.
+    #[cold]
+    fn swapped_place(&self, index: usize) -> Place {
         // Each swap before tells which index the contents had.
         let mut at = index;
         let swaps: Vec<(usize, usize)> = self.pending.swaps().collect();

@@ -10,6 +10,7 @@ use super::{
     Engine,
     append::{LogEndState, Write},
     prepared::{PreparedBatch, change_of},
+    tell::Wakers,
     thread_token,
 };
 use crate::{
@@ -31,16 +32,23 @@ use std::{
 pub(crate) enum When {
     /// As the durability says, before the call returns.
     Now(Durability),
-    /// By whoever writes next; see [`Engine::flush`].
-    Later,
+    /// By whoever writes next; see [`Engine::flush`]. Synced as the durability says by whoever
+    /// acknowledges it.
+    Later(Durability),
 }
 
 impl When {
     fn write(self) -> Write {
         match self {
             When::Now(_) => Write::Through,
-            When::Later => Write::Deferred,
+            When::Later(_) => Write::Deferred,
         }
+    }
+
+    /// It is not acknowledged before it is durable.
+    pub(super) fn must_be_durable(self) -> bool {
+        let (When::Now(durability) | When::Later(durability)) = self;
+        durability == Durability::Immediate
     }
 }
 
@@ -94,6 +102,8 @@ pub(crate) struct WriteGuard<'a> {
     writer: MutexGuard<'a, super::Writer>,
     /// This commit makes room itself.
     pub(super) is_evicting: bool,
+    /// Of watchers that were told. Stands last: it is dropped when the lock has been released.
+    wakers: Wakers,
 }
 
 impl Drop for WriteGuard<'_> {
@@ -113,7 +123,7 @@ impl Engine {
         let writer = self.writer.lock();
         self.check_open()?;
         self.owner.store(thread_token(), Ordering::Relaxed);
-        Ok(WriteGuard { engine: self, writer, is_evicting: false })
+        Ok(WriteGuard { engine: self, writer, is_evicting: false, wakers: Wakers::default() })
     }
 
     /// Until the guard is dropped, writes from this thread are nested, as they are under the
@@ -138,13 +148,14 @@ impl Engine {
 
     /// The writer lock of a read-only store, which applies what others have written.
     pub(super) fn write_lock(&self) -> WriteGuard<'_> {
-        WriteGuard { engine: self, writer: self.writer.lock(), is_evicting: false }
+        let (writer, wakers) = (self.writer.lock(), Wakers::default());
+        WriteGuard { engine: self, writer, is_evicting: false, wakers }
     }
 
     /// The same for a commit of a caller, who waits while merge is behind. Commits of a round have
     /// waited when it began.
     pub(crate) fn write_paced(&self, when: When) -> Result<WriteGuard<'_>> {
-        if when != When::Later {
+        if matches!(when, When::Now(_)) {
             self.check_nested()?;
             self.wait_for_space();
         }
@@ -168,7 +179,7 @@ impl Engine {
                 self.sync_within(every);
                 Ok(())
             }
-            When::Now(Durability::Buffered) | When::Later => Ok(()),
+            When::Now(Durability::Buffered) | When::Later(_) => Ok(()),
         }
     }
 
@@ -232,13 +243,17 @@ impl WriteGuard<'_> {
         let files = engine.files.load();
         let mut views = engine.views.lock();
         views.touch(index);
+        let telling = engine.start_telling(batch, &at, std::slice::from_ref(index));
         let cx = Applying { files: &files, views: &views, file: &at.file, blobs: &engine.blobs };
         if let Change::Put(put) = &change {
             index.put(&cx, put);
         }
         views.advance(at.last);
         drop(views);
-        engine.feeds.tell_tip();
+        engine.feeds.tip_moved(&mut self.wakers.0);
+        if let Some(telling) = telling {
+            telling.tell(when, &mut self.wakers.0);
+        }
         self.keep_to_budget(index);
         Ok(at.last)
     }
@@ -262,12 +277,16 @@ impl WriteGuard<'_> {
         let files = engine.files.load();
         let mut views = engine.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
+        let telling = engine.start_telling(&batch.encoder, &at, &batch.indexes);
         let cx = Applying { files: &files, views: &views, file: &at.file, blobs: &engine.blobs };
         batch.apply(&cx, &at);
         views.advance(at.last);
         let pending = batch.indexes.iter().any(|i| i.has_pending());
         drop(views);
-        engine.feeds.tell_tip();
+        engine.feeds.tip_moved(&mut self.wakers.0);
+        if let Some(telling) = telling {
+            telling.tell(when, &mut self.wakers.0);
+        }
         if pending {
             engine.notify(super::Task::WorkOff);
         }

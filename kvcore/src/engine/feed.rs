@@ -101,22 +101,19 @@ impl Feeds {
         self.is_awaited.store(true, Ordering::Relaxed);
     }
 
-    /// The tip has moved.
+    /// The tip has moved: adds those who wait for that to the ones to be woken when no lock is held.
     #[inline]
-    pub(super) fn tell_tip(&self) {
+    pub(super) fn tip_moved(&self, to_wake: &mut Vec<Waker>) {
         if self.is_awaited.load(Ordering::Relaxed) {
-            self.wake_waiting();
+            self.take_waiting(to_wake);
         }
     }
 
     #[cold]
-    fn wake_waiting(&self) {
-        let waiting = {
-            let mut waiting = self.waiting.lock();
-            self.is_awaited.store(false, Ordering::Relaxed);
-            std::mem::take(&mut *waiting)
-        };
-        waiting.into_iter().for_each(Waker::wake);
+    fn take_waiting(&self, to_wake: &mut Vec<Waker>) {
+        let mut waiting = self.waiting.lock();
+        self.is_awaited.store(false, Ordering::Relaxed);
+        to_wake.append(&mut waiting);
     }
 
     /// Another process has merged.

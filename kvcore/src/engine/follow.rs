@@ -7,7 +7,7 @@
 //!     takes the old place keyspace by keyspace; handles stay valid.
 //! W3. Nothing is written.
 
-use super::{Access, Engine, append::Appended, prepared::PreparedBatch};
+use super::{Access, Engine, When, append::Appended, prepared::PreparedBatch, wake};
 use crate::{
     error::{Error, Result},
     ids::{FileId, Sequence},
@@ -17,6 +17,7 @@ use crate::{
         Manifest, Step, UNORDERED,
         file_names::{self, Name},
     },
+    options::Durability,
     recovery,
 };
 use std::sync::Arc;
@@ -106,8 +107,11 @@ impl Engine {
         // Old and new entries find their files while they change places.
         self.files.change(&new, &[]);
         let mut registry = self.keyspaces.write();
+        let mut gone = Vec::new();
         registry.retain(|name, core| {
-            content.keyspaces.get(name).is_some_and(|new| new.id() == core.id())
+            let stays = content.keyspaces.get(name).is_some_and(|new| new.id() == core.id());
+            gone.extend((!stays).then_some(core.id()));
+            stays
         });
         for (name, core) in content.keyspaces {
             match registry.get(&name) {
@@ -121,9 +125,14 @@ impl Engine {
         self.files.change(&content.live, &all);
         *self.manifest.lock() = content.manifest;
         let mut views = self.views.lock();
-        let tip = views.tip().max(content.last_sequence);
+        let before = views.tip();
+        let tip = before.max(content.last_sequence);
         views.advance(tip);
+        let missed = (tip > before).then_some(Sequence(before.0 + 1));
+        let mut wakers = missed.map_or_else(Vec::new, |first| self.watching.lag_all(first));
         drop(views);
+        wakers.extend(gone.into_iter().flat_map(|id| self.watching.end_keyspace(id)));
+        wake(wakers);
         self.sync.advance(content.position, content.last_sequence);
         Ok(())
     }
@@ -263,10 +272,16 @@ impl Engine {
         let files = self.files.load();
         let mut views = self.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
+        let telling = self.start_telling(&batch.encoder, &at, &batch.indexes);
         let cx = Applying { files: &files, views: &views, file, blobs: &self.blobs };
         batch.apply(&cx, &at);
         views.advance(at.last);
         drop(views);
+        let mut wakers = Vec::new();
+        if let Some(telling) = telling {
+            telling.tell(When::Now(Durability::Buffered), &mut wakers);
+        }
+        wake(wakers);
         self.sync.advance(Some(LogPosition { file: file.id, offset: end }), at.last);
         Ok(())
     }

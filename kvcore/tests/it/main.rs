@@ -58,3 +58,5 @@ mod transactions;
 mod verify;
 #[cfg(test)]
 mod walk;
+#[cfg(test)]
+mod watching;

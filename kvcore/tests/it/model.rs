@@ -7,6 +7,7 @@
 
 mod check;
 mod expected;
+mod mirror;
 mod operations;
 mod world;
 

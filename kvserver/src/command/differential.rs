@@ -13,7 +13,7 @@ mod reference;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::testing::Fixture;
-use super::{Flags, KeyFlags, generic, hash, string};
+use super::{Flags, KeyFlags, generic, hash, list, string};
 use crate::resp::Protocol;
 use generate::request;
 use reference::{Reference, read_reply};
@@ -163,7 +163,8 @@ fn random_patterns_match_as_on_the_reference_server() {
 #[ignore = "needs a reference server"]
 fn arity_flags_and_key_flags_are_those_of_the_reference_server() {
     let mut reference = Reference::connect();
-    for command in string::COMMANDS.iter().chain(generic::COMMANDS).chain(hash::COMMANDS) {
+    let families = [string::COMMANDS, generic::COMMANDS, hash::COMMANDS, list::COMMANDS];
+    for command in families.into_iter().flatten() {
         let name = command.name;
         let info = reference.call(&[b"command", b"info", name.as_bytes()]);
         let info = String::from_utf8(info).unwrap();

@@ -3,17 +3,18 @@
 use std::sync::LazyLock;
 
 use super::{
-    Command, CommandError, client, config, connection, generic, hash, introspection, server,
+    Command, CommandError, client, config, connection, generic, hash, introspection, list, server,
     string, transaction,
 };
 
-static FAMILIES: [&[Command]; 9] = [
+static FAMILIES: [&[Command]; 10] = [
     client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
     introspection::COMMANDS,
+    list::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,

@@ -99,7 +99,8 @@ impl Engine {
     pub(crate) fn count(&self) -> usize {
         self.by_index.len()
     }
-    /// The home of the database with this index.
+    /// The home of the database with this index, which SELECT has checked.
+    #[inline]
     pub(super) fn home(&self, index: usize) -> usize {
         self.by_index[index].load(Ordering::Acquire)
     }
