@@ -101,7 +101,7 @@ impl Feeds {
         self.is_awaited.store(true, Ordering::Relaxed);
     }
 
-    /// The tip has moved: adds those who wait for that to the ones to be woken when no lock is held.
+    /// The tip has moved: adds those who wait for that to whom is woken when no lock is held.
     #[inline]
     pub(super) fn tip_moved(&self, to_wake: &mut Vec<Waker>) {
         if self.is_awaited.load(Ordering::Relaxed) {

@@ -109,10 +109,10 @@ fn waiting_feed_of_what_is_visible_is_woken_by_every_commit() -> Result<()> {
     // No thread of the store: nothing is synced, so nothing else can wake it.
     let world = World::new();
     let (store, notes) = world.open();
-    let mut changes = store.changes(store.tip_sequence())?.visible();
+    let changes = store.changes(store.tip_sequence())?.visible();
     let (told, seen) = std::sync::mpsc::channel();
     let reader = std::thread::spawn(move || {
-        while let Some(change) = changes.next() {
+        for change in changes {
             told.send(change.expect("a sound feed").sequence).expect("it is waited for");
         }
     });
