@@ -32,7 +32,7 @@ pub(crate) mod varint;
 pub(crate) mod walk;
 
 pub(crate) use checksum::{FileKey, StoreId};
-pub(crate) use data_file::{DataFile, FileTable, Files, Parts as FileParts, corrupt};
+pub(crate) use data_file::{DataFile, FileTable, Files, FilesGuard, Parts as FileParts, corrupt};
 pub(crate) use frame::{
     BatchEncoder, FrameError, FrameView, HEADER_LEN as FRAME_HEADER_LEN, MEMBER_OVERHEAD, Member,
     Parsed, SINGLE_OVERHEAD, WATERMARK_IN_HEADER, find_next_frame, parse_frame, read_member,

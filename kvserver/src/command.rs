@@ -27,6 +27,7 @@ pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod list;
 pub(crate) mod server;
+pub(crate) mod set;
 pub(crate) mod string;
 pub(crate) mod table;
 #[cfg(test)]
@@ -191,6 +192,7 @@ pub(crate) enum Group {
     Hash,
     List,
     Server,
+    Set,
     String,
     Transactions,
 }
@@ -204,6 +206,7 @@ impl Group {
             Group::Hash => "hash",
             Group::List => "list",
             Group::Server => "server",
+            Group::Set => "set",
             Group::String => "string",
             Group::Transactions => "transactions",
         }

@@ -82,6 +82,21 @@ impl Scratch {
     }
 }
 
+thread_local! { static KEY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) }; }
+
+/// Lends this thread's buffer for one key, emptied: all that a read needs, and less to reset than
+/// a [`Scratch`]. User code may run inside `f` and come here again.
+#[inline]
+pub(crate) fn with_key_buffer<R>(f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut key = KEY.take();
+    key.clear();
+    let result = f(&mut key);
+    if key.capacity() <= SCRATCH_BYTES_MAX {
+        KEY.set(key);
+    }
+    result
+}
+
 thread_local! {
     /// Of which stores this thread runs closures of optimistic transactions, outermost first.
     static CLOSURES: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };

@@ -48,16 +48,19 @@ pub(crate) struct Partial(u32);
 
 impl Partial {
     /// Covers `bytes`.
+    #[inline]
     pub(crate) fn of(bytes: &[u8]) -> Partial {
         Partial(crc32c::crc32c(bytes))
     }
 
     /// Covers `bytes` after what is covered already.
+    #[inline]
     pub(crate) fn and(self, bytes: &[u8]) -> Partial {
         Partial(crc32c::crc32c_append(self.0, bytes))
     }
 
     /// Covers the place too: the checksum as stored.
+    #[inline]
     pub(crate) fn at(self, file: FileKey, offset: u64, extra: u64) -> u32 {
         let mut place = Place([0; 24]);
         place.0[..8].copy_from_slice(&file.0.to_le_bytes());

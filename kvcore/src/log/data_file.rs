@@ -111,6 +111,7 @@ impl DataFile {
     }
 
     /// Bytes in the file, without the tail buffer.
+    #[inline]
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
     }
@@ -227,6 +228,7 @@ impl DataFile {
     // ---- reading ----
 
     /// The mapped bytes at `offset`, if they are written and mapped.
+    #[inline]
     pub(crate) fn mapped(&self, offset: u64, len: usize) -> Option<&[u8]> {
         let mapping = self.mapping.as_ref()?;
         let end = offset.checked_add(len as u64)?;
@@ -321,6 +323,7 @@ impl FileTable {
         FileTable { slots }
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: FileId) -> Option<&Arc<DataFile>> {
         let mut at = slot(id, self.slots.len());
         // At least half of the slots are empty, so the probe ends.
@@ -349,6 +352,9 @@ fn slot(id: FileId, slots: usize) -> usize {
     id.0 as usize & slots.wrapping_sub(1)
 }
 
+/// The files as they were at some moment, kept readable until it is dropped.
+pub(crate) type FilesGuard = arc_swap::Guard<Arc<FileTable>>;
+
 /// Serialises changes of the published [`FileTable`].
 #[derive(Debug, Default)]
 pub(crate) struct Files {
@@ -358,7 +364,8 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    pub(crate) fn load(&self) -> arc_swap::Guard<Arc<FileTable>> {
+    #[inline]
+    pub(crate) fn load(&self) -> FilesGuard {
         self.table.load()
     }
 

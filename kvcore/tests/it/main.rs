@@ -41,6 +41,8 @@ mod next_ids;
 #[cfg(test)]
 mod read_only;
 #[cfg(test)]
+mod reads;
+#[cfg(test)]
 mod regressions;
 #[cfg(test)]
 mod salvage;

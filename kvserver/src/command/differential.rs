@@ -13,7 +13,7 @@ mod reference;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::testing::Fixture;
-use super::{Flags, KeyFlags, generic, hash, list, string};
+use super::{Flags, KeyFlags, generic, hash, list, set, string};
 use crate::resp::Protocol;
 use generate::request;
 use reference::{Reference, read_reply};
@@ -40,9 +40,10 @@ fn likeness(request: &[String], reply: &str) -> Likeness {
         "ttl" | "expiretime" | "pexpiretime" if reply.starts_with(":-") => Likeness::Same,
         "ttl" | "expiretime" | "pexpiretime" => Likeness::Kind,
         "object" if request[1] != "FREQ" => Likeness::Kind,
-        "scan" | "hscan" => Likeness::Kind,
-        "keys" | "hgetall" | "hkeys" | "hvals" => Likeness::Lines,
-        "hrandfield" => Likeness::Length,
+        "scan" | "hscan" | "sscan" => Likeness::Kind,
+        "keys" | "hgetall" | "hkeys" | "hvals" | "smembers" | "sinter" | "sunion" | "sdiff"
+        | "spop" => Likeness::Lines,
+        "hrandfield" | "srandmember" => Likeness::Length,
         _ => Likeness::Same,
     }
 }
@@ -163,7 +164,8 @@ fn random_patterns_match_as_on_the_reference_server() {
 #[ignore = "needs a reference server"]
 fn arity_flags_and_key_flags_are_those_of_the_reference_server() {
     let mut reference = Reference::connect();
-    let families = [string::COMMANDS, generic::COMMANDS, hash::COMMANDS, list::COMMANDS];
+    let families =
+        [string::COMMANDS, generic::COMMANDS, hash::COMMANDS, list::COMMANDS, set::COMMANDS];
     for command in families.into_iter().flatten() {
         let name = command.name;
         let info = reference.call(&[b"command", b"info", name.as_bytes()]);

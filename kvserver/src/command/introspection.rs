@@ -172,6 +172,7 @@ fn categories(command: &Command) -> Vec<&'static str> {
             "@keyspace"
         }
         super::Group::Server => "@server",
+        super::Group::Set => "@set",
         super::Group::String => "@string",
         super::Group::Transactions => "@transaction",
     });

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use super::{
     Command, CommandError, client, config, connection, generic, hash, introspection, list, server,
-    string, transaction,
+    set, string, transaction,
 };
 
-static FAMILIES: [&[Command]; 10] = [
+static FAMILIES: [&[Command]; 11] = [
     client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
@@ -16,6 +16,7 @@ static FAMILIES: [&[Command]; 10] = [
     introspection::COMMANDS,
     list::COMMANDS,
     server::COMMANDS,
+    set::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
 ];

@@ -12,7 +12,6 @@ pub(crate) enum Class {
     /// `l`
     List,
     /// `s`
-    #[expect(dead_code, reason = "for the family of sets")]
     Set,
     /// `h`
     Hash,
