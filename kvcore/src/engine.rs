@@ -60,6 +60,7 @@ pub(crate) use many::{GROUP_KEYS, KeyGroup};
 pub(crate) use prepared::PreparedBatch;
 pub(crate) use publish::{PublishError, write_manifest};
 pub(crate) use read::OpenValue;
+pub(crate) use space::Share;
 pub(crate) use sync::SyncState;
 pub(crate) use tell::wake;
 

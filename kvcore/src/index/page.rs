@@ -279,6 +279,13 @@ impl Index {
         (rank..order.len()).find_map(|at| self.alive_item(files, order.nth(at)?, now_ms))
     }
 
+    /// The key at this rank, at the tip.
+    pub(crate) fn key_at(&self, rank: u64) -> Option<Box<[u8]>> {
+        let order = self.order.as_ref()?.read();
+        let r = order.nth(rank)?;
+        Some(self.shard_at(usize::from(r.shard)).table.key(r.entry).into())
+    }
+
     /// The last key that has not expired, at the tip.
     pub(crate) fn last(&self, files: &Files, now_ms: u64) -> Option<Item> {
         let order = self.order.as_ref()?.read();

@@ -29,6 +29,8 @@ mod events;
 #[cfg(test)]
 mod expiring;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod large;
 #[cfg(test)]
 mod limits;
@@ -38,6 +40,8 @@ mod migration;
 mod model;
 #[cfg(test)]
 mod next_ids;
+#[cfg(test)]
+mod prepared;
 #[cfg(test)]
 mod read_only;
 #[cfg(test)]
