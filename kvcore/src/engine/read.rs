@@ -366,15 +366,20 @@ fn unpacked<T>(
     packed: &[u8],
     decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
 ) -> Result<T> {
-    let value = compression::unpack(packed).map_err(|e| match e {
+    let value = unpack_value(file, u64::from(entry.location.offset), packed)?;
+    decode(ValueRef::copied(&value)).map_err(|source| Error::Decode { source })
+}
+
+/// Unpacks a value of the record at this offset, or thereabouts.
+pub(super) fn unpack_value(file: &DataFile, offset: u64, packed: &[u8]) -> Result<Vec<u8>> {
+    compression::unpack(packed).map_err(|e| match e {
         UnpackError::NotBuilt => Error::NewerFormat {
             path: file.path.clone(),
             found: e.to_string(),
             supported: "plain values".to_owned(),
         },
-        UnpackError::Damaged { .. } => file.corrupt(u64::from(entry.location.offset), e),
-    })?;
-    decode(ValueRef::copied(&value)).map_err(|source| Error::Decode { source })
+        UnpackError::Damaged { .. } => file.corrupt(offset, e),
+    })
 }
 
 /// Where `part` starts inside `whole`, of which it is a part.

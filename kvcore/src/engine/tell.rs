@@ -37,7 +37,7 @@ pub(super) struct Telling<'a> {
     olds: BTreeMap<(usize, Box<[u8]>), Stored>,
 }
 
-/// Wakers of watchers, called when it is dropped: when the writer lock has been released.
+/// Wakers of watchers and feeds, called when it is dropped: when the writer lock has been released.
 #[derive(Debug, Default)]
 pub(super) struct Wakers(pub(super) Vec<Waker>);
 
