@@ -149,7 +149,9 @@ pub use event::Event;
 pub use ids::Sequence;
 pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
-pub use keyspace::{BytesKeyspace, Direction, Keyspace, ScanCursor, Swap, Visited, WatchBuilder};
+pub use keyspace::{
+    BytesKeyspace, Direction, Keyspace, PreparedValue, ScanCursor, Swap, Visited, WatchBuilder,
+};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
 pub use raw::KeyspaceInfo;
 pub use read::Read;

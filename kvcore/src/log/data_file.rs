@@ -37,6 +37,8 @@ pub(crate) struct DataFile {
     handle: Arc<dyn DiskFile>,
     mapping: Option<Mapping>,
     written: AtomicU64,
+    /// `written` and the length of the tail, so that the writer need not lock it to know.
+    end: AtomicU64,
     tail: RwLock<Vec<u8>>,
     /// Bytes of records that the keydir points at.
     pub(crate) live_bytes: AtomicU64,
@@ -86,6 +88,7 @@ impl DataFile {
             handle,
             mapping,
             written: AtomicU64::new(written),
+            end: AtomicU64::new(written),
             tail: RwLock::new(Vec::new()),
             live_bytes: AtomicU64::new(0),
             min_dead: AtomicU64::new(u64::MAX),
@@ -118,8 +121,7 @@ impl DataFile {
 
     /// Bytes in the file and in the tail buffer.
     pub(crate) fn len(&self) -> u64 {
-        let tail = self.tail.read();
-        self.written() + tail.len() as u64
+        self.end.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_sealed(&self) -> bool {
@@ -162,15 +164,22 @@ impl DataFile {
 
     /// A put with this sequence in this file is dead. Keeps F3.
     pub(crate) fn note_dead(&self, sequence: Sequence) {
-        self.min_dead.fetch_min(sequence.0, Ordering::AcqRel);
+        // It only goes down, and seldom: most of the time looking is enough.
+        if sequence.0 < self.min_dead.load(Ordering::Acquire) {
+            self.min_dead.fetch_min(sequence.0, Ordering::AcqRel);
+        }
     }
 
     pub(crate) fn max_sequence(&self) -> Sequence {
         Sequence(self.max_sequence.load(Ordering::Acquire))
     }
 
+    /// The file holds a record with this sequence. Said by one thread at a time: the writer, the
+    /// merge that makes the file, or the loader of it.
     pub(crate) fn note_sequence(&self, sequence: Sequence) {
-        self.max_sequence.fetch_max(sequence.0, Ordering::AcqRel);
+        if sequence.0 > self.max_sequence.load(Ordering::Relaxed) {
+            self.max_sequence.store(sequence.0, Ordering::Release);
+        }
     }
 
     pub(crate) fn add_live(&self, bytes: u64) {
@@ -190,32 +199,36 @@ impl DataFile {
         debug_assert!(self.tail.read().is_empty(), "the tail comes first");
         let at = self.written.load(Ordering::Relaxed);
         self.handle.write_all_at(bytes, at)?;
-        self.written.store(at + bytes.len() as u64, Ordering::Release);
+        let end = at + bytes.len() as u64;
+        self.written.store(end, Ordering::Release);
+        self.end.store(end, Ordering::Release);
         Ok(())
     }
 
     /// Another process has written up to here, and it counts now. Never goes back.
     pub(crate) fn grow(&self, to: u64) {
         self.written.fetch_max(to, Ordering::AcqRel);
+        self.end.fetch_max(to, Ordering::AcqRel);
     }
 
     /// Puts `bytes` behind the end, readable at once, to be written by `flush`.
     pub(crate) fn buffer(&self, bytes: &[u8]) {
         self.tail.write().extend_from_slice(bytes);
+        self.end.fetch_add(bytes.len() as u64, Ordering::AcqRel);
     }
 
     pub(crate) fn has_tail(&self) -> bool {
-        !self.tail.read().is_empty()
+        self.len() > self.written()
     }
 
     /// Writes the tail buffer. After an error it is unknown how much of it is in the file.
     pub(crate) fn flush(&self) -> io::Result<()> {
+        if !self.has_tail() {
+            return Ok(());
+        }
         let at = self.written.load(Ordering::Relaxed);
         let len = {
             let tail = self.tail.read();
-            if tail.is_empty() {
-                return Ok(());
-            }
             self.handle.write_all_at(&tail, at)?;
             tail.len() as u64
         };

@@ -21,6 +21,8 @@ mod concurrency;
 #[cfg(test)]
 mod corruption;
 #[cfg(test)]
+mod costs;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod disk;
@@ -40,6 +42,8 @@ mod migration;
 mod model;
 #[cfg(test)]
 mod next_ids;
+#[cfg(test)]
+mod prepared;
 #[cfg(test)]
 mod read_only;
 #[cfg(test)]
