@@ -266,6 +266,7 @@ impl WriteGuard<'_> {
         index.put(&cx, &put);
         views.advance(at.last);
         drop(views);
+        engine.feeds.tip_moved(&mut self.wakers.0);
         if let Some(telling) = telling {
             telling.tell(when, &mut self.wakers.0);
         }
@@ -299,6 +300,7 @@ impl WriteGuard<'_> {
         views.advance(at.last);
         let pending = batch.indexes.iter().any(|i| i.has_pending());
         drop(views);
+        engine.feeds.tip_moved(&mut self.wakers.0);
         if let Some(telling) = telling {
             telling.tell(when, &mut self.wakers.0);
         }

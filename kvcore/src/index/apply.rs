@@ -130,10 +130,8 @@ impl Index {
         if cx.views.is_empty() {
             return;
         }
-        let old = old.map(|state| OldState {
-            state,
-            file: cx.files.get(state.entry.location.file).cloned(),
-        });
+        let old =
+            old.map(|state| OldState { state, file: cx.files.pin(state.entry.location.file) });
         self.undo.write().keep(key, old, until, cx.views);
         self.has_undo.store(true, Ordering::Release);
     }

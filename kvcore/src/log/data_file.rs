@@ -17,12 +17,12 @@ use crate::{
     log::{FileKey, Role},
     value::Bytes,
 };
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -313,86 +313,5 @@ pub(crate) fn corrupt(file: &Path, offset_bytes: u64, what: impl ToString) -> Er
 impl Bytes for DataFile {
     fn bytes(&self, start: usize, len: usize) -> &[u8] {
         self.mapped(start as u64, len).expect("a value is pinned only when it is mapped")
-    }
-}
-
-/// All files that can be read, found by id in one or two steps. Replaced whole when it changes.
-#[derive(Debug, Default)]
-pub(crate) struct FileTable {
-    slots: Vec<Option<Arc<DataFile>>>,
-}
-
-impl FileTable {
-    pub(crate) fn new(files: impl IntoIterator<Item = Arc<DataFile>>) -> FileTable {
-        let files: Vec<_> = files.into_iter().collect();
-        let mut slots = vec![None; (files.len() * 2).next_power_of_two()];
-        for file in files {
-            let mut at = slot(file.id, slots.len());
-            while slots[at].is_some() {
-                at = (at + 1) & (slots.len() - 1);
-            }
-            slots[at] = Some(file);
-        }
-        FileTable { slots }
-    }
-
-    #[inline]
-    pub(crate) fn get(&self, id: FileId) -> Option<&Arc<DataFile>> {
-        let mut at = slot(id, self.slots.len());
-        // At least half of the slots are empty, so the probe ends.
-        while let Some(file) = self.slots.get(at)? {
-            if file.id == id {
-                return Some(file);
-            }
-            at = (at + 1) & (self.slots.len() - 1);
-        }
-        None
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<DataFile>> {
-        self.slots.iter().flatten()
-    }
-
-    /// The same files with some added and some taken out.
-    pub(crate) fn changed(&self, add: &[Arc<DataFile>], remove: &[FileId]) -> FileTable {
-        let kept = self.iter().filter(|f| !remove.contains(&f.id)).cloned();
-        FileTable::new(kept.chain(add.iter().cloned()))
-    }
-}
-
-fn slot(id: FileId, slots: usize) -> usize {
-    // Ids are nearly consecutive, so their low bits spread them.
-    id.0 as usize & slots.wrapping_sub(1)
-}
-
-/// The files as they were at some moment, kept readable until it is dropped.
-pub(crate) type FilesGuard = arc_swap::Guard<Arc<FileTable>>;
-
-/// Serialises changes of the published [`FileTable`].
-#[derive(Debug, Default)]
-pub(crate) struct Files {
-    table: arc_swap::ArcSwap<FileTable>,
-    /// Held while the table is changed: the files taken out of it that something still reads.
-    retired: Mutex<Vec<Weak<DataFile>>>,
-}
-
-impl Files {
-    #[inline]
-    pub(crate) fn load(&self) -> FilesGuard {
-        self.table.load()
-    }
-
-    pub(crate) fn change(&self, add: &[Arc<DataFile>], remove: &[FileId]) {
-        let mut retired = self.retired.lock();
-        let table = self.table.load();
-        retired.retain(|file| file.strong_count() > 0);
-        retired.extend(remove.iter().filter_map(|id| table.get(*id)).map(Arc::downgrade));
-        let next = table.changed(add, remove);
-        self.table.store(Arc::new(next));
-    }
-
-    /// Bytes of files that are not in the table any more and that something still reads.
-    pub(crate) fn pinned_bytes(&self) -> u64 {
-        self.retired.lock().iter().filter_map(Weak::upgrade).map(|file| file.len()).sum()
     }
 }
