@@ -255,7 +255,7 @@ impl Engine {
     }
 
     /// The close is through with the log.
-    pub(crate) fn end(&self) {
+    pub(crate) fn declare_ended(&self) {
         self.ended.store(true, Ordering::Release);
         self.sync.wake_waiting();
         wake(self.watching.end_all());

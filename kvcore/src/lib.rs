@@ -63,6 +63,7 @@
 //! - [`Key`] and [`AsKey`] are what may be a key, [`Codec`] how values become bytes.
 //! - [`Store::checkpoint`] is a backup, [`Store::verify`] and [`verify()`] look at every byte,
 //!   [`salvage()`] recovers what can be read, [`Options::open_read_only`] reads beside a writer.
+//! - [`Store::changes`] follows a store: every commit in order, over restarts and crashes.
 //! - [`Error`] is grouped by what the caller should do; [`Stats`] has the figures.
 //!
 //! # What is promised

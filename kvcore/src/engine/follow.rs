@@ -111,6 +111,8 @@ impl Engine {
         let old: Vec<FileId> = self.files.load().iter().map(|f| f.id).collect();
         let is_new = |f: &&Arc<DataFile>| !old.contains(&f.id);
         let new: Vec<_> = content.live.iter().filter(is_new).cloned().collect();
+        // Before files of merged records come in; see `feed/cursor.rs`.
+        self.feeds.raise(content.manifest.feed_floor);
         // Old and new entries find their files while they change places.
         self.files.change(&new, &[]);
         let mut registry = self.keyspaces.write();
@@ -130,7 +132,6 @@ impl Engine {
         self.blobs.replace(&content.blobs);
         let all: Vec<FileId> = self.files.load().iter().map(|f| f.id).collect();
         self.files.change(&content.live, &all);
-        self.feeds.raise(content.manifest.feed_floor);
         *self.manifest.lock() = content.manifest;
         let mut views = self.views.lock();
         let before = views.tip();

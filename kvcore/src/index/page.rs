@@ -1,17 +1,13 @@
 //! Pages of a view in key order: what iterators are made of.
 
-use super::{FilePin, Index, State, reading::Reading, undo::OldState};
+use super::{Index, State, reading::Reading, undo::OldState};
 use crate::{
     disk::prefetch,
     ids::Sequence,
     keydir::{KeySource, OrderRef, Side},
-    log::{FileTable, Files, record_bytes},
+    log::{FilePin, FileTable, Files, record_bytes},
 };
-use std::{
-    collections::VecDeque,
-    ops::Bound,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::VecDeque, ops::Bound, sync::atomic::Ordering};
 
 /// One key of a page with its state at the view.
 #[derive(Clone, Debug)]
@@ -306,8 +302,5 @@ impl Index {
 /// The file a state points into. Called under the shard's lock, so the file is still listed.
 pub(super) fn pin(files: &Files, table: &FileTable, state: &State) -> Option<FilePin> {
     let id = state.entry.location.file;
-    match table.get(id) {
-        Some(file) => Some(Arc::clone(file)),
-        None => files.load().get(id).cloned(),
-    }
+    table.pin(id).or_else(|| files.load().pin(id))
 }

@@ -17,7 +17,7 @@ impl Handle {
         // First, since what comes now takes space.
         self.engine.release_reserve(Share::All);
         let result = self.engine.finish();
-        self.engine.end();
+        self.engine.declare_ended();
         self.engine.unlock();
         self.remove_if_temporary();
         result

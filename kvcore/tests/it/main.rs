@@ -21,6 +21,8 @@ mod concurrency;
 #[cfg(test)]
 mod corruption;
 #[cfg(test)]
+mod costs;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod disk;
