@@ -60,6 +60,7 @@ pub(crate) use many::{GROUP_KEYS, KeyGroup};
 pub(crate) use prepared::PreparedBatch;
 pub(crate) use publish::{PublishError, write_manifest};
 pub(crate) use read::OpenValue;
+pub(crate) use space::Share;
 pub(crate) use sync::SyncState;
 pub(crate) use tell::wake;
 
@@ -254,7 +255,7 @@ impl Engine {
     }
 
     /// The close is through with the log.
-    pub(crate) fn end(&self) {
+    pub(crate) fn declare_ended(&self) {
         self.ended.store(true, Ordering::Release);
         self.sync.wake_waiting();
         wake(self.watching.end_all());

@@ -28,10 +28,7 @@ use crate::{
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::{
     ops::Bound,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 mod apply;
@@ -274,6 +271,3 @@ pub(crate) fn in_range(key: &[u8], start: Bound<&[u8]>, end: Bound<&[u8]>) -> bo
             Bound::Unbounded => true,
         }
 }
-
-/// Keeps one file alive for as long as an item may read from it.
-pub(crate) type FilePin = Arc<DataFile>;

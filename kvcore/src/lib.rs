@@ -63,6 +63,7 @@
 //! - [`Key`] and [`AsKey`] are what may be a key, [`Codec`] how values become bytes.
 //! - [`Store::checkpoint`] is a backup, [`Store::verify`] and [`verify()`] look at every byte,
 //!   [`salvage()`] recovers what can be read, [`Options::open_read_only`] reads beside a writer.
+//! - [`Store::changes`] follows a store: every commit in order, over restarts and crashes.
 //! - [`Error`] is grouped by what the caller should do; [`Stats`] has the figures.
 //!
 //! # What is promised
@@ -146,7 +147,9 @@ pub use event::Event;
 pub use ids::Sequence;
 pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
-pub use keyspace::{BytesKeyspace, Direction, Keyspace, ScanCursor, Swap, Visited, WatchBuilder};
+pub use keyspace::{
+    BytesKeyspace, Direction, Keyspace, PreparedValue, ScanCursor, Swap, Visited, WatchBuilder,
+};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
 pub use raw::KeyspaceInfo;
 pub use read::Read;

@@ -19,7 +19,7 @@ mod transfer;
 
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
-pub(crate) use engine::{Engine, Position, Round, StoreError, Value};
+pub(crate) use engine::{Engine, Large, Position, Round, Staged, StoreError, Value};
 pub(crate) use event::Class;
 pub(crate) use event::Event;
 pub(crate) use kvcore::Direction;
@@ -249,9 +249,47 @@ impl Data {
     }
     /// Applies the pending changes as one batch. They are gone afterwards, whatever happens.
     pub(crate) fn commit(&mut self, round: &mut Round<'_, '_>) -> Result<(), StoreError> {
-        let result = round.apply(&self.pending);
+        self.commit_staged(round, Vec::new())
+    }
+    /// The same of changes whose large values have been written.
+    pub(crate) fn commit_staged(
+        &mut self,
+        round: &mut Round<'_, '_>,
+        staged: Vec<Staged>,
+    ) -> Result<(), StoreError> {
+        let result = round.apply(&self.pending, staged);
         self.pending.clear();
         result
+    }
+    /// True if a commit of the changes would wait for the disk, as values are too large for the
+    /// log.
+    pub(crate) fn has_large(&self) -> bool {
+        self.pending.has_longer(self.engine.large_value_bytes())
+    }
+    /// True if these are the large values of the changes.
+    pub(crate) fn are_staged(&self, staged: &[Staged]) -> bool {
+        let large_value_bytes = self.engine.large_value_bytes();
+        let mut left = staged.iter();
+        let fit = self.pending.iter().all(|(place, change)| match change.value() {
+            Some(value) if value.len() > large_value_bytes => {
+                let is_element = matches!(change, Change::Element(..));
+                left.next().is_some_and(|staged| staged.is(place.home, is_element, value))
+            }
+            _ => true,
+        });
+        fit && left.next().is_none()
+    }
+    /// Forgets all changes, and gives their large values, to be staged.
+    pub(crate) fn take_back(&mut self) -> Large {
+        self.pending.take_longer(self.engine.large_value_bytes())
+    }
+    /// As if no look-ups had been made since they were these.
+    pub(crate) fn set_lookups(&mut self, lookups: Lookups) {
+        self.lookups = lookups;
+    }
+    /// The look-ups since they were taken last.
+    pub(crate) fn lookups(&self) -> Lookups {
+        self.lookups
     }
     /// Makes pending the removal of up to `limit` keys past their time, each with its elements;
     /// how many.

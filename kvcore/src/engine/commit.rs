@@ -9,14 +9,15 @@
 use super::{
     Engine,
     append::{LogEndState, Write},
-    prepared::{PreparedBatch, change_of},
+    prepared::{PreparedBatch, put_change},
     tell::Wakers,
     thread_token,
 };
 use crate::{
     error::{Error, Result},
-    ids::Sequence,
-    index::{Applying, Change, Index, KeyHash},
+    ids::{Location, Sequence},
+    index::{Applying, Index, KeyHash},
+    keydir::EntryFlags,
     log::{BatchEncoder, LogEnd, Record},
     options::Durability,
 };
@@ -242,29 +243,30 @@ impl Engine {
 }
 
 impl WriteGuard<'_> {
-    /// Appends and applies one put whose record is the only one in `batch`.
+    /// Appends and applies one put: `record`, the only one in `batch`.
     pub(crate) fn commit_put(
         &mut self,
         index: &Arc<Index>,
-        batch: &BatchEncoder,
+        (record, batch): (&Record<'_>, &BatchEncoder),
         hash: KeyHash,
         when: When,
     ) -> Result<Sequence> {
         let engine = self.engine;
         check_frozen(index)?;
-        engine.check_memory(|| batch.record(0).key().map_or(0, |key| index.added_bytes(key)))?;
+        engine.check_memory(|| record.key().map_or(0, |key| index.added_bytes(key)))?;
         let at = engine.append(&mut self.writer, batch, when.write())?;
-        let change = change_of(batch, 0, &at, hash);
+        let offset = u32::try_from(at.offset).expect("a data file ends below 4 GiB");
+        let location = Location { file: at.file.id, offset };
+        let put = put_change(record, hash, at.last, location, EntryFlags::NONE);
         let files = engine.files.load();
         let mut views = engine.views.lock();
         views.touch(index);
         let telling = engine.start_telling(batch, &at, std::slice::from_ref(index));
         let cx = Applying { files: &files, views: &views, file: &at.file, blobs: &engine.blobs };
-        if let Change::Put(put) = &change {
-            index.put(&cx, put);
-        }
+        index.put(&cx, &put);
         views.advance(at.last);
         drop(views);
+        engine.feeds.tip_moved(&mut self.wakers.0);
         if let Some(telling) = telling {
             telling.tell(when, &mut self.wakers.0);
         }
@@ -283,7 +285,8 @@ impl WriteGuard<'_> {
             return Ok(self.writer.last_sequence());
         }
         if let Some((index, hash)) = batch.single_put() {
-            return self.commit_put(index, &batch.encoder, hash, when);
+            let record = batch.encoder.record(0);
+            return self.commit_put(index, (&record, &batch.encoder), hash, when);
         }
         batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
         engine.check_memory(|| batch.added_memory_bytes())?;
@@ -297,6 +300,7 @@ impl WriteGuard<'_> {
         views.advance(at.last);
         let pending = batch.indexes.iter().any(|i| i.has_pending());
         drop(views);
+        engine.feeds.tip_moved(&mut self.wakers.0);
         if let Some(telling) = telling {
             telling.tell(when, &mut self.wakers.0);
         }

@@ -3,8 +3,9 @@
 //! # Invariants
 //!
 //! W1. Frames are applied in the order of the log and each as a whole, up to the durable floor.
-//! W2. When the set of files has changed (a merge, a recovery), everything is loaded anew and
-//!     takes the old place keyspace by keyspace; handles stay valid.
+//! W2. When the set of files has changed (a merge, a recovery), or a keyspace has gone, everything
+//!     is loaded anew and takes the old place keyspace by keyspace; handles stay valid, but of
+//!     keyspaces that were dropped or migrated, which keep what they had.
 //! W3. Nothing is written.
 
 use super::{Access, Engine, When, append::Appended, prepared::PreparedBatch, wake};
@@ -73,12 +74,20 @@ impl Engine {
                 let files: Vec<_> = m.files.iter().map(|f| (f.id, f.length)).collect();
                 (m.log_floor, files)
             };
-            if lists(&next) != lists(&current) {
+            if lists(&next) != lists(&current) || self.has_lost_keyspaces(&next) {
                 return self.reload();
             }
             self.adopt(next);
         }
         self.follow_log(&names)
+    }
+
+    /// A keyspace was dropped, or another has taken its name.
+    fn has_lost_keyspaces(&self, next: &Manifest) -> bool {
+        let is_there = |name: &String, core: &Arc<super::KeyspaceCore>| {
+            next.keyspaces.iter().any(|m| !m.dropped && m.name == *name && m.id == core.id())
+        };
+        self.keyspaces.read().iter().any(|(name, core)| !is_there(name, core))
     }
 
     /// The same files: keyspaces may have come, and the log may have been closed.
@@ -102,6 +111,8 @@ impl Engine {
         let old: Vec<FileId> = self.files.load().iter().map(|f| f.id).collect();
         let is_new = |f: &&Arc<DataFile>| !old.contains(&f.id);
         let new: Vec<_> = content.live.iter().filter(is_new).cloned().collect();
+        // Before files of merged records come in; see `feed/cursor.rs`.
+        self.feeds.raise(content.manifest.feed_floor);
         // Old and new entries find their files while they change places.
         self.files.change(&new, &[]);
         let mut registry = self.keyspaces.write();
@@ -121,7 +132,6 @@ impl Engine {
         self.blobs.replace(&content.blobs);
         let all: Vec<FileId> = self.files.load().iter().map(|f| f.id).collect();
         self.files.change(&content.live, &all);
-        self.feeds.raise(content.manifest.feed_floor);
         *self.manifest.lock() = content.manifest;
         let mut views = self.views.lock();
         let before = views.tip();
@@ -256,6 +266,8 @@ impl Engine {
     fn apply_frame(&self, file: &Arc<DataFile>, offset: u64, frame: &FrameView<'_>) -> Result<()> {
         let mut batch = PreparedBatch::default();
         let all = self.all_keyspaces();
+        let newest = frame.members().filter_map(|m| m.record.keyspace()).max();
+        self.manifest.lock().check_known(newest.unwrap_or_default(), &self.dir)?;
         for member in frame.members() {
             let id = member.record.keyspace();
             match all.iter().find(|k| Some(k.id()) == id) {

@@ -183,7 +183,7 @@ impl Engine {
                 if value.len() > crate::value::COPIED_LEN_BYTES_MAX
                     && self.is_durable(file, offset, len)
                 {
-                    owner = Arc::clone(file) as Arc<dyn Bytes>;
+                    owner = self.owner_of(file);
                     let start =
                         usize::try_from(offset).unwrap_or(usize::MAX) + offset_within(bytes, value);
                     decode(ValueRef::pinnable(value, &owner, start))
@@ -200,6 +200,15 @@ impl Engine {
             }
         };
         decoded.map_err(|source| Error::Decode { source })
+    }
+
+    /// What a value in this file is pinned in: the stripe of this thread, so that threads do not
+    /// count where others do. A file that has been merged away has none.
+    fn owner_of(&self, file: &Arc<DataFile>) -> Arc<dyn Bytes> {
+        match self.files.load().pin(file.id) {
+            Some(pin) => pin.into(),
+            None => Arc::clone(file) as Arc<dyn Bytes>,
+        }
     }
 
     /// The value itself, pinned or copied.
@@ -294,7 +303,7 @@ impl Engine {
 
     /// An entry to be read later. Called under the shard's lock, so the file is listed (D2).
     pub(crate) fn item(&self, key: &[u8], state: State) -> Option<Item> {
-        let file = self.files.load().get(state.entry.location.file).cloned()?;
+        let file = self.files.load().pin(state.entry.location.file)?;
         Some(Item { key: key.into(), state, file })
     }
 
@@ -357,15 +366,20 @@ fn unpacked<T>(
     packed: &[u8],
     decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
 ) -> Result<T> {
-    let value = compression::unpack(packed).map_err(|e| match e {
+    let value = unpack_value(file, u64::from(entry.location.offset), packed)?;
+    decode(ValueRef::copied(&value)).map_err(|source| Error::Decode { source })
+}
+
+/// Unpacks a value of the record at this offset, or thereabouts.
+pub(super) fn unpack_value(file: &DataFile, offset: u64, packed: &[u8]) -> Result<Vec<u8>> {
+    compression::unpack(packed).map_err(|e| match e {
         UnpackError::NotBuilt => Error::NewerFormat {
             path: file.path.clone(),
             found: e.to_string(),
             supported: "plain values".to_owned(),
         },
-        UnpackError::Damaged { .. } => file.corrupt(u64::from(entry.location.offset), e),
-    })?;
-    decode(ValueRef::copied(&value)).map_err(|source| Error::Decode { source })
+        UnpackError::Damaged { .. } => file.corrupt(offset, e),
+    })
 }
 
 /// Where `part` starts inside `whole`, of which it is a part.

@@ -37,7 +37,7 @@ pub(super) struct Telling<'a> {
     olds: BTreeMap<(usize, Box<[u8]>), Stored>,
 }
 
-/// Wakers of watchers, called when it is dropped: when the writer lock has been released.
+/// Wakers of watchers and feeds, called when it is dropped: when the writer lock has been released.
 #[derive(Debug, Default)]
 pub(super) struct Wakers(pub(super) Vec<Waker>);
 
@@ -256,6 +256,6 @@ impl Engine {
         let entry = state.entry;
         let is_blob = entry.flags.has(EntryFlags::BLOB);
         let _blob = if is_blob { self.blobs.pin_of(entry.sequence) } else { None };
-        Some((Stored { entry, file, _blob }, state.expires_at_ms))
+        Some((Stored { entry, file: Arc::clone(&file), _blob }, state.expires_at_ms))
     }
 }

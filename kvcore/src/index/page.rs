@@ -1,17 +1,13 @@
 //! Pages of a view in key order: what iterators are made of.
 
-use super::{FilePin, Index, State, reading::Reading, undo::OldState};
+use super::{Index, State, reading::Reading, undo::OldState};
 use crate::{
     disk::prefetch,
     ids::Sequence,
     keydir::{KeySource, OrderRef, Side},
-    log::{FileTable, Files, record_bytes},
+    log::{FilePin, FileTable, Files, record_bytes},
 };
-use std::{
-    collections::VecDeque,
-    ops::Bound,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::VecDeque, ops::Bound, sync::atomic::Ordering};
 
 /// One key of a page with its state at the view.
 #[derive(Clone, Debug)]
@@ -279,6 +275,13 @@ impl Index {
         (rank..order.len()).find_map(|at| self.alive_item(files, order.nth(at)?, now_ms))
     }
 
+    /// The key at this rank, at the tip.
+    pub(crate) fn key_at(&self, rank: u64) -> Option<Box<[u8]>> {
+        let order = self.order.as_ref()?.read();
+        let r = order.nth(rank)?;
+        Some(self.shard_at(usize::from(r.shard)).table.key(r.entry).into())
+    }
+
     /// The last key that has not expired, at the tip.
     pub(crate) fn last(&self, files: &Files, now_ms: u64) -> Option<Item> {
         let order = self.order.as_ref()?.read();
@@ -299,8 +302,5 @@ impl Index {
 /// The file a state points into. Called under the shard's lock, so the file is still listed.
 pub(super) fn pin(files: &Files, table: &FileTable, state: &State) -> Option<FilePin> {
     let id = state.entry.location.file;
-    match table.get(id) {
-        Some(file) => Some(Arc::clone(file)),
-        None => files.load().get(id).cloned(),
-    }
+    table.pin(id).or_else(|| files.load().pin(id))
 }

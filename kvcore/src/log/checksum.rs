@@ -70,6 +70,25 @@ impl Partial {
     }
 }
 
+/// What the checksum of a frame's header covers of it.
+pub(crate) const FRAME_HEADER_COVERED_LEN: usize = 20;
+
+/// `Partial::of(covered).at(file, offset, HEADER)`, in one call instead of two: for so few bytes
+/// a call costs more than they do.
+pub(crate) fn of_frame_header(
+    covered: &[u8; FRAME_HEADER_COVERED_LEN],
+    file: FileKey,
+    offset: u64,
+) -> u32 {
+    let mut bytes = [0; FRAME_HEADER_COVERED_LEN + 3 * size_of::<u64>()];
+    let (front, place) = bytes.split_at_mut(FRAME_HEADER_COVERED_LEN);
+    front.copy_from_slice(covered);
+    for (part, number) in place.chunks_exact_mut(size_of::<u64>()).zip([file.0, offset, HEADER]) {
+        part.copy_from_slice(&number.to_le_bytes());
+    }
+    crc32c::crc32c(&bytes)
+}
+
 /// Aligned, because the checksum takes aligned bytes eight at a time.
 #[repr(align(8))]
 struct Place([u8; 24]);
@@ -103,6 +122,14 @@ mod tests {
             Partial::of(b"bytez").at(key, 128, 7),
         ];
         assert!(elsewhere.iter().all(|&sum| sum != here), "{here:#x} {elsewhere:x?}");
+    }
+
+    #[test]
+    fn checksum_of_a_frame_header_is_the_one_made_in_two_steps() {
+        let key = FileKey::new(&STORE, FileId(7));
+        let covered = *b"twenty bytes, surely";
+        let once = of_frame_header(&covered, key, 4_711);
+        assert_eq!(once, Partial::of(&covered).at(key, 4_711, HEADER));
     }
 
     #[test]

@@ -146,7 +146,8 @@ fn body(bytes: &[u8], len: usize) -> Result<&[u8], FrameError> {
 }
 
 fn header_checksum(header: &[u8; HEADER_LEN], file: FileKey, offset: u64) -> u32 {
-    Partial::of(&header[BODY_LEN_AT..]).at(file, offset, checksum::HEADER)
+    let covered = header.last_chunk().expect("a header is longer than its checksum");
+    checksum::of_frame_header(covered, file, offset)
 }
 
 #[inline]

@@ -161,7 +161,9 @@ impl Engine {
 
     fn forget(&self, core: &KeyspaceCore) -> Result<()> {
         let mut registry = self.keyspaces.write();
-        self.publish(|manifest| manifest.keyspaces.retain(|meta| meta.id != core.id()))?;
+        self.with_whole_reserve(|| {
+            self.publish(|manifest| manifest.keyspaces.retain(|meta| meta.id != core.id()))
+        })?;
         // Durable from here.
         registry.remove(&core.meta.name);
         drop(registry);

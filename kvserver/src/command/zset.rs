@@ -19,7 +19,7 @@ use super::keys::Span;
 use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec};
 use crate::context::Context;
 use crate::data::{Collection, Type};
-pub(super) use layout::{BY_NAME, name_of};
+pub(super) use layout::{BY_NAME, members, name_of};
 
 const WRITE: Flags = Flags::WRITE;
 const WRITE_FAST: Flags = WRITE.and(Flags::FAST);

@@ -163,6 +163,8 @@ fn word(rng: &mut fastrand::Rng, name: &str, kind: char) -> String {
         'e' => one_of(&["-inf", "+inf", "0", "1", "(1", "3", "(3", "5", "(7", "-2", "x"]),
         'x' => one_of(&["WITHSCORES", "BYSCORE", "REV", "BYSCORE", "BYLEX", "junk"]),
         'y' => one_of(&["NX", "XX", "GT", "LT", "CH", "INCR", "junk"]),
+        'T' => "ALPHA".to_owned(),
+        't' => one_of(&["ALPHA", "ALPHA", "DESC", "ASC", "junk"]),
         'A' => one_of(&["WITHSCORES", "AGGREGATE", "WEIGHTS"]),
         'M' => one_of(&["MIN", "MAX", "min"]),
         'B' => one_of(&["BEFORE", "AFTER", "before"]),

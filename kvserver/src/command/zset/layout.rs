@@ -3,9 +3,9 @@
 //! By name: `NAMES`, hash, member → score as eight bytes. In order: `ORDER`, score as eight bytes
 //! whose order is the numbers', member → nothing. Zero and negative zero have one place.
 
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
-use crate::data::{Collection, Db, Span, StoreError};
+use crate::data::{Collection, Db, Direction, Span, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -69,6 +69,21 @@ pub(super) fn score_in(value: &[u8]) -> f64 {
 /// The number of members.
 pub(super) fn len(db: &mut Db<'_>, zset: Collection<'_>) -> Result<u64> {
     db.count(zset, BY_NAME)
+}
+
+/// All members in the order of their scores, or the reverse.
+pub(in crate::command) fn members(
+    db: &mut Db<'_>,
+    zset: Collection<'_>,
+    direction: Direction,
+) -> Result<Vec<Vec<u8>>> {
+    let mut members = Vec::new();
+    let in_order = (Bound::Included(&[ORDER][..]), Bound::Unbounded);
+    db.walk(zset, in_order, direction, usize::MAX, |seen| {
+        members.push(seen.sub().get(MEMBER_AT..).unwrap_or_default().to_vec());
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(members)
 }
 
 /// The score of a member.
