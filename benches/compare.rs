@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use kv_benches::engines::rocksdb::Rocksdb;
 use kv_benches::{
     engines::{
-        fjall::Fjall, hash_map::InMemory, heed::Heed, kvcore, raw_log::RawLog, redb::Redb,
-        sled::Sled,
+        fjall::Fjall, hash_map::InMemory, heed::Heed, kvcore, raw_get::RawGet, raw_log::RawLog,
+        redb::Redb, sled::Sled,
     },
     limits::Limit,
     rounds,
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "compare-rocksdb")]
         contender::<Rocksdb>(),
         contender::<InMemory>(),
+        contender::<RawGet>(),
         contender::<RawLog>(),
         Box::new(Limit::Memcpy),
         Box::new(Limit::Pread),

@@ -2,6 +2,7 @@
 
 pub mod hash_map;
 pub mod kvcore;
+pub mod raw_get;
 pub mod raw_log;
 
 #[cfg(feature = "compare")]

@@ -10,11 +10,12 @@
 //! 6. [Expiry and caches](expiry): sessions, sliding expiry, byte budgets
 //! 7. [Large values](large_values): readers, in constant memory
 //! 8. [Backup, verify, repair](backup): checkpoints, read-only processes, salvage
-//! 9. [Tuning and sizing](sizing): memory, disk and opening, computed
-//! 10. [Limits](limits): of keys, values, batches, and of the machine
-//! 11. [Errors and what to do](errors)
-//! 12. [Asynchronous code](asynchronous): what blocks, and how to wait without a thread
-//! 13. [Other stores](comparison): when to choose which
+//! 9. [Following a store](following): every change in order, over restarts
+//! 10. [Tuning and sizing](sizing): memory, disk and opening, computed
+//! 11. [Limits](limits): of keys, values, batches, and of the machine
+//! 12. [Errors and what to do](errors)
+//! 13. [Asynchronous code](asynchronous): what blocks, and how to wait without a thread
+//! 14. [Other stores](comparison): when to choose which
 //!
 //! Every piece of code in it runs as a test.
 
@@ -35,6 +36,9 @@ pub mod errors {}
 
 #[doc = include_str!("guide/expiry.md")]
 pub mod expiry {}
+
+#[doc = include_str!("guide/following.md")]
+pub mod following {}
 
 #[doc = include_str!("guide/getting_started.md")]
 pub mod getting_started {}

@@ -18,7 +18,7 @@
 //!     says up to where records are no longer as they were committed (`engine/feed.rs` N1).
 
 use crate::{
-    engine::{Engine, Keep},
+    engine::{Engine, Keep, Share},
     error::{Error, Result},
     ids::{FileId, KeyspaceId, Sequence},
     index::Index,
@@ -107,20 +107,31 @@ impl Engine {
                 merged => return merged,
             }
         }
-        let _until_done = self.use_reserve();
+        let _until_done = self.use_reserve(Share::All);
         let mut pieces = inputs;
         pieces.sort_by_key(live);
         let mut all = MergeResult::default();
-        // Each is let go of once it is merged: a file takes space until nobody has it open.
-        for piece in pieces {
-            match self.merge_claimed(&[piece], keep) {
-                Ok(merged) => all.add(&merged),
+        loop {
+            let (mut later, mut full, before) = (Vec::new(), None, all.files_in);
+            // Each is let go of once it is merged: a file takes space until nobody has it open.
+            for piece in pieces {
+                match self.merge_claimed(&[Arc::clone(&piece)], keep) {
+                    Ok(merged) => all.add(&merged),
+                    // A file of deletes may need more than it seems, and others make room for it.
+                    Err(e) if e.is_full() => {
+                        later.push(piece);
+                        full = Some(e);
+                    }
+                    Err(e) => return Err(e),
+                }
+            }
+            match full {
+                Some(e) if all.files_in == 0 => return Err(e),
+                Some(_) if all.files_in > before => pieces = later,
                 // What was given back so far is worth something.
-                Err(e) if e.is_full() && all.files_in > 0 => break,
-                Err(e) => return Err(e),
+                _ => return Ok(all),
             }
         }
-        Ok(all)
     }
 
     /// Merges what followers let go of these files.

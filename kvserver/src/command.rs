@@ -25,7 +25,9 @@ pub(crate) mod hash;
 pub(crate) mod introspection;
 pub(crate) mod keys;
 pub(crate) mod limits;
+pub(crate) mod list;
 pub(crate) mod server;
+pub(crate) mod set;
 pub(crate) mod string;
 pub(crate) mod table;
 #[cfg(test)]
@@ -188,7 +190,9 @@ pub(crate) enum Group {
     Connection,
     Generic,
     Hash,
+    List,
     Server,
+    Set,
     String,
     Transactions,
 }
@@ -200,7 +204,9 @@ impl Group {
             Group::Connection => "connection",
             Group::Generic => "generic",
             Group::Hash => "hash",
+            Group::List => "list",
             Group::Server => "server",
+            Group::Set => "set",
             Group::String => "string",
             Group::Transactions => "transactions",
         }

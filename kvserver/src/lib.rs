@@ -49,6 +49,7 @@ mod process;
 mod resp;
 mod server;
 mod shared;
+mod staging;
 mod stats;
 mod watch;
 mod worker;

@@ -94,7 +94,7 @@ impl Reader for &BytesKeyspace {
         let mut seen = 0;
         for entry in entries.take(limit) {
             let entry = entry?;
-            see(entry.key(), &entry.value()?)?;
+            entry.value_with(|value| see(entry.key(), value))??;
             seen += 1;
         }
         Ok(seen)

@@ -109,6 +109,34 @@ impl Table {
         self.arena.key(r)
     }
 
+    /// Both.
+    #[inline]
+    pub(crate) fn entry_and_key(&self, r: EntryRef) -> (Entry, &[u8]) {
+        self.arena.entry_and_key(r)
+    }
+
+    /// Where the entry at a live reference begins, to be fetched ahead.
+    #[inline]
+    pub(crate) fn front(&self, r: EntryRef) -> &[u8] {
+        self.arena.front(r)
+    }
+
+    /// The bucket that a look-up of this tag begins with, to be fetched ahead; none of an empty
+    /// table.
+    #[inline]
+    pub(crate) fn first_bucket(&self, tag: u32) -> &[u64] {
+        let home = self.home(tag);
+        self.buckets.get(home..=home).unwrap_or_default()
+    }
+
+    /// The entry that a look-up of this tag would compare first, to be fetched ahead.
+    #[inline]
+    pub(crate) fn first_entry(&self, tag: u32) -> Option<EntryRef> {
+        let behind = self.buckets.get(self.home(tag)..)?;
+        let bucket = *behind.iter().find(|&&b| b == EMPTY || tag_of(b) >= tag)?;
+        (bucket != EMPTY && tag_of(bucket) == tag).then(|| ref_of(bucket))
+    }
+
     /// Tags and entries in tag order, from the first with at least this tag.
     ///
     /// A cursor is the tag to go on with. An entry present throughout is met, whatever is added
@@ -189,8 +217,8 @@ impl Table {
 
     #[inline]
     fn find(&self, tag: u32, key: &[u8]) -> Option<(usize, EntryRef, Entry)> {
-        let home = self.home(tag);
-        for (step, &bucket) in self.buckets[home..].iter().enumerate() {
+        let mut at = self.home(tag);
+        while let Some(&bucket) = self.buckets.get(at) {
             let found = tag_of(bucket);
             if found > tag || bucket == EMPTY {
                 return None;
@@ -198,9 +226,10 @@ impl Table {
             if found == tag {
                 let r = ref_of(bucket);
                 if let Some(entry) = self.arena.entry_if_key(r, key) {
-                    return Some((home + step, r, entry));
+                    return Some((at, r, entry));
                 }
             }
+            at += 1;
         }
         None
     }

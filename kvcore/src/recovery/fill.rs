@@ -34,6 +34,7 @@ impl<'a> Filler<'a> {
         // Records of a keyspace that was dropped are dead.
         let Some(index) = &self.index else {
             self.file.note_dead(entry.place.sequence);
+            self.loader.note_unknown(entry.keyspace);
             if let HintKind::BlobRef { blob, len_bytes, .. } = entry.kind {
                 self.loader.blobs.add(entry.place.sequence, blob, len_bytes);
                 self.loader.blobs.forget(entry.place.sequence);

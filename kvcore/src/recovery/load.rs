@@ -21,13 +21,15 @@ use std::{
     ops::Bound,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 /// What loading found beside the keys.
 #[derive(Debug, Default)]
 pub(super) struct LoadResult {
+    /// The highest number of a keyspace of which there are records, and that is not registered.
+    pub(super) newest_unknown: KeyspaceId,
     pub(super) keys: u64,
     pub(super) files_from_hints: u64,
     pub(super) last_sequence: Sequence,
@@ -71,6 +73,7 @@ pub(super) struct Loader<'a> {
     bytes_done: AtomicU64,
     bytes_total: u64,
     keys: AtomicU64,
+    newest_unknown: AtomicU32,
 }
 
 /// What can only be applied when every file is loaded.
@@ -110,12 +113,14 @@ pub(super) fn load(
         bytes_done: AtomicU64::new(0),
         bytes_total: live.iter().map(|f| f.written()).sum(),
         keys: AtomicU64::new(0),
+        newest_unknown: AtomicU32::new(0),
     };
     loader.load_files(live)?;
     let mut late = std::mem::take(&mut *loader.late.lock());
     loader.apply_ranges(&late.ranges);
     loader.apply_changes(&mut late.changes);
     loader.indexes.values().for_each(|index| index.finish_loading());
+    late.result.newest_unknown = KeyspaceId(loader.newest_unknown.load(Ordering::Relaxed));
     late.result.keys = loader.indexes.values().map(|index| index.len()).sum();
     loader.report(late.result.keys);
     Ok(late.result)
@@ -225,6 +230,11 @@ impl Loader<'_> {
         let owned = |bound: Bound<&[u8]>| bound.map(<[u8]>::to_vec);
         let range = Range { keyspace, sequence, start: owned(start), end: owned(end) };
         self.late.lock().ranges.push(range);
+    }
+
+    /// There is a record of a keyspace that is not registered: not any more, or not yet.
+    pub(super) fn note_unknown(&self, keyspace: KeyspaceId) {
+        self.newest_unknown.fetch_max(keyspace.0, Ordering::Relaxed);
     }
 
     pub(super) fn add_change(&self, change: ExpiryChange) {

@@ -7,7 +7,9 @@
 
 mod check;
 mod expected;
+mod mirror;
 mod operations;
+mod wider;
 mod world;
 
 use self::world::{Kind, World};
@@ -57,4 +59,23 @@ fn any_operations_with_threads_and_mapped_files_give_what_the_model_gives() {
 #[test]
 fn any_operations_with_threads_and_preads_give_what_the_model_gives() {
     run(Kind::Os(ReadMode::Pread), 3_000, 1_500);
+}
+
+#[test]
+fn any_operations_over_keyspaces_and_copies_give_what_the_model_gives() {
+    let ops = setting("KVCORE_MODEL_OPS", 8_000);
+    let seed = setting("KVCORE_MODEL_SEED", 20_261_121);
+    let mut counts = std::collections::BTreeMap::<&str, u64>::new();
+    let mut done = 0;
+    while done < ops {
+        let mut wider = wider::Wider::new(seed + done);
+        for _ in 0..2_000.min(ops - done) {
+            wider.step();
+            done += 1;
+        }
+        wider.finish();
+        wider.counts.iter().for_each(|(kind, count)| *counts.entry(kind).or_default() += count);
+    }
+    println!("{done} operations from seed {seed}: {counts:?}");
+    assert!(counts.len() > 20, "every kind of step: {counts:?}");
 }

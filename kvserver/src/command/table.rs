@@ -3,18 +3,20 @@
 use std::sync::LazyLock;
 
 use super::{
-    Command, CommandError, client, config, connection, generic, hash, introspection, server,
-    string, transaction,
+    Command, CommandError, client, config, connection, generic, hash, introspection, list, server,
+    set, string, transaction,
 };
 
-static FAMILIES: [&[Command]; 9] = [
+static FAMILIES: [&[Command]; 11] = [
     client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
     introspection::COMMANDS,
+    list::COMMANDS,
     server::COMMANDS,
+    set::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
 ];

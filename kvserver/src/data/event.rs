@@ -10,10 +10,8 @@ pub(crate) enum Class {
     /// `$`
     String,
     /// `l`
-    #[expect(dead_code, reason = "for the family of lists")]
     List,
     /// `s`
-    #[expect(dead_code, reason = "for the family of sets")]
     Set,
     /// `h`
     Hash,

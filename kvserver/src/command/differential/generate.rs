@@ -1,12 +1,15 @@
 //! Random requests: each family of commands lists its own, as a name and a letter per argument.
 
 mod hash;
+mod list;
+mod set;
 mod strings;
 
 /// Commands and the shapes of their arguments; see [`request`] for the letters.
 type Shapes = &'static [(&'static str, &'static str)];
 
-const FAMILIES: &[Shapes] = &[strings::COMMANDS, strings::COMMANDS, hash::COMMANDS];
+const FAMILIES: &[Shapes] =
+    &[strings::COMMANDS, strings::COMMANDS, hash::COMMANDS, list::COMMANDS, set::COMMANDS];
 
 const WORDS: &[&str] = &[
     "EX",
@@ -143,7 +146,14 @@ fn word(rng: &mut fastrand::Rng, name: &str, kind: char) -> String {
         'n' if TIMED.contains(&name) => one_of(TIMES),
         'v' | 'n' => one_of(NUMBERS),
         'i' => rng.i8(-8..10).to_string(),
+        'I' => rng.u8(..9).to_string(),
         'w' => one_of(WORDS),
+        'a' => one_of(&["0", "100", "99999999999", "-1", "x"]),
+        'B' => one_of(&["BEFORE", "AFTER", "before"]),
+        'C' => one_of(&["COUNT", "COUNT", "count", "junk"]),
+        'D' => one_of(&["LEFT", "RIGHT", "left", "right"]),
+        'l' => one_of(&["LIMIT", "limit", "junk"]),
+        'P' => one_of(&["RANK", "COUNT", "MAXLEN"]),
         's' => one_of(&["0", "3", "20", "-1", "x", "99999999999"]),
         'c' => one_of(&["0", "1", "x", "1 ", " 1", "18446744073709551616"]),
         'b' => one_of(&["0", "1", "2", "-1", "x"]),
