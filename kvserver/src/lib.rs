@@ -39,6 +39,9 @@ mod context;
 mod data;
 mod error;
 mod executor;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod glob;
 mod inbox;
 mod lcs;
