@@ -40,6 +40,9 @@ mod data;
 mod double;
 mod error;
 mod executor;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod glob;
 mod inbox;
 mod lcs;
