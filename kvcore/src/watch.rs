@@ -357,7 +357,8 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Watcher<K, V, C> {
     }
 
     /// A future of the next event; `None` when the store has been closed. It occupies no thread,
-    /// and nothing is lost when it is dropped. More on this is in `docs/async.md`.
+    /// and nothing is lost when it is dropped. More on this is in
+    /// [the guide](crate::guide::asynchronous).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

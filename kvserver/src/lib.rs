@@ -37,6 +37,7 @@ mod config;
 mod connection;
 mod context;
 mod data;
+mod double;
 mod error;
 mod executor;
 #[cfg(any(test, feature = "fuzzing"))]
