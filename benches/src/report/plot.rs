@@ -108,7 +108,10 @@ pub(super) fn plot_latencies(path: &Path, report: &WorkReport) -> Result<()> {
         2.0 => "p99.9".to_owned(),
         _ => String::new(),
     };
-    let y = |y: &f64| format!("{} µs", 10f64.powf(*y));
+    let y = |y: &f64| match 10f64.powf(*y) {
+        us if us < 10.0 => format!("{us:.2} µs"),
+        us => format!("{us:.0} µs"),
+    };
     let axes = Axes { x: &x, y: &y, x_labels: 3, y_name: "µs, logarithmic", x_name: "" };
     lines_plot(path, &title, lines.collect(), &axes)
 }
