@@ -21,7 +21,7 @@ impl Wake for Idle {
 
 #[test]
 fn what_the_close_makes_durable_is_given_to_whoever_looks_meanwhile() {
-    for round in 0..400 {
+    for round in 0..150 {
         let store = buffered();
         let users: Users = store.keyspace("users").unwrap();
         let mut watcher = users.watcher().only_durable().key("a").unwrap();
