@@ -63,7 +63,8 @@ program() { # ENGINE
                 env.create_database(&mut tx, None)?;
             pairs.put(&mut tx, "hello", "world")?;
             tx.commit()?;
-            let found = pairs.get(&env.read_txn()?, "hello")?.map(str::to_owned);' ;;
+            let tx = env.read_txn()?;
+            let found = pairs.get(&tx, "hello")?.map(str::to_owned);' ;;
         rocksdb) echo 'let db = rocksdb::DB::open_default(&dir)?;
             db.put("hello", "world")?;
             let found = db.get("hello")?.map(|v| String::from_utf8_lossy(&v).into_owned());' ;;
@@ -96,13 +97,15 @@ END
 
 seconds= processor= bytes=
 build() { # ENGINE: the best of REPS builds
-    local wall user system times _
+    local wall user system times
     seconds= processor=
     for _ in $(seq "$REPS"); do
         rm -rf "$scratch/$1/target"
-        TIMEFORMAT='%R %U %S'
-        times=$({ time (cd "$scratch/$1" && cargo build --quiet --release --offline >&2) 2>/dev/null; } 2>&1)
+        times=$(TIMEFORMAT='%R %U %S'
+            { time cargo build --quiet --release --offline \
+                --manifest-path "$scratch/$1/Cargo.toml" >"$scratch/log" 2>&1; } 2>&1)
         read -r wall user system <<<"$times"
+        [ -x "$scratch/$1/target/release/hello-$1" ] || { cat "$scratch/log" >&2; exit 1; }
         if [ -z "$seconds" ] || [ "$(echo "$wall < $seconds" | bc)" = 1 ]; then
             seconds=$wall
             processor=$(echo "$user + $system" | bc)

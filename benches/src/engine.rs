@@ -18,6 +18,15 @@ pub enum Mode {
     Synced,
 }
 
+/// How much memory there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// More than data.
+    Ample,
+    /// Less than data: an engine that is told so by its users is told so here.
+    Small,
+}
+
 /// How a store is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
@@ -25,6 +34,8 @@ pub struct Setup {
     pub mode: Mode,
     /// Cache of every engine that has one, in bytes.
     pub cache_bytes: usize,
+    /// Whether the data fit into memory.
+    pub memory: Memory,
 }
 
 /// What an engine is in the comparison.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Result,
     data::Data,
-    engine::{Mode, Setup},
+    engine::{Memory, Mode, Setup},
     key::Shape,
     work::Work,
 };
@@ -78,7 +78,9 @@ impl Plan {
 
     /// How stores are opened.
     pub fn setup(&self, mode: Mode) -> Setup {
-        Setup { mode, cache_bytes: self.spec.cache_bytes }
+        let is_small = self.spec.memory_limit_bytes.is_some();
+        let memory = if is_small { Memory::Small } else { Memory::Ample };
+        Setup { mode, cache_bytes: self.spec.cache_bytes, memory }
     }
 
     /// How long a workload may take.

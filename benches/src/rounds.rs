@@ -8,7 +8,6 @@ use crate::{
     child::{self, Task},
     engine::Role,
     measure::Sample,
-    memory_limit,
     plan::{Plan, Spec},
     report::{self, Document, RunReport},
     turn::Contender,
@@ -61,7 +60,6 @@ fn run(title: &str, mut contenders: Vec<Box<dyn Contender>>, args: &Args) -> Res
 
 /// In a child process.
 fn perform(contenders: &[Box<dyn Contender>], task: &Task) -> Result<()> {
-    memory_limit::join_group()?;
     let found = contenders.iter().find(|c| c.name() == task.engine).ok_or("no such engine")?;
     let plan = Plan::new(&task.spec, task.dir.clone())?;
     found.perform(task.kind, &plan).map_err(|e| format!("{}: {e}", task.engine).into())

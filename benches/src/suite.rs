@@ -193,7 +193,7 @@ fn values(size: &Size) -> Vec<Spec> {
 fn cold(size: &Size) -> Vec<Spec> {
     let evicted = Spec { works: vec![Work::ColdGet], ..size.spec("cold-evicted", 0.5, 1 << 10) };
     let limited = size.spec("cold-limited", 1.0, 1 << 10);
-    let memory = (u64::from(limited.keys) * (1 << 10) / 4).max(192 << 20);
+    let memory = (u64::from(limited.keys) * (1 << 10) / 4).max(96 << 20);
     let limited = Spec {
         works: vec![Work::LimitedGet, Work::LimitedZipf],
         cache_bytes: usize::try_from(memory / 4).unwrap_or(usize::MAX),

@@ -9,6 +9,7 @@ use crate::{
     child::{self, Kind, Task},
     engine::{Engine, Mode, Role},
     measure::{Sample, anonymous_bytes, disk_bytes, evict, peak_resident_bytes, settle_disk},
+    memory_limit,
     plan::Plan,
     work::{self, Work},
 };
@@ -74,6 +75,9 @@ fn turn<E: Engine>(plan: &Plan) -> Result<Vec<Sample>> {
         let mut versions = vec![0; usize::try_from(plan.keys)?];
         turn.buffered(dir.path(), &mut versions)?;
         turn.opened(dir.path())?;
+        if turn.wants_any(Work::is_limited) {
+            turn.limited(dir.path(), &mut versions)?;
+        }
         if turn.wants_any(Work::is_synced) {
             turn.synced(dir.path(), &mut versions)?;
         }
@@ -132,9 +136,11 @@ impl<E: Engine> Turn<'_, E> {
             self.samples.push(load);
         }
         engine.settle()?;
+        // Pages the load left dirty would hide those that the workloads make dirty.
+        settle_disk();
         let mut keys = plan.keys;
         for &work in Work::ALL {
-            if !self.wants(work) || work.is_synced() {
+            if !self.wants(work) || work.is_synced() || work.is_limited() {
                 continue;
             }
             self.samples.push(match work {
@@ -182,6 +188,20 @@ impl<E: Engine> Turn<'_, E> {
             self.samples.push(work::reopen_after_kill::<E>(dir, plan)?);
         }
         Ok(())
+    }
+
+    /// The mixes with little memory. The store was loaded with all there is, since a load into a
+    /// tree larger than memory takes hours; nothing of it is left in the page cache.
+    fn limited(&mut self, dir: &Path, versions: &mut Vec<u32>) -> Result<()> {
+        evict(dir)?;
+        memory_limit::join_group()?;
+        let engine = E::open(dir, self.plan.setup(Mode::Buffered))?;
+        for work in Work::ALL.iter().copied().filter(|work| work.is_limited()) {
+            if self.wants(work) {
+                self.samples.push(work::mix(&engine, self.plan, work, versions)?);
+            }
+        }
+        engine.close()
     }
 
     /// The workloads that wait for the disk, on the same store.

@@ -134,6 +134,11 @@ impl Work {
         (Work::YcsbA..=Work::LimitedZipf).contains(&self)
     }
 
+    /// Runs with less memory than data.
+    pub fn is_limited(self) -> bool {
+        matches!(self, Work::LimitedGet | Work::LimitedZipf)
+    }
+
     /// Part of the one measurement of settled overwrites.
     pub fn is_steady(self) -> bool {
         (Work::SteadyReadIdle..=Work::SteadySpace).contains(&self)

@@ -53,10 +53,8 @@ pub struct Iter<K, V: ?Sized, C> {
     types: Types<K, V, C>,
 }
 
-/// Keys of the first page: many iterators look at a few entries only. Items of so many keys are a
-/// block of under a KiB, which allocators hand out fastest.
+/// Keys of the first page: many iterators look at a few entries only.
 const FIRST_PAGE_KEYS: usize = 11;
-const _: () = assert!(FIRST_PAGE_KEYS * size_of::<Item>() < 1_024);
 const PAGE_KEYS_MAX: usize = 512;
 
 impl<K, V: ?Sized, C> Iter<K, V, C> {

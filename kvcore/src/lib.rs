@@ -107,6 +107,9 @@ mod codec;
 mod engine;
 mod error;
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ids;
 mod index;
 mod iter;

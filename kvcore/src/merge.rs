@@ -28,7 +28,7 @@ use crate::{
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 mod copy;
@@ -45,8 +45,8 @@ pub(crate) struct MergeResult {
 /// Held while a merge runs; what later ones should know.
 #[derive(Debug, Default)]
 pub(crate) struct MergeState {
-    /// Not before this moment: the last merge failed or gave back little.
-    not_before: Option<Instant>,
+    /// Not before this time of the clock: the last merge failed or gave back little.
+    not_before: Option<Duration>,
     failures: u32,
 }
 
@@ -62,7 +62,7 @@ impl Engine {
         }
         loop {
             let mut state = self.merge.lock();
-            if state.not_before.is_some_and(|at| Instant::now() < at) {
+            if state.not_before.is_some_and(|at| self.clock.passed() < at) {
                 return Ok(());
             }
             let keep = if self.take_refused() { Keep::Nothing } else { Keep::ForFollowers };
@@ -72,7 +72,7 @@ impl Engine {
                 return Ok(());
             }
             let result = self.merge_in_pieces(inputs, keep);
-            state.note(&result);
+            state.note(&result, self.clock.passed());
             self.update_overfull();
             let low_yield = result?.bytes_given_back() == 0;
             if low_yield {
@@ -240,7 +240,7 @@ impl MergeResult {
 }
 
 impl MergeState {
-    fn note(&mut self, result: &Result<MergeResult>) {
+    fn note(&mut self, result: &Result<MergeResult>, now: Duration) {
         let good = result.as_ref().is_ok_and(|r| r.bytes_given_back() * 8 > r.bytes_in);
         if good {
             *self = MergeState::default();
@@ -248,7 +248,7 @@ impl MergeState {
         }
         self.failures = self.failures.saturating_add(1);
         let pause = BACK_OFF_MIN.saturating_mul(1 << self.failures.min(16)).min(BACK_OFF_MAX);
-        self.not_before = Instant::now().checked_add(pause);
+        self.not_before = now.checked_add(pause);
     }
 }
 
@@ -313,4 +313,23 @@ pub(crate) fn listed(file: &Arc<DataFile>) -> ListedFile {
 /// The engine's error for work that stopped because the store is being closed.
 fn stopped() -> Error {
     Error::Closed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merges_that_fail_or_give_little_back_off_by_the_stores_clock() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let mut state = MergeState::default();
+        state.note(&Err(Error::Closed), SECOND * 5);
+        assert_eq!(state.not_before, Some(SECOND * 5 + BACK_OFF_MIN * 2));
+        let low = MergeResult { files_in: 1, bytes_in: 80, bytes_out: 79 };
+        (0..40).for_each(|_| state.note(&Ok(low), SECOND * 9));
+        assert_eq!(state.not_before, Some(SECOND * 9 + BACK_OFF_MAX));
+        let good = MergeResult { bytes_out: 20, ..low };
+        state.note(&Ok(good), SECOND * 10);
+        assert_eq!((state.not_before, state.failures), (None, 0));
+    }
 }

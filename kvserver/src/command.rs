@@ -33,6 +33,7 @@ pub(crate) mod table;
 #[cfg(test)]
 mod testing;
 pub(crate) mod transaction;
+pub(crate) mod zset;
 
 use std::fmt;
 use std::ops::BitOr;
@@ -193,6 +194,7 @@ pub(crate) enum Group {
     List,
     Server,
     Set,
+    SortedSet,
     String,
     Transactions,
 }
@@ -207,6 +209,7 @@ impl Group {
             Group::List => "list",
             Group::Server => "server",
             Group::Set => "set",
+            Group::SortedSet => "sorted-set",
             Group::String => "string",
             Group::Transactions => "transactions",
         }

@@ -1,7 +1,8 @@
 //! LMDB through heed: a memory-mapped copy-on-write B-tree.
 //!
 //! Buffered is `MDB_NOSYNC`: commits go to the page cache, survive the end of the process, and
-//! may leave a broken database after power loss. Synced is LMDB's default.
+//! may leave a broken database after power loss. Synced is LMDB's default. Where the data do not
+//! fit into memory it is told not to read ahead (`MDB_NORDAHEAD`), as its documentation advises.
 
 use std::{ops::Bound, path::Path};
 
@@ -12,7 +13,7 @@ use heed::{
 use crate::{
     Result,
     data::Pair,
-    engine::{Engine, Mode, Reader, Role, Setup},
+    engine::{Engine, Memory, Mode, Reader, Role, Setup},
     key::KeyBytes,
 };
 
@@ -57,11 +58,12 @@ impl Engine for Heed {
     fn open(dir: &Path, setup: Setup) -> Result<Self> {
         let mut options = EnvOpenOptions::new();
         options.map_size(MAP_BYTES);
-        if setup.mode == Mode::Buffered {
-            // SAFETY: `MDB_NOSYNC` endangers the database at power loss only, and it is a
-            // benchmark's.
-            unsafe { options.flags(EnvFlags::NO_SYNC) };
-        }
+        let mut flags = EnvFlags::empty();
+        flags.set(EnvFlags::NO_SYNC, setup.mode == Mode::Buffered);
+        flags.set(EnvFlags::NO_READ_AHEAD, setup.memory == Memory::Small);
+        // SAFETY: `MDB_NOSYNC` endangers the database at power loss only, and it is a
+        // benchmark's; the other flag is advice to the system.
+        unsafe { options.flags(flags) };
         // SAFETY: the directory is a fresh one of this run; no other process has its files open
         // (a child that had is dead), none truncates them, and it is opened once at a time.
         let env = unsafe { options.open(dir)? };

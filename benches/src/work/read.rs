@@ -11,16 +11,17 @@ use crate::{
     plan::Plan,
 };
 
-/// Random gets of keys that exist; as many per thread as there are keys.
+/// Random gets of keys that exist: as many as there are keys, or twice as many on more threads.
 pub(crate) fn get<E: Engine>(e: &E, plan: &Plan, work: Work, threads: u32) -> Result<Sample> {
     let job = Job { work, threads, timed: Timed::Sometimes };
+    let gets = if threads == 1 { plan.keys } else { plan.keys / threads * 2 };
     job.run(|thread, latencies| {
         let reader = e.reader()?;
         let mut rng = fastrand::Rng::with_seed(plan.seed + u64::from(thread));
-        for _ in 0..plan.keys {
+        for _ in 0..gets {
             latencies.time(|| read(&reader, plan, rng.u32(..plan.keys)))?;
         }
-        Ok(Done::reads(plan.keys))
+        Ok(Done::reads(gets))
     })
 }
 

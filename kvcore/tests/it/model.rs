@@ -47,6 +47,19 @@ fn any_operations_on_the_simulated_disk_give_what_the_model_gives() {
 }
 
 #[test]
+fn seed_gives_the_same_run_every_time() {
+    let run = || {
+        let mut world = World::new(Kind::Sim, 20_261_121);
+        (0..1_000).for_each(|_| world.step());
+        world.finish();
+        let mut totals = world::Totals::default();
+        totals.add(&world);
+        (totals.to_string(), world.disk.operations())
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
 fn any_operations_on_a_disk_with_only_what_every_system_has_give_what_the_model_gives() {
     run(Kind::Portable, 4_000, 2_000);
 }

@@ -173,6 +173,7 @@ fn categories(command: &Command) -> Vec<&'static str> {
         }
         super::Group::Server => "@server",
         super::Group::Set => "@set",
+        super::Group::SortedSet => "@sortedset",
         super::Group::String => "@string",
         super::Group::Transactions => "@transaction",
     });

@@ -14,6 +14,7 @@ use super::keys::Span;
 use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec};
 use crate::context::Context;
 use crate::data::{Collection, Type};
+pub(super) use position::{End, push};
 
 const WRITE: Flags = Flags::WRITE;
 const WRITE_FAST: Flags = WRITE.and(Flags::FAST);

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use super::{
     Command, CommandError, client, config, connection, generic, hash, introspection, list, server,
-    set, string, transaction,
+    set, string, transaction, zset,
 };
 
-static FAMILIES: [&[Command]; 11] = [
+static FAMILIES: [&[Command]; 12] = [
     client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
@@ -19,6 +19,7 @@ static FAMILIES: [&[Command]; 11] = [
     set::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
+    zset::COMMANDS,
 ];
 
 /// Longest part of an unknown command that an error repeats.

@@ -16,7 +16,6 @@ pub(crate) enum Class {
     /// `h`
     Hash,
     /// `z`
-    #[expect(dead_code, reason = "for the family of sorted sets")]
     ZSet,
     /// `x`: the time of a key has come and it was removed.
     Expired,

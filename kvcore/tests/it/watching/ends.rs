@@ -191,3 +191,66 @@ fn watchers_that_come_and_go_while_the_store_closes_all_end() {
         assert_eq!(store.stats().watchers, 0);
     }
 }
+
+#[test]
+fn watcher_of_a_read_only_store_is_told_what_a_refresh_brings() {
+    let disk = SimDisk::new(5);
+    let options = || Options::new().background(Background::Manual).disk(Arc::new(disk.clone()));
+    let store = options().open("/store").unwrap();
+    let users: Users = store.keyspace("users").unwrap();
+    users.put("a", &1).unwrap();
+    // Each commit tells how far the log is durable before it.
+    users.put("a", &2).unwrap();
+    let reader = options().open_read_only("/store").unwrap();
+    let seen: Users = reader.keyspace("users").unwrap();
+    let mut watcher = seen.watcher().with_old_values().range(..).unwrap();
+    let first = seen.get("a").unwrap().unwrap_or(0);
+    users.put("a", &3).unwrap();
+    users.put("a", &4).unwrap();
+    reader.refresh().unwrap();
+    let last = seen.get("a").unwrap().unwrap();
+    assert!(last > first, "{first} to {last}");
+    for n in first + 1..=last {
+        let told = watcher.try_next().unwrap().expect("it came with the refresh");
+        assert_eq!((told.event, told.old), (put("a", n), Some(n - 1).filter(|n| *n > 0)));
+    }
+    assert_eq!(watcher.try_next().unwrap(), None);
+    // A merge makes it load everything anew: what came with that is missing, and it says so.
+    users.put("b", &1).unwrap();
+    store.merge().unwrap();
+    users.put("b", &2).unwrap();
+    store.sync().unwrap();
+    store.close().unwrap();
+    reader.refresh().unwrap();
+    assert_eq!(seen.get("b").unwrap(), Some(2));
+    let lagged = watcher.try_next();
+    assert!(matches!(lagged, Err(Error::Lagged { .. })), "{lagged:?}");
+    assert_eq!(watcher.try_next().unwrap(), None);
+}
+
+/// Refreshes the store that wakes it.
+struct Refreshing(kvcore::Store);
+
+impl Wake for Refreshing {
+    fn wake(self: Arc<Self>) {
+        self.0.refresh().unwrap();
+    }
+}
+
+#[test]
+fn waker_may_refresh_the_read_only_store_that_wakes_it() {
+    let disk = SimDisk::new(6);
+    let options = || Options::new().background(Background::Manual).disk(Arc::new(disk.clone()));
+    let store = options().open("/store").unwrap();
+    let users: Users = store.keyspace("users").unwrap();
+    users.put("a", &1).unwrap();
+    let reader = options().open_read_only("/store").unwrap();
+    let seen: Users = reader.keyspace("users").unwrap();
+    let mut watcher = seen.watch("b").unwrap();
+    let waker = Waker::from(Arc::new(Refreshing(reader.clone())));
+    assert!(watcher.poll_next(&mut Context::from_waker(&waker)).is_pending());
+    users.put("b", &1).unwrap();
+    store.close().unwrap();
+    reader.refresh().unwrap();
+    assert_eq!(drain(&mut watcher), [put("b", 1)]);
+}

@@ -61,7 +61,7 @@ fn outermost(db: &mut Db<'_>, list: Collection<'_>, end: End) -> Result<Option<u
 }
 
 /// Adds values at one end, one after the other: the last one given is the outermost.
-pub(super) fn push(
+pub(in crate::command) fn push(
     db: &mut Db<'_>,
     list: Collection<'_>,
     end: End,

@@ -40,6 +40,14 @@ pub(super) const COMMANDS: super::Shapes = &[
     ("lmpop", "iLLDCi"),
     ("lmpop", "nLLD"),
     ("lrange", "Lii"),
+    // As texts: numbers that are none of earlier requests can make the reference server refuse
+    // good ones.
+    ("sort", "LT"),
+    ("sort", "LtT"),
+    ("sort", "LTlIi"),
+    ("sort", "ST"),
+    ("sort", "ZtT"),
+    ("sort_ro", "LT"),
     ("del", "L"),
     ("rename", "LL"),
     ("copy", "LL"),
