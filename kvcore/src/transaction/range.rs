@@ -10,6 +10,7 @@ use crate::{
     iter::Entry,
     key::{EncodedRange, Key, KeyPrefix, KeyRange},
     keyspace::Keyspace,
+    read::Read,
 };
 
 impl Transaction<'_> {
@@ -65,7 +66,7 @@ impl Transaction<'_> {
         keyspace: &Keyspace<K, V, C>,
         range: impl KeyRange<K>,
     ) -> TxIter<'_, K, V, C> {
-        TxIter::new(self, keyspace, range.encode_range(), "range")
+        Read::range(self, keyspace, range)
     }
 
     /// The entries whose key starts with a prefix; see [`Keyspace::prefix`].
@@ -89,9 +90,7 @@ impl Transaction<'_> {
         keyspace: &Keyspace<K, V, C>,
         prefix: impl KeyPrefix<K>,
     ) -> TxIter<'_, K, V, C> {
-        let mut bytes = Vec::new();
-        prefix.encode_prefix(&mut bytes);
-        TxIter::new(self, keyspace, EncodedRange::from_prefix(bytes), "prefix")
+        Read::prefix(self, keyspace, prefix)
     }
 
     /// How many keys lie in a range, own writes included. O(log n), and the transaction's own
@@ -121,37 +120,7 @@ impl Transaction<'_> {
         keyspace: &Keyspace<K, V, C>,
         range: impl KeyRange<K>,
     ) -> Result<u64> {
-        keyspace.check_store(self.store)?;
-        let range = range.encode_range();
-        keyspace.check_range(&range, "count")?;
-        let (engine, index) = (self.store.engine(), keyspace.index());
-        if range.is_empty() {
-            return Ok(0);
-        }
-        if let Some(reads) = &self.reads {
-            reads.borrow_mut().add_range(index, &range);
-        }
-        let stored = |range: &EncodedRange| {
-            let (start, end) = (borrow(&range.start), borrow(&range.end));
-            engine.count_at(index, start, end, &self.view)
-        };
-        let mut count = stored(&range)?;
-        let Some(space) = self.own.space(index.id) else { return Ok(count) };
-        for deleted in space.deleted_within(&range) {
-            // An unordered keyspace is deleted as a whole or not at all.
-            let gone = if index.is_ordered() { stored(&deleted)? } else { count };
-            count = count.saturating_sub(gone);
-        }
-        for (key, write) in space.range(&range) {
-            let was_there = !space.is_deleted(key)
-                && index.item_of(&engine.files, key, self.view.sequence).is_some();
-            match (write, was_there) {
-                (Write::Put { .. }, false) => count += 1,
-                (Write::Delete, true) => count = count.saturating_sub(1),
-                _ => {}
-            }
-        }
-        Ok(count)
+        Read::count(self, keyspace, range)
     }
 
     /// The entry with this many entries below it, own writes included. O(n) in its place.
@@ -216,7 +185,7 @@ impl Transaction<'_> {
         &self,
         keyspace: &Keyspace<K, V, C>,
     ) -> Result<Option<Entry<K, V, C>>> {
-        self.iter(keyspace).next().transpose()
+        Read::first(self, keyspace)
     }
 
     /// The entry with the largest key.
@@ -244,6 +213,44 @@ impl Transaction<'_> {
         &self,
         keyspace: &Keyspace<K, V, C>,
     ) -> Result<Option<Entry<K, V, C>>> {
-        self.iter(keyspace).next_back().transpose()
+        Read::last(self, keyspace)
+    }
+
+    /// How many keys lie in a range, own writes included.
+    pub(super) fn count_encoded<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        range: &EncodedRange,
+    ) -> Result<u64> {
+        keyspace.check_store(self.store)?;
+        keyspace.check_range(range, "count")?;
+        let (engine, index) = (self.store.engine(), keyspace.index());
+        if range.is_empty() {
+            return Ok(0);
+        }
+        if let Some(reads) = &self.reads {
+            reads.borrow_mut().add_range(index, range);
+        }
+        let stored = |range: &EncodedRange| {
+            let (start, end) = (borrow(&range.start), borrow(&range.end));
+            engine.count_at(index, start, end, &self.view)
+        };
+        let mut count = stored(range)?;
+        let Some(space) = self.own.space(index.id) else { return Ok(count) };
+        for deleted in space.deleted_within(range) {
+            // An unordered keyspace is deleted as a whole or not at all.
+            let gone = if index.is_ordered() { stored(&deleted)? } else { count };
+            count = count.saturating_sub(gone);
+        }
+        for (key, write) in space.range(range) {
+            let was_there = !space.is_deleted(key)
+                && index.item_of(&engine.files, key, self.view.sequence).is_some();
+            match (write, was_there) {
+                (Write::Put { .. }, false) => count += 1,
+                (Write::Delete, true) => count = count.saturating_sub(1),
+                _ => {}
+            }
+        }
+        Ok(count)
     }
 }
