@@ -73,6 +73,16 @@ impl Batch {
         self.prepared.push_expiry(index, key, at_ms)
     }
 
+    /// The same of an expiry that was decided elsewhere.
+    pub(crate) fn push_told_expiry(
+        &mut self,
+        index: &Arc<Index>,
+        key: &[u8],
+        at_ms: Option<u64>,
+    ) -> Result<()> {
+        self.prepared.push_told_expiry(index, key, at_ms)
+    }
+
     /// Its records, for a commit by the holder of the writer lock.
     pub(crate) fn take(&mut self) -> PreparedBatch {
         std::mem::take(&mut self.prepared)

@@ -38,6 +38,7 @@ mod blobs;
 mod commit;
 mod evict;
 mod expire;
+mod feed;
 mod follow;
 mod hints;
 mod prepared;
@@ -50,6 +51,7 @@ pub(crate) use append::{LogEndState, Writer};
 pub(crate) use background::{Background, Task, Tasks, tasks};
 pub(crate) use blobs::{BlobFile, BlobTable, NewBlob};
 pub(crate) use commit::{Scratch, When, WriteGuard};
+pub(crate) use feed::{FeedCursor, FeedRecord, Keep, retained_above};
 pub(crate) use prepared::PreparedBatch;
 pub(crate) use publish::{PublishError, write_manifest};
 pub(crate) use read::OpenValue;
@@ -104,6 +106,7 @@ pub(crate) struct Engine {
     pub(crate) keyspaces: RwLock<HashMap<String, Arc<KeyspaceCore>>>,
     pub(crate) tasks: Tasks,
     pub(crate) merge: Mutex<crate::merge::MergeState>,
+    pub(crate) feeds: feed::Feeds,
     pub(crate) counters: crate::stats::Counters,
     pub(crate) space: space::Space,
     writer: Mutex<Writer>,
@@ -114,6 +117,8 @@ pub(crate) struct Engine {
     space_turn: Mutex<()>,
     poison: OnceLock<Arc<Error>>,
     closed: AtomicBool,
+    /// It is closed, and nothing more is done.
+    ended: AtomicBool,
     /// The process that opened the store.
     process: u32,
     next_file: AtomicU32,
@@ -159,6 +164,7 @@ impl Engine {
             keyspaces: RwLock::new(r.keyspaces),
             tasks,
             merge: Mutex::default(),
+            feeds: feed::Feeds::new(r.manifest.feed_floor),
             counters: crate::stats::Counters::default(),
             space: space::Space::default(),
             writer: Mutex::new(Writer::new(r.end)),
@@ -167,6 +173,7 @@ impl Engine {
             space_turn: Mutex::new(()),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             process: std::process::id(),
             next_file: AtomicU32::new(r.next_file.0),
             lock: Mutex::new(r.lock),
@@ -230,6 +237,17 @@ impl Engine {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// What is durable now is all that ever will be.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// The close is through with the log.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.sync.wake_waiting();
     }
 
     /// Marks the store closed; false if it already was.

@@ -1,5 +1,6 @@
 //! The one error type, grouped by what the caller should do.
 
+use crate::token::ChangeToken;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 /// Any error, for causes that come from user code: codecs, keys, closures.
@@ -107,6 +108,23 @@ pub enum Error {
         found: String,
         /// What this build knows.
         supported: String,
+    },
+
+    // ---- follow anew, from a snapshot ----
+    /// Some of the changes asked for are not there any more: merge has given their space back.
+    #[error("changes are there from {oldest} on only: what came before was merged")]
+    Compacted {
+        /// The place from which all changes are there.
+        oldest: ChangeToken,
+    },
+    /// The place is not in this store's history: it is of another store, or of commits that a
+    /// crash, or the return to an older copy, took back.
+    #[error("{token} is no place in this store's history")]
+    Diverged {
+        /// The place.
+        token: ChangeToken,
+        /// The last place before it that is in this history, where that is known.
+        common: Option<ChangeToken>,
     },
 
     // ---- fix the call ----

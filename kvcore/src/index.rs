@@ -52,7 +52,7 @@ use frozen::Frozen;
 pub(crate) use hash::{HashKey, KeyHash};
 pub(crate) use held::{Change, Held, NEVER_MS, PutChange};
 pub(crate) use load::{Dead, Loaded};
-pub(crate) use page::{Item, PageRequest};
+pub(crate) use page::{Item, PageRequest, TIP};
 use pending::Pending;
 pub(crate) use undo::Undo;
 

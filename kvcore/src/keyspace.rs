@@ -27,6 +27,9 @@ mod pin;
 mod put;
 mod scan;
 mod stream;
+mod tip;
+
+pub use tip::{Direction, Visited};
 
 pub use scan::ScanCursor;
 

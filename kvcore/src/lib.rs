@@ -99,6 +99,7 @@ pub mod disk;
 pub mod guide;
 
 mod batch;
+mod changes;
 mod checkpoint;
 mod codec;
 mod engine;
@@ -130,6 +131,7 @@ mod verify;
 mod view;
 
 pub use batch::Batch;
+pub use changes::{Change, Changes, Since};
 pub use checkpoint::{CheckpointFiles, Checkpointed};
 #[cfg(feature = "json")]
 pub use codec::Json;
@@ -141,7 +143,7 @@ pub use event::Event;
 pub use ids::Sequence;
 pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
-pub use keyspace::{BytesKeyspace, Keyspace, ScanCursor, Swap};
+pub use keyspace::{BytesKeyspace, Direction, Keyspace, ScanCursor, Swap, Visited};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
 pub use raw::KeyspaceInfo;
 pub use read::Read;

@@ -41,7 +41,8 @@ pub(crate) use frame::{
 pub(crate) use header::{DecodedHeader, FILE_HEADER_LEN, FileHeader, LogEnd, LogPosition, Role};
 pub(crate) use hint::{HintEntry, HintFacts, HintKind, HintRange, HintReader, HintWriter, Place};
 pub(crate) use manifest::{
-    COMPRESSED, EXPIRED_BY_OWNER, Generation, KeyspaceMeta, ListedFile, Manifest, UNORDERED,
+    COMPRESSED, EXPIRED_BY_OWNER, GENERATIONS_MAX, Generation, KeyspaceMeta, ListedFile, Manifest,
+    UNORDERED,
 };
 pub(crate) use preamble::FormatError;
 pub(crate) use record::{Form, Found, KEY_LEN_MAX, Record, decode_put_value};

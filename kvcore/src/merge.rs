@@ -14,9 +14,11 @@
 //!     poisoned store publishes nothing.
 //! M5. A merge that fails before it is published changes nothing; one of which it is not known
 //!     whether it was, removes nothing.
+//! M6. What followers may still ask for is left alone, unless writers wait for space; the manifest
+//!     says up to where records are no longer as they were committed (`engine/feed.rs` N1).
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, Keep},
     error::{Error, Result},
     ids::{FileId, KeyspaceId, Sequence},
     index::Index,
@@ -63,12 +65,13 @@ impl Engine {
             if state.not_before.is_some_and(|at| Instant::now() < at) {
                 return Ok(());
             }
-            let inputs = self.select_due();
+            let keep = if self.take_refused() { Keep::Nothing } else { Keep::ForFollowers };
+            let inputs = self.select_due(keep);
             if inputs.is_empty() || self.is_closed() {
                 self.update_overfull();
                 return Ok(());
             }
-            let result = self.merge_in_pieces(inputs);
+            let result = self.merge_in_pieces(inputs, keep);
             state.note(&result);
             self.update_overfull();
             let low_yield = result?.bytes_given_back() == 0;
@@ -87,18 +90,19 @@ impl Engine {
         // What a range delete covers counts as dead once it is worked off.
         self.work_off_pending()?;
         self.sync_all()?;
-        let inputs = self.select_all();
-        let result = self.merge_in_pieces(inputs)?;
+        let keep = if self.wants_space() { Keep::Nothing } else { Keep::ForFollowers };
+        let inputs = self.select_all(keep);
+        let result = self.merge_in_pieces(inputs, keep)?;
         self.update_overfull();
         Ok(result)
     }
 
     /// Merges these files at once, or one by one where there is no room for all of their copies:
     /// those first that need the least.
-    fn merge_in_pieces(&self, inputs: Vec<Arc<DataFile>>) -> Result<MergeResult> {
+    fn merge_in_pieces(&self, inputs: Vec<Arc<DataFile>>, keep: Keep) -> Result<MergeResult> {
         let live = |f: &Arc<DataFile>| f.live_bytes.load(Ordering::Relaxed);
         if inputs.iter().map(live).sum::<u64>() <= self.disk_bytes_left() {
-            match self.merge_files(&inputs) {
+            match self.merge_claimed(&inputs, keep) {
                 Err(e) if e.is_full() => {}
                 merged => return merged,
             }
@@ -109,7 +113,7 @@ impl Engine {
         let mut all = MergeResult::default();
         // Each is let go of once it is merged: a file takes space until nobody has it open.
         for piece in pieces {
-            match self.merge_files(&[piece]) {
+            match self.merge_claimed(&[piece], keep) {
                 Ok(merged) => all.add(&merged),
                 // What was given back so far is worth something.
                 Err(e) if e.is_full() && all.files_in > 0 => break,
@@ -117,6 +121,14 @@ impl Engine {
             }
         }
         Ok(all)
+    }
+
+    /// Merges what followers let go of these files.
+    fn merge_claimed(&self, inputs: &[Arc<DataFile>], keep: Keep) -> Result<MergeResult> {
+        let inputs = self.claim_for_merge(inputs, keep);
+        let result = self.merge_files(&inputs);
+        self.settle_floor();
+        result
     }
 
     /// Merges these files into as few new ones as needed.

@@ -45,6 +45,7 @@ pub struct Options {
     pub(crate) max_keydir_bytes: u64,
     pub(crate) max_disk_bytes: u64,
     pub(crate) disk_reserve_bytes: u64,
+    pub(crate) feed_retention_bytes: u64,
     pub(crate) sync_after_bytes: u64,
     pub(crate) sync_after: Duration,
     pub(crate) lock_timeout: Duration,
@@ -78,6 +79,7 @@ impl Default for Options {
             max_keydir_bytes: u64::MAX,
             max_disk_bytes: u64::MAX,
             disk_reserve_bytes: 0,
+            feed_retention_bytes: 0,
             sync_after_bytes: 64 << 20,
             sync_after: Duration::from_secs(5),
             lock_timeout: Duration::ZERO,
@@ -298,6 +300,45 @@ impl Options {
     /// ```
     pub fn disk_reserve_bytes(mut self, bytes: u64) -> Self {
         self.disk_reserve_bytes = bytes;
+        self
+    }
+
+    /// Keeps the newest part of the log as it was written for followers that are away, up to this
+    /// many bytes that merge could otherwise give back; 0 by default.
+    ///
+    /// A follower comes back with the [`ChangeToken`](crate::ChangeToken) of what it has, and goes
+    /// on with [`Store::changes`](crate::Store::changes) if nothing behind it was merged away.
+    /// Counted are the dead bytes of data files and large values, from the end of the log
+    /// backwards, a data file at a time; live bytes are there anyway. They come on top of the
+    /// space that a store settles at, and are kept over a restart with the same option. Where
+    /// [`Options::max_disk_bytes`] or the disk leaves no room, they are given back all the same.
+    /// [`Stats::kept_for_feeds_bytes`](crate::Stats::kept_for_feeds_bytes) has the real figure.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a temporary directory");
+    /// use kvcore::{Keyspace, Options};
+    /// let options = Options::new().feed_retention_bytes(64 << 20);
+    /// let store = options.clone().open(dir.path())?;
+    /// let users: Keyspace<String, u64> = store.keyspace("users")?;
+    /// let token = store.snapshot().token();
+    /// for n in 0..10 {
+    ///     users.put("ada", &n)?;
+    /// }
+    /// store.close()?;
+    /// let store = options.open(dir.path())?;
+    /// store.merge()?; // leaves all ten
+    /// let mut changes = store.changes(token)?;
+    /// let mut values = 0;
+    /// while changes.try_next()?.is_some() {
+    ///     values += 1;
+    /// }
+    /// assert_eq!(values, 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn feed_retention_bytes(mut self, bytes: u64) -> Self {
+        self.feed_retention_bytes = bytes;
         self
     }
 

@@ -16,7 +16,7 @@
 use crate::{
     clock::ClampedClock,
     disk::{DiskLock, FileKind},
-    engine::{Access, BlobTable, Engine, LogEndState, Recovered, Tasks},
+    engine::{Access, BlobTable, Engine, LogEndState, Recovered, Tasks, retained_above},
     error::{Error, Result},
     ids::{FileId, Sequence},
     log::{
@@ -113,6 +113,8 @@ impl Found {
         recovery.files_from_hints = loaded.files_from_hints;
         recovery.files_scanned = live.len() as u64 - loaded.files_from_hints;
         self.check_blobs(directory, &blobs)?;
+        let (floor, budget) = (self.manifest.feed_floor, self.options.feed_retention_bytes);
+        blobs.keep_above(retained_above(live.iter(), &blobs, floor, budget));
         self.remove_leftovers(directory, &live, &blobs);
         let clean_end = self.manifest.clean_end;
         let last_sequence = end.last_sequence.max(loaded.last_sequence);
@@ -210,7 +212,7 @@ impl Found {
                 Name::Lock => false,
                 Name::Manifest(number) => number < self.manifest.number,
                 Name::Data(id) | Name::Hint(id) => !is_live(id),
-                Name::Blob(id) => !blobs.is_live(id),
+                Name::Blob(id) => !blobs.holds(id),
                 temporary => temporary.is_temporary(),
             };
             if gone {

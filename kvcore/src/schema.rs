@@ -131,7 +131,8 @@ impl<'a, K, V: ?Sized, C> Schema<'a, K, V, C> {
     /// Leaves expired entries to their owner, who removes them together with what belongs to them;
     /// see [`Keyspace::remove_expired`](crate::Keyspace::remove_expired). Reads do not see them.
     ///
-    /// Stored with the keyspace: opening it without is an error.
+    /// Stored with the keyspace: opening it without is an error. A keyspace that the store has
+    /// expired so far is handed to its owner when it is opened with this: durably, and for good.
     ///
     /// ```
     /// use kvcore::Schema;

@@ -92,6 +92,11 @@ pub struct Stats {
     /// Bytes of data files that merge has replaced and that readers still keep: snapshots,
     /// iterators, entries and large values.
     pub pinned_bytes: u64,
+    /// Open change feeds.
+    pub feeds: u64,
+    /// Dead bytes of data files that merge leaves alone for them, and for those that
+    /// [`Options::feed_retention_bytes`](crate::Options::feed_retention_bytes) lets come back.
+    pub kept_for_feeds_bytes: u64,
     /// Bytes appended to the log since open, by commits.
     pub appended_bytes: u64,
     /// Data files begun since open.

@@ -5,7 +5,7 @@
 use crate::{
     error::{Error, Result},
     ids::Sequence,
-    log::{Generation, StoreId},
+    log::{GENERATIONS_MAX, Generation, StoreId},
 };
 use std::{fmt, str::FromStr};
 
@@ -37,6 +37,18 @@ pub struct ChangeToken {
     sequence: Sequence,
 }
 
+/// Whether a place is in a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Located {
+    Here,
+    /// In a generation so old that nobody remembers it.
+    Forgotten,
+    /// In none of its generations, or behind the end of one.
+    Elsewhere {
+        common: Option<ChangeToken>,
+    },
+}
+
 impl ChangeToken {
     /// Length of [`ChangeToken::to_bytes`].
     ///
@@ -51,6 +63,44 @@ impl ChangeToken {
         let mut newest_first = generations.iter().rev();
         let own = newest_first.find(|g| g.first_sequence <= sequence);
         ChangeToken { store: store.0, generation: own.map_or(0, |g| g.id), sequence }
+    }
+
+    /// Where this place is in a store's history, given its generations, oldest first, and its tip;
+    /// `None` for a store that may lag behind its writer.
+    pub(crate) fn locate(
+        &self,
+        store: StoreId,
+        generations: &[Generation],
+        tip: Option<Sequence>,
+    ) -> Located {
+        if self.store != store.0 {
+            return Located::Elsewhere { common: None };
+        }
+        let first = generations.first().map(|g| g.first_sequence);
+        if self.generation == 0 {
+            // Before the first commit, or of a generation that is forgotten.
+            let is_before = first.map_or(self.sequence == Sequence::ZERO, |f| self.sequence < f);
+            return if is_before { Located::Here } else { Located::Elsewhere { common: None } };
+        }
+        let is_cut = generations.len() >= GENERATIONS_MAX;
+        let Some(at) = generations.iter().position(|g| g.id == self.generation) else {
+            return match first {
+                Some(first) if is_cut && self.sequence < first => Located::Forgotten,
+                _ => Located::Elsewhere { common: None },
+            };
+        };
+        // It ended where the next one began.
+        let next = generations.get(at + 1).map(|g| Sequence(g.first_sequence.0.saturating_sub(1)));
+        match next.or(tip) {
+            Some(end) if self.sequence > end => {
+                let common = ChangeToken::new(store, generations, end);
+                Located::Elsewhere { common: Some(common) }
+            }
+            _ if self.sequence < generations[at].first_sequence => {
+                Located::Elsewhere { common: None }
+            }
+            _ => Located::Here,
+        }
     }
 
     /// The last sequence before this place.

@@ -1,14 +1,22 @@
-//! The two helper threads: one makes commits durable, one merges and saves.
+//! The helper threads: one makes commits durable, one merges and saves, one removes what expired.
 //!
 //! No connection thread ever waits for the disk: it asks here, keeps the replies, and is woken.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::thread;
+use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::data::Position;
+use crate::data::{Data, Position, StoreError};
 use crate::shared::{Shared, now_ms};
+
+/// How long an expired key may stay in memory before anybody looks.
+const EXPIRE_EVERY: Duration = Duration::from_millis(100);
+/// Keys removed while the workers wait.
+const EXPIRE_STEP_KEYS: usize = 128;
 
 /// What the background threads are asked for.
 #[derive(Debug)]
@@ -71,6 +79,50 @@ pub(crate) fn slow_loop(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
             Job::Stop => return,
         }
     }
+}
+
+/// Removes keys past their time, with all they hold, until the other side of `ended` is dropped.
+pub(crate) fn expiry_loop(shared: &Arc<Shared>, ended: &Receiver<Infallible>) {
+    let mut data = Data::new(Arc::clone(&shared.engine));
+    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(EXPIRE_EVERY) {
+        loop {
+            match expire_step(shared, &mut data, now_ms()) {
+                Ok(0) => break,
+                // More may wait, and so may the workers.
+                Ok(_) => thread::yield_now(),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot remove what has expired");
+                    if error.is_final() {
+                        shared.fail(&error);
+                    }
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Removes some keys past their time in one commit; how many.
+pub(crate) fn expire_step(
+    shared: &Shared,
+    data: &mut Data,
+    now_ms: u64,
+) -> Result<usize, StoreError> {
+    if !shared.engine.has_due()? {
+        return Ok(0);
+    }
+    let _gate = shared.gate.write();
+    data.set_now_ms(now_ms);
+    data.set_heard(shared.is_listening());
+    let removed = data.remove_expired(EXPIRE_STEP_KEYS)?;
+    if removed > 0 {
+        data.events().for_each(|event| shared.hear(&event));
+        // WATCH is not told: it compares times (W2).
+        let appendfsync = shared.parameters.appendfsync();
+        shared.engine.round(appendfsync, |round| data.commit(round))??;
+        shared.stats.expired.fetch_add(u64::try_from(removed).unwrap_or(0), Relaxed);
+    }
+    Ok(removed)
 }
 
 /// Remembers that the first `changes` changes have been saved now.

@@ -11,7 +11,9 @@
 //! T3. A command without [`Flags::WRITE`] never writes: it may run under the shared lock.
 //! T4. Before a handler runs, the arity has been checked; `args[0]` is the name as it was sent.
 
+pub(crate) mod arguments;
 pub(crate) mod client;
+mod collection;
 pub(crate) mod config;
 pub(crate) mod connection;
 #[cfg(test)]
@@ -19,6 +21,7 @@ mod differential;
 pub(crate) mod error;
 mod expiry;
 pub(crate) mod generic;
+pub(crate) mod hash;
 pub(crate) mod introspection;
 pub(crate) mod keys;
 pub(crate) mod limits;
@@ -34,7 +37,7 @@ use std::ops::BitOr;
 
 pub(crate) use error::CommandError;
 pub(crate) use keys::{KeyFlags, KeySpec};
-pub(crate) use limits::check_key;
+pub(crate) use limits::{check_key, check_name};
 
 use crate::context::Context;
 
@@ -184,6 +187,7 @@ pub(crate) enum Group {
     Bitmap,
     Connection,
     Generic,
+    Hash,
     Server,
     String,
     Transactions,
@@ -195,6 +199,7 @@ impl Group {
             Group::Bitmap => "bitmap",
             Group::Connection => "connection",
             Group::Generic => "generic",
+            Group::Hash => "hash",
             Group::Server => "server",
             Group::String => "string",
             Group::Transactions => "transactions",

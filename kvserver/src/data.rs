@@ -9,39 +9,61 @@
 //! D2. Nothing reaches the store before [`Data::commit`], and then all of it as one batch.
 //! D3. Keys past their time are absent, in the store and among the pending changes alike.
 
+mod collection;
 mod db;
 mod engine;
+mod event;
+pub(crate) mod hashed;
 mod pending;
+mod transfer;
 
+pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
-pub(crate) use engine::{Engine, Position, Round, StoreError};
+pub(crate) use engine::{Engine, Position, Round, StoreError, Value};
+pub(crate) use event::Class;
+pub(crate) use event::Event;
+pub(crate) use kvcore::Direction;
 
 use std::sync::Arc;
 
-use engine::Value;
-use pending::{Mark, Pending};
+use collection::Id;
+use pending::{Change, Mark, Pending};
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
     String,
+    Hash,
+    List,
+    Set,
+    ZSet,
 }
 
 impl Type {
+    const ALL: [Type; 5] = [Type::String, Type::Hash, Type::List, Type::Set, Type::ZSet];
+
     /// The byte every stored value begins with.
     pub(crate) const fn tag(self) -> u8 {
         match self {
             Type::String => 0,
+            Type::Hash => 1,
+            Type::List => 2,
+            Type::Set => 3,
+            Type::ZSet => 4,
         }
     }
     /// The name TYPE answers.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Type::String => "string",
+            Type::Hash => "hash",
+            Type::List => "list",
+            Type::Set => "set",
+            Type::ZSet => "zset",
         }
     }
     fn from_tag(tag: u8) -> Option<Self> {
-        (tag == 0).then_some(Type::String)
+        Type::ALL.into_iter().find(|kind| kind.tag() == tag)
     }
 }
 
@@ -67,7 +89,7 @@ impl Stored {
     pub(crate) fn kind(&self) -> Type {
         self.kind
     }
-    /// The bytes after the type tag.
+    /// The bytes after the type tag: a string, or the id of a collection.
     pub(crate) fn payload(&self) -> &[u8] {
         self.bytes.get(1..).unwrap_or_default()
     }
@@ -76,6 +98,23 @@ impl Stored {
         let kind = bytes.first().copied().and_then(Type::from_tag);
         kind.map(|kind| Stored { kind, bytes }).ok_or(StoreError::UnknownType)
     }
+    fn collection_id(&self) -> Option<Id> {
+        Self::id_in(&self.bytes)
+    }
+    /// The id of the collection a stored value refers to; strings refer to none.
+    fn id_in(value: &[u8]) -> Option<Id> {
+        match value.split_first() {
+            Some((tag, payload)) if *tag != Type::String.tag() => Id::from_bytes(payload),
+            _ => None,
+        }
+    }
+}
+
+/// A database: the index clients know it by, and the number of its keyspaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    index: usize,
+    home: usize,
 }
 
 /// A worker's view of all databases: the store, and the pending changes of the command that runs.
@@ -85,6 +124,8 @@ pub(crate) struct Data {
     pending: Pending,
     now_ms: u64,
     lookups: Lookups,
+    /// Somebody wants to know which keys change, and how.
+    is_heard: bool,
 }
 
 /// How many values were asked for and found, and how many not found.
@@ -94,9 +135,25 @@ pub(crate) struct Lookups {
     pub(crate) misses: u64,
 }
 
+/// What a pending change concerns, for WATCH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Touched<'a> {
+    Key(usize, &'a [u8]),
+    /// A database is cleared.
+    Cleared(usize),
+    /// Two databases exchange what they hold.
+    Swapped(usize, usize),
+}
+
 impl Data {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Data { engine, pending: Pending::default(), now_ms: 0, lookups: Lookups::default() }
+        Data {
+            engine,
+            pending: Pending::default(),
+            now_ms: 0,
+            lookups: Lookups::default(),
+            is_heard: false,
+        }
     }
     /// The number of databases.
     pub(crate) fn count(&self) -> usize {
@@ -104,11 +161,43 @@ impl Data {
     }
     /// The database with this index, which must be below [`Data::count`].
     pub(crate) fn db(&mut self, index: usize) -> Db<'_> {
-        Db::new(self, index)
+        assert!(index < self.engine.count(), "database indices are checked by SELECT");
+        let place = self.place(index);
+        Db::new(self, place)
+    }
+    fn place(&self, index: usize) -> Place {
+        if !self.pending.has_swaps() {
+            return Place { index, home: self.engine.home(index) };
+        }
+        // Each swap before tells which index the contents had.
+        let mut at = index;
+        let swaps: Vec<(usize, usize)> = self.pending.swaps().collect();
+        for (a, b) in swaps.into_iter().rev() {
+            at = if at == a {
+                b
+            } else if at == b {
+                a
+            } else {
+                at
+            };
+        }
+        Place { index, home: self.engine.home(at) }
+    }
+    /// Exchanges what two databases hold.
+    pub(crate) fn swap(&mut self, a: usize, b: usize) {
+        let place = self.place(a);
+        self.pending.swap(place, b);
     }
     /// The time for what follows; pending changes are judged by it.
     pub(crate) fn set_now_ms(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
+    }
+    /// Whether somebody wants to know which keys the commands that follow change, and how.
+    pub(crate) fn set_heard(&mut self, is_heard: bool) {
+        self.is_heard = is_heard;
+    }
+    pub(crate) fn is_heard(&self) -> bool {
+        self.is_heard
     }
     /// The point to come back to if the command that starts now fails.
     pub(crate) fn mark(&self) -> Mark {
@@ -126,20 +215,50 @@ impl Data {
     pub(crate) fn pending_len(&self) -> usize {
         self.pending.len()
     }
-    /// Calls `f` with the database and key of every pending change, `None` for a cleared database.
-    pub(crate) fn touched(&self, mut f: impl FnMut(usize, Option<&[u8]>)) {
-        for change in self.pending.iter() {
-            f(change.db, change.key);
+    /// Calls `f` with what every pending change concerns. Complete only if somebody is heard.
+    pub(crate) fn touched(&self, mut f: impl FnMut(Touched<'_>)) {
+        for (place, change) in self.pending.iter() {
+            match change {
+                Change::Key(key, _) => f(Touched::Key(place.index, key)),
+                Change::Clear => f(Touched::Cleared(place.index)),
+                Change::Swap(with) => f(Touched::Swapped(place.index, with)),
+                Change::Element(..) | Change::Elements(_) => {}
+            }
         }
+        self.pending.touches().for_each(|(place, key)| f(Touched::Key(place.index, key)));
+    }
+    /// What the pending changes mean, in order, for whoever listens.
+    pub(crate) fn events(&self) -> impl Iterator<Item = Event<'_>> {
+        self.pending.events()
     }
     /// True if the store has `key`, whatever changes are pending.
     pub(crate) fn is_stored(&self, db: usize, key: &[u8]) -> bool {
-        self.engine.contains(db, key).unwrap_or(false)
+        self.engine.contains(self.engine.home(db), key).unwrap_or(false)
     }
     /// Applies the pending changes as one batch. They are gone afterwards, whatever happens.
     pub(crate) fn commit(&mut self, round: &mut Round<'_, '_>) -> Result<(), StoreError> {
         let result = round.apply(&self.pending);
         self.pending.clear();
         result
+    }
+    /// Makes pending the removal of up to `limit` keys past their time, each with its elements;
+    /// how many.
+    pub(crate) fn remove_expired(&mut self, limit: usize) -> Result<usize, StoreError> {
+        let mut removed = 0;
+        for index in 0..self.count() {
+            if removed == limit {
+                break;
+            }
+            let place = self.place(index);
+            for (key, id) in self.engine.due(place.home, limit - removed)? {
+                if let Some(id) = id {
+                    self.pending.remove_elements(place, id);
+                }
+                self.pending.delete(place, &key);
+                Db::new(self, place).tell(Class::Expired, "expired", &key);
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 }

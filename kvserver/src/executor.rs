@@ -12,7 +12,7 @@ use crate::client::{ClientState, Queued, Replies};
 use crate::command::table::{Entry, table};
 use crate::command::{CommandError, Flags};
 use crate::context::Context;
-use crate::data::{Data, Lookups, Round, StoreError};
+use crate::data::{Data, Lookups, Round, StoreError, Touched};
 use crate::resp::Reply;
 use crate::shared::Shared;
 use crate::stats::Tally;
@@ -113,6 +113,9 @@ impl Executor<'_> {
             server: self.shared,
             data: self.data,
         };
+        if entry.command.flags.has(Flags::WRITE) {
+            ctx.data.set_heard(ctx.server.is_listening());
+        }
         call(entry, &mut ctx);
         self.commit(round).map_err(CommandError::from)
     }
@@ -133,8 +136,8 @@ impl Executor<'_> {
             return Ok(());
         }
         let round = round.expect("T3: only commands with the write flag have changes");
-        if !self.shared.watches.is_empty() {
-            self.touch_watched();
+        if self.data.is_heard() {
+            self.tell();
         }
         let changes = u64::try_from(changes).unwrap_or(u64::MAX);
         self.shared.stats.changes.fetch_add(changes, Relaxed);
@@ -147,10 +150,20 @@ impl Executor<'_> {
         result
     }
 
-    fn touch_watched(&self) {
-        self.data.touched(|db, key| {
-            let exists = |key: &[u8]| self.data.is_stored(db, key);
-            self.shared.watches.touch(db, key, exists);
+    /// Tells whoever listens what is about to change: the one place where WATCH and keyspace
+    /// events learn of it.
+    fn tell(&self) {
+        self.data.events().for_each(|event| self.shared.hear(&event));
+        let watches = &self.shared.watches;
+        self.data.touched(|touched| match touched {
+            Touched::Key(db, key) => watches.touch_key(db, key),
+            Touched::Cleared(db) => watches.touch_all(db, |key| self.data.is_stored(db, key)),
+            Touched::Swapped(a, b) => {
+                let exists =
+                    |key: &[u8]| self.data.is_stored(a, key) || self.data.is_stored(b, key);
+                watches.touch_all(a, exists);
+                watches.touch_all(b, exists);
+            }
         });
     }
 }

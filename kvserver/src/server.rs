@@ -60,8 +60,9 @@ impl StopHandle {
 impl Server {
     /// Listens as `config` says, to serve `store`.
     ///
-    /// The databases are the keyspaces `db0:keys`, `db1:keys` and so on of the store, which only
-    /// the server may write; an application's other keyspaces are its own.
+    /// The databases are the keyspaces `db0:keys`, `db0:elements`, `db1:keys` and so on of the
+    /// store, and `kvserver:state`, which only the server may write; an application's other
+    /// keyspaces are its own.
     ///
     /// # Errors
     ///
@@ -112,12 +113,20 @@ impl Server {
 
     fn start_helpers(&mut self, asked: crossbeam_channel::Receiver<Job>) -> Result<(), Error> {
         let (slow, slow_asked) = crossbeam_channel::unbounded();
+        let (alive, ended) = crossbeam_channel::bounded(0);
         let shared = Arc::clone(&self.shared);
-        let sync = move || background::sync_loop(&shared, &asked, &slow);
+        let sync = move || {
+            background::sync_loop(&shared, &asked, &slow);
+            // That it is gone tells the others to end.
+            drop(alive);
+        };
         self.helpers.push(spawn("kv-sync", sync)?);
         let shared = Arc::clone(&self.shared);
         let slow = move || background::slow_loop(&shared, &slow_asked);
         self.helpers.push(spawn("kv-background", slow)?);
+        let shared = Arc::clone(&self.shared);
+        let expiry = move || background::expiry_loop(&shared, &ended);
+        self.helpers.push(spawn("kv-expiry", expiry)?);
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::background::Job;
 use crate::client::Card;
 use crate::config::Config;
-use crate::data::{Engine, StoreError};
+use crate::data::{Engine, Event, StoreError};
 use crate::parameters::Parameters;
 use crate::stats::Stats;
 use crate::watch::Watches;
@@ -113,6 +113,15 @@ impl Shared {
             mailboxes: OnceLock::new(),
             stop: Stop::default(),
         }
+    }
+    /// True if somebody wants to know which keys a command changes.
+    pub(crate) fn is_listening(&self) -> bool {
+        !self.watches.is_empty() || tracing::enabled!(tracing::Level::TRACE)
+    }
+    /// A key is about to change, in the commit that follows.
+    pub(crate) fn hear(&self, event: &Event<'_>) {
+        let Event { class, name, db, key } = event;
+        tracing::trace!(?class, name, db, key = %key.escape_ascii(), "keyspace event");
     }
     /// The longest string a command may make, in bytes (`proto-max-bulk-len`).
     pub(crate) fn string_len_max(&self) -> u64 {

@@ -22,6 +22,8 @@ pub(crate) struct Stats {
     /// Look-ups of values that found one, and that found none.
     pub(crate) hits: AtomicU64,
     pub(crate) misses: AtomicU64,
+    /// Keys removed because their time had come.
+    pub(crate) expired: AtomicU64,
     /// Changes committed.
     pub(crate) changes: AtomicU64,
     /// What `changes` was at the last SAVE.
@@ -56,6 +58,7 @@ impl Default for Stats {
             error_replies: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             changes_saved: AtomicU64::new(0),
             commands: (0..table().count()).map(|_| CommandStats::default()).collect(),
@@ -95,6 +98,7 @@ impl Stats {
             &self.error_replies,
             &self.hits,
             &self.misses,
+            &self.expired,
         ];
         of_server.into_iter().for_each(|counter| counter.store(0, Relaxed));
         for CommandStats { calls, usec, rejected, failed } in &self.commands {

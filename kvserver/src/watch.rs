@@ -105,16 +105,23 @@ impl Watches {
         watched.changed = Arc::default();
     }
 
-    /// Marks the watchers of a key; with no key, of every key of the database that `exists`.
-    pub(crate) fn touch(&self, db: usize, key: Option<&[u8]>, exists: impl Fn(&[u8]) -> bool) {
+    /// Marks the watchers of a key.
+    pub(crate) fn touch_key(&self, db: usize, key: &[u8]) {
         let by_db = self.by_db.lock();
-        let Some(keys) = by_db.get(&db) else { return };
-        let mark = |watchers: &Vec<Watcher>| {
-            watchers.iter().for_each(|watcher| watcher.store(true, Ordering::Release));
-        };
-        match key {
-            Some(key) => keys.get(key).into_iter().for_each(mark),
-            None => keys.iter().filter(|(key, _)| exists(key)).for_each(|(_, w)| mark(w)),
-        }
+        by_db
+            .get(&db)
+            .and_then(|keys| keys.get(key))
+            .into_iter()
+            .for_each(|watchers| mark(watchers));
     }
+    /// Marks the watchers of every key of the database that `exists`.
+    pub(crate) fn touch_all(&self, db: usize, exists: impl Fn(&[u8]) -> bool) {
+        let by_db = self.by_db.lock();
+        let keys = by_db.get(&db).into_iter().flatten();
+        keys.filter(|(key, _)| exists(key)).for_each(|(_, watchers)| mark(watchers));
+    }
+}
+
+fn mark(watchers: &[Watcher]) {
+    watchers.iter().for_each(|watcher| watcher.store(true, Ordering::Release));
 }

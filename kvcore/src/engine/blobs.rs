@@ -3,10 +3,10 @@
 //! # Invariants
 //!
 //! B1. A blob and its directory entry are durable before the record that refers to it is appended.
-//! B2. A blob is unlinked only when what superseded it is durable, no open view is older and
-//!     nobody reads it piece by piece.
+//! B2. A blob is unlinked only when what superseded it is durable, no open view is older, nobody
+//!     reads it piece by piece and nothing is kept of it for a change feed.
 
-use super::Engine;
+use super::{Engine, Keep};
 use crate::{
     error::Result,
     ids::{FileId, Sequence},
@@ -29,12 +29,21 @@ pub(crate) struct BlobTable(Arc<Mutex<Blobs>>);
 #[derive(Debug, Default)]
 struct Blobs {
     live: HashMap<Sequence, (FileId, u64)>,
-    /// Superseded by the sequence beside them.
-    dead: Vec<(FileId, u64, Sequence)>,
+    dead: Vec<Dead>,
     /// Of live and dead ones.
     held_bytes: u64,
     /// How often each is being read.
     pins: HashMap<FileId, usize>,
+}
+
+/// A blob whose put is not the key's newest record any more.
+#[derive(Clone, Copy, Debug)]
+struct Dead {
+    id: FileId,
+    len: u64,
+    put: Sequence,
+    /// What superseded it.
+    until: Sequence,
 }
 
 /// Keeps a blob from being unlinked.
@@ -76,15 +85,23 @@ impl BlobTable {
     pub(crate) fn supersede(&self, put: Sequence, until: Sequence) {
         let mut blobs = self.0.lock();
         if let Some((id, len)) = blobs.live.remove(&put) {
-            blobs.dead.push((id, len, until));
+            blobs.dead.push(Dead { id, len, put, until });
         }
     }
 
-    /// The put turned out to be dead while loading; its file is an orphan.
+    /// The put turned out to be dead while loading, superseded by something durable.
     pub(crate) fn forget(&self, put: Sequence) {
-        let mut blobs = self.0.lock();
-        let gone = blobs.live.remove(&put);
-        blobs.held_bytes -= gone.map_or(0, |(_, len)| len);
+        self.supersede(put, Sequence::ZERO);
+    }
+
+    /// The sequences of dead puts with the lengths of their blobs.
+    pub(crate) fn dead(&self) -> Vec<(Sequence, u64)> {
+        self.0.lock().dead.iter().map(|dead| (dead.put, dead.len)).collect()
+    }
+
+    /// After loading: lets go of dead blobs but those of puts above a sequence.
+    pub(crate) fn keep_above(&self, above: Sequence) {
+        self.take_dead(|dead| dead.put <= above);
     }
 
     pub(crate) fn live_ids(&self) -> Vec<FileId> {
@@ -111,6 +128,13 @@ impl BlobTable {
         self.0.lock().live.values().any(|(live, _)| *live == id)
     }
 
+    /// It is live, or dead and not unlinked yet.
+    pub(crate) fn holds(&self, id: FileId) -> bool {
+        let blobs = self.0.lock();
+        let is_live = blobs.live.values().any(|(live, _)| *live == id);
+        is_live || blobs.dead.iter().any(|dead| dead.id == id)
+    }
+
     /// Keeps a blob for as long as the pin lives; it may be gone already.
     pub(crate) fn pin(&self, id: FileId) -> BlobPin {
         *self.0.lock().pins.entry(id).or_default() += 1;
@@ -125,15 +149,14 @@ impl BlobTable {
         *blobs = taken;
     }
 
-    fn take_dead(&self, gone: impl Fn(Sequence) -> bool) -> Vec<FileId> {
+    fn take_dead(&self, gone: impl Fn(&Dead) -> bool) -> Vec<FileId> {
         let mut blobs = self.0.lock();
         let Blobs { dead, pins, .. } = &mut *blobs;
-        let is_gone =
-            |(id, _, until): &(FileId, u64, Sequence)| gone(*until) && !pins.contains_key(id);
+        let is_gone = |dead: &Dead| gone(dead) && !pins.contains_key(&dead.id);
         let (gone, kept): (Vec<_>, Vec<_>) = dead.drain(..).partition(is_gone);
         blobs.dead = kept;
-        blobs.held_bytes -= gone.iter().map(|(_, len, _)| len).sum::<u64>();
-        gone.into_iter().map(|(id, _, _)| id).collect()
+        blobs.held_bytes -= gone.iter().map(|dead| dead.len).sum::<u64>();
+        gone.into_iter().map(|dead| dead.id).collect()
     }
 }
 
@@ -156,9 +179,12 @@ impl Engine {
         // In this order: a view opened after the second look is above what is durable now.
         let durable = self.sync.durable_sequence();
         let oldest = self.views.lock().oldest();
-        let gone = self
-            .blobs
-            .take_dead(|until| until <= durable && oldest.is_none_or(|view| view >= until));
+        let keep = if self.wants_space() { Keep::Nothing } else { Keep::ForFollowers };
+        let above = self.kept_above(keep);
+        let gone = self.blobs.take_dead(|dead| {
+            let is_superseded = dead.until <= durable;
+            is_superseded && dead.put <= above && oldest.is_none_or(|view| view >= dead.until)
+        });
         for id in gone {
             let name = file_names::blob(id);
             match self.disk.unlink(&self.dir.join(&name)) {

@@ -91,6 +91,7 @@ impl Engine {
                 registry.insert(meta.name.clone(), core);
             }
         }
+        self.feeds.raise(next.feed_floor);
         *self.manifest.lock() = next;
     }
 
@@ -116,6 +117,7 @@ impl Engine {
         self.blobs.replace(&content.blobs);
         let all: Vec<FileId> = self.files.load().iter().map(|f| f.id).collect();
         self.files.change(&content.live, &all);
+        self.feeds.raise(content.manifest.feed_floor);
         *self.manifest.lock() = content.manifest;
         let mut views = self.views.lock();
         let tip = views.tip().max(content.last_sequence);

@@ -46,6 +46,16 @@ struct LateExpiry {
     at_ms: Option<u64>,
     /// How many of the batch's records came before it.
     after: usize,
+    judged: Judged,
+}
+
+/// Whether the key is still there to be given another expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judged {
+    /// It is not, if it has expired by now.
+    ByClock,
+    /// It was there, where the change was made.
+    AsTold,
 }
 
 impl PreparedBatch {
@@ -56,8 +66,28 @@ impl PreparedBatch {
         key: &[u8],
         at_ms: Option<u64>,
     ) -> Result<()> {
+        self.push_late(index, key, at_ms, Judged::ByClock)
+    }
+
+    /// The same of a change that was made elsewhere, whatever the time is here.
+    pub(crate) fn push_told_expiry(
+        &mut self,
+        index: &Arc<Index>,
+        key: &[u8],
+        at_ms: Option<u64>,
+    ) -> Result<()> {
+        self.push_late(index, key, at_ms, Judged::AsTold)
+    }
+
+    fn push_late(
+        &mut self,
+        index: &Arc<Index>,
+        key: &[u8],
+        at_ms: Option<u64>,
+        judged: Judged,
+    ) -> Result<()> {
         let (index, key, after) = (Arc::clone(index), key.to_vec(), self.targets.len());
-        self.expiries.push(LateExpiry { index, key, at_ms, after });
+        self.expiries.push(LateExpiry { index, key, at_ms, after, judged });
         Ok(())
     }
 
@@ -68,7 +98,8 @@ impl PreparedBatch {
         for late in std::mem::take(&mut self.expiries) {
             let Some((put_sequence, expires_at_ms)) = self.put_of(&late, first) else { continue };
             let stays = expires_at_ms.is_none_or(|at_ms| at_ms == NEVER_MS);
-            let is_gone = expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
+            let is_gone = late.judged == Judged::ByClock
+                && expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
             if is_gone || (stays && late.at_ms.is_none()) {
                 continue;
             }

@@ -215,6 +215,11 @@ impl Engine {
         }
     }
 
+    /// A commit was refused, and merge has not looked since; or what is kept back is used.
+    pub(crate) fn wants_space(&self) -> bool {
+        self.is_tight() || self.space.was_refused.load(Ordering::Relaxed)
+    }
+
     /// Whether a commit was refused since the last call: then merge has work, however little.
     pub(crate) fn take_refused(&self) -> bool {
         self.space.was_refused.swap(false, Ordering::Relaxed)

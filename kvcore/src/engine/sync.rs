@@ -65,8 +65,12 @@ impl SyncState {
         Sequence(self.sequence.load(Ordering::Acquire))
     }
 
+    /// Wakes it, once, when something may have changed. Once is also how often it is kept.
     pub(crate) fn register(&self, waker: &Waker) {
-        self.wakers.lock().push(waker.clone());
+        let mut wakers = self.wakers.lock();
+        if !wakers.iter().any(|known| known.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
     }
 
     /// Lets everybody who waits look again: the store was poisoned or closed.

@@ -52,6 +52,9 @@ impl std::ops::Deref for ItemKey {
     }
 }
 
+/// The view of whoever wants the latest state and has registered none.
+pub(crate) const TIP: Sequence = Sequence(u64::MAX);
+
 /// What part of a keyspace is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PageRequest<'a> {
@@ -84,13 +87,14 @@ impl Index {
         } else {
             order.page(self, start, end, limit, &mut refs);
         }
-        if !self.has_undo() && !self.has_pending() {
+        // At the tip the order index holds what there is, whatever older views need.
+        if request.view == TIP || (!self.has_undo() && !self.has_pending()) {
             return self.plain_page(files, request, &refs);
         }
         self.merged_page(files, request, refs)
     }
 
-    /// No key of the keyspace changed since the view: the order index is the view.
+    /// No key changed since the view, or it is the tip: the order index is the view.
     fn plain_page(&self, files: &Files, request: &PageRequest<'_>, refs: &[OrderRef]) -> Page {
         let mut page = Page::default();
         page.items.reserve(refs.len());
@@ -213,9 +217,14 @@ impl Index {
 
     /// Keys in a range at the tip. Expired ones count until their removal. O(log n).
     pub(crate) fn count(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> u64 {
-        let Some(order) = &self.order else { return 0 };
-        let (from, to) = order.read().ranks(self, start, end);
+        let (from, to) = self.ranks(start, end);
         to.saturating_sub(from)
+    }
+
+    /// Ranks of the first key of a range and of the first behind it, at the tip.
+    pub(crate) fn ranks(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> (u64, u64) {
+        let Some(order) = &self.order else { return (0, 0) };
+        order.read().ranks(self, start, end)
     }
 
     /// How many keys are below this one, and whether it is there.

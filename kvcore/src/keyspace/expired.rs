@@ -4,12 +4,12 @@ use super::Keyspace;
 use crate::{
     batch::Batch,
     codec::Codec,
-    engine::{PreparedBatch, When, WriteGuard},
+    engine::{PreparedBatch, Scratch, When, WriteGuard},
     error::{Error, Result},
     ids::Sequence,
     index::State,
     iter::Entry,
-    key::Key,
+    key::{AsKey, Key, Position},
     log::Record,
 };
 use std::sync::Arc;
@@ -47,6 +47,62 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         let Some(now_ms) = self.engine().removal_time_ms() else { return Ok(Vec::new()) };
         let due = self.due(now_ms, limit);
         due.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// The entry of a key, whether or not its time has come: what there is to remove together with
+    /// what belongs to it. Its value is read when asked for.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// use kvcore::{Put, Schema};
+    /// use std::time::Duration;
+    /// const SESSIONS: Schema<u64, String> = Schema::new("sessions").expired_by_owner();
+    /// let sessions = store.keyspace(SESSIONS)?;
+    /// sessions.put_with(7, &"ada".to_owned(), Put::expires_in(Duration::ZERO))?;
+    /// assert_eq!(sessions.get(7)?, None);
+    /// assert_eq!(sessions.stored(7)?.expect("not removed yet").value()?, "ada");
+    /// assert!(sessions.stored_size_bytes(7)?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyspace::expired`].
+    pub fn stored(&self, key: impl AsKey<K>) -> Result<Option<Entry<K, V, C>>> {
+        self.engine().check_open()?;
+        let mut bytes = Vec::new();
+        key.encode_key(&mut bytes, Position::Last);
+        let (index, engine) = (self.index(), self.engine());
+        let hash = index.hash(&bytes);
+        self.entry(|| index.find(&bytes, hash, |state| engine.item(&bytes, state)).flatten())
+    }
+
+    /// Length of a key's stored value in bytes, whether or not its time has come; 4 GiB − 1 stands
+    /// for all that is longer. Reads nothing but memory.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{BytesKeyspace, Put, Store};
+    /// use std::time::Duration;
+    /// let notes: BytesKeyspace = Store::in_memory()?.keyspace("notes")?;
+    /// notes.put_with(b"a", b"text", Put::expires_in(Duration::ZERO))?;
+    /// assert_eq!((notes.get(b"a")?, notes.stored_size_bytes(b"a")?), (None, Some(4)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`], [`Error::Poisoned`].
+    pub fn stored_size_bytes(&self, key: impl AsKey<K>) -> Result<Option<u64>> {
+        self.engine().check_open()?;
+        Ok(Scratch::with(|s| {
+            key.encode_key(&mut s.key, Position::Last);
+            let state = self.index().state(&s.key, self.index().hash(&s.key))?;
+            Some(u64::from(state.entry.value_len))
+        }))
     }
 
     /// Removes up to `limit` entries whose time has come, each together with what `f` adds to the

@@ -110,7 +110,7 @@ pub(crate) struct Manifest {
 }
 
 /// Generations kept: positions older than these answer that they are compacted.
-const GENERATIONS_MAX: usize = 1_024;
+pub(crate) const GENERATIONS_MAX: usize = 1_024;
 
 impl Manifest {
     /// The highest sequence that must never be given out again, as far as this file knows.

@@ -2,9 +2,12 @@
 //!
 //! Space settles where dead bytes are about half of the live ones: there merging starts. Where
 //! they reach nine tenths, writers wait until they are fewer again, so that a store never takes
-//! more than about twice its live bytes.
+//! more than about twice its live bytes. What is kept for followers counts for neither.
 
-use crate::{engine::Engine, log::DataFile};
+use crate::{
+    engine::{Engine, Keep},
+    log::DataFile,
+};
 use std::sync::{Arc, atomic::Ordering};
 
 /// Merging starts at this many hundredths of dead to live bytes.
@@ -22,19 +25,23 @@ struct Space {
 }
 
 impl Engine {
-    /// Files that merge may take: sealed and below the watermark.
-    fn mergeable(&self) -> Vec<Arc<DataFile>> {
+    /// Files that merge may take: sealed, below the watermark, and not kept for followers.
+    fn mergeable(&self, keep: Keep) -> Vec<Arc<DataFile>> {
         let Some(below) = self.durable_below() else { return Vec::new() };
-        let mut files: Vec<_> =
-            self.files.load().iter().filter(|f| f.is_sealed() && f.id < below).cloned().collect();
+        let above = self.kept_above(keep);
+        let may_take =
+            |f: &&Arc<DataFile>| f.is_sealed() && f.id < below && f.max_sequence() <= above;
+        let mut files: Vec<_> = self.files.load().iter().filter(may_take).cloned().collect();
         files.sort_by_key(|f| f.id);
         files
     }
 
-    fn space_now(&self) -> Space {
+    fn space_now(&self, keep: Keep) -> Space {
+        let above = self.kept_above(keep);
         let files = self.files.load();
         let live = files.iter().map(|f| f.live_bytes.load(Ordering::Relaxed)).sum();
-        Space { live, dead: files.iter().map(|f| f.dead_bytes()).sum() }
+        let counts = files.iter().filter(|f| f.max_sequence() <= above);
+        Space { live, dead: counts.map(|f| f.dead_bytes()).sum() }
     }
 
     /// Dead bytes that are not worth a merge yet, in a store however small.
@@ -43,11 +50,11 @@ impl Engine {
     }
 
     /// What should be merged now; nothing if it is not worth it yet.
-    pub(super) fn select_due(&self) -> Vec<Arc<DataFile>> {
-        let space = self.space_now();
-        let files = self.mergeable();
-        if self.take_refused() && space.dead > 0 {
-            return self.select_all();
+    pub(super) fn select_due(&self, keep: Keep) -> Vec<Arc<DataFile>> {
+        let space = self.space_now(keep);
+        let files = self.mergeable(keep);
+        if keep == Keep::Nothing && space.dead > 0 {
+            return self.select_all(keep);
         }
         if space.dead > space.live * START_PERCENT / 100 + self.slack() {
             let inputs = self.most_dead(&files);
@@ -91,8 +98,8 @@ impl Engine {
     }
 
     /// Everything that has anything to give back.
-    pub(super) fn select_all(&self) -> Vec<Arc<DataFile>> {
-        let files = self.mergeable();
+    pub(super) fn select_all(&self, keep: Keep) -> Vec<Arc<DataFile>> {
+        let files = self.mergeable(keep);
         let is_small = |f: &Arc<DataFile>| f.written() * 4 < self.file_bytes_target();
         let several = files.iter().filter(|f| is_small(f)).count() > 1;
         files.into_iter().filter(|f| f.dead_bytes() > 0 || (several && is_small(f))).collect()
@@ -100,7 +107,7 @@ impl Engine {
 
     /// Tells writers whether they have to wait.
     pub(crate) fn update_overfull(&self) {
-        let space = self.space_now();
+        let space = self.space_now(Keep::ForFollowers);
         let bound = space.live * WAIT_PERCENT / 100 + 2 * self.slack();
         let overfull = self.merges_by_itself() && space.dead > bound;
         self.counters.is_overfull.store(overfull, Ordering::Release);

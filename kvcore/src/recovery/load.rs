@@ -228,6 +228,10 @@ impl Loader<'_> {
         // Records of a keyspace that was dropped are dead.
         let Some(index) = self.indexes.get(&entry.keyspace) else {
             file.note_dead(entry.place.sequence);
+            if let HintKind::BlobRef { blob, len_bytes, .. } = entry.kind {
+                self.blobs.add(entry.place.sequence, blob, len_bytes);
+                self.blobs.forget(entry.place.sequence);
+            }
             return;
         };
         let location = Location { file: file.id, offset: entry.place.offset };

@@ -139,6 +139,8 @@ pub(super) fn load_content(
     let keyspaces = load::keyspaces(&store.manifest);
     let blobs = BlobTable::default();
     let loaded = load::load(&store, &live, &keyspaces, &blobs, damaged)?;
+    // Whose they are is not this process's to unlink.
+    blobs.keep_above(Sequence(u64::MAX));
     let recovery = Recovery {
         keys: loaded.keys,
         files_from_hints: loaded.files_from_hints,

@@ -12,7 +12,7 @@ impl Handle {
         }
         self.threads.stop(&self.engine);
         let result = self.engine.finish();
-        self.engine.sync.wake_waiting();
+        self.engine.end();
         self.engine.release_reserve();
         self.engine.unlock();
         self.remove_if_temporary();

@@ -47,6 +47,8 @@ impl Store {
         let age_ms = open.since_ms.map(|since| engine.clock.now_ms().saturating_sub(since));
         stats.oldest_view_age = Duration::from_millis(age_ms.unwrap_or(0));
         stats.pinned_bytes = engine.files.pinned_bytes();
+        stats.feeds = engine.feeds.count() as u64;
+        stats.kept_for_feeds_bytes = engine.kept_dead_bytes();
         for file in engine.files.load().iter() {
             let live_bytes = file.live_bytes.load(Ordering::Relaxed);
             stats.live_bytes += live_bytes;

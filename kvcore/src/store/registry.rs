@@ -62,12 +62,35 @@ impl Engine {
             return Err(Error::BadOption { option: "name", what });
         }
         check_built(&wanted)?;
-        if let Some(found) = self.keyspaces.read().get(&wanted.name) {
-            check_schema(&found.meta, &wanted)?;
-            return Ok(Arc::clone(found));
+        let found = self.keyspaces.read().get(&wanted.name).cloned();
+        if let Some(found) = found {
+            let is_handed_over = is_handed_over(&found.meta, &wanted);
+            let known = if is_handed_over { &expired_by_owner(&found.meta) } else { &found.meta };
+            check_schema(known, &wanted)?;
+            return if is_handed_over { self.hand_over(&wanted.name) } else { Ok(found) };
         }
         self.check_writable()?;
         self.register(wanted)
+    }
+
+    /// Leaves the expired entries of a keyspace to its owner from now on.
+    fn hand_over(&self, name: &str) -> Result<Arc<KeyspaceCore>> {
+        self.check_writable()?;
+        let mut registry = self.keyspaces.write();
+        let Some(old) = registry.get(name).cloned() else {
+            return Err(Error::KeyspaceGone { keyspace: name.to_owned() });
+        };
+        let meta = expired_by_owner(&old.meta);
+        self.publish(|manifest| {
+            let listed = manifest.keyspaces.iter_mut().find(|listed| listed.id == meta.id);
+            if let Some(listed) = listed {
+                listed.options = meta.options;
+            }
+        })?;
+        // Durable from here.
+        let core = Arc::new(KeyspaceCore::new(meta, Arc::clone(&old.index)));
+        registry.insert(name.to_owned(), Arc::clone(&core));
+        Ok(core)
     }
 
     /// The same, hidden or not.
@@ -207,6 +230,15 @@ fn check_built(wanted: &KeyspaceMeta) -> Result<()> {
         return Err(Error::BadOption { option: "compressed", what });
     }
     Ok(())
+}
+
+/// A keyspace that the store has expired is asked for as one that its owner expires.
+fn is_handed_over(found: &KeyspaceMeta, wanted: &KeyspaceMeta) -> bool {
+    wanted.options & EXPIRED_BY_OWNER != 0 && found.options & EXPIRED_BY_OWNER == 0
+}
+
+fn expired_by_owner(meta: &KeyspaceMeta) -> KeyspaceMeta {
+    KeyspaceMeta { options: meta.options | EXPIRED_BY_OWNER, ..meta.clone() }
 }
 
 pub(super) fn check_schema(found: &KeyspaceMeta, wanted: &KeyspaceMeta) -> Result<()> {

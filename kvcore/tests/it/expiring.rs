@@ -330,3 +330,32 @@ fn cache_under_threads_stays_in_its_budget_and_never_gives_a_wrong_value() {
     let sum: u64 = pages.range(..).map(|e| 8 + e.unwrap().size_bytes()).sum();
     assert_eq!(sum, bytes);
 }
+
+#[test]
+fn a_keyspace_that_the_store_expired_can_be_handed_to_its_owner_for_good() {
+    const STORES: Schema<u64, str, Raw> = Schema::new("sessions");
+    let world = World::new();
+    let store = world.open();
+    let sessions = store.keyspace(STORES).unwrap();
+    sessions.put_with(1, "ada", Put::expires_in(SECOND)).unwrap();
+    sessions.put_with(2, "bob", Put::expires_in(SECOND * 100)).unwrap();
+    let sessions = store.keyspace(SESSIONS).unwrap();
+    world.clock.advance(SECOND * 2);
+    store.maintain().unwrap();
+    assert_eq!((sessions.get(1).unwrap(), sessions.len()), (None, 2));
+    assert!(sessions.info().is_expired_by_owner);
+    store.close().unwrap();
+    let store = world.open();
+    let without = store.keyspace(STORES);
+    assert!(matches!(without, Err(Error::SchemaMismatch { what: "expiry", .. })), "{without:?}");
+    let sessions = store.keyspace(SESSIONS).unwrap();
+    store.maintain().unwrap();
+    assert_eq!(sessions.len(), 2);
+    let stored = sessions.stored(1).unwrap().unwrap();
+    assert_eq!((stored.value().unwrap(), stored.size_bytes()), ("ada".to_owned(), 3));
+    assert_eq!(sessions.stored_size_bytes(1).unwrap(), Some(3));
+    assert_eq!(sessions.stored_size_bytes(3).unwrap(), None);
+    assert_eq!(sessions.remove_expired(10, |_, _| Ok(())).unwrap(), 1);
+    assert!(sessions.stored(1).unwrap().is_none());
+    assert_eq!(sessions.get(2).unwrap().as_deref(), Some("bob"));
+}

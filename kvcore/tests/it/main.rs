@@ -9,6 +9,8 @@ mod bad_input;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod checkpoint;
 #[cfg(test)]
 mod complaints;
@@ -54,3 +56,5 @@ mod tidy;
 mod transactions;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod walk;

@@ -7,280 +7,62 @@
 //! REFERENCE_PORT=7777 cargo test -p kvserver --lib -- --ignored --test-threads 1 differential
 //! ```
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+mod generate;
+mod reference;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::testing::Fixture;
-use super::{Flags, KeyFlags, generic, string};
+use super::{Flags, KeyFlags, generic, hash, string};
 use crate::resp::Protocol;
-
-struct Reference(BufReader<TcpStream>);
-
-impl Reference {
-    fn connect() -> Self {
-        let port = std::env::var("REFERENCE_PORT").expect("REFERENCE_PORT names the server");
-        let stream = TcpStream::connect(("127.0.0.1", port.parse().expect("a port"))).unwrap();
-        Reference(BufReader::new(stream))
-    }
-
-    fn call(&mut self, args: &[&[u8]]) -> Vec<u8> {
-        let mut request = format!("*{}\r\n", args.len()).into_bytes();
-        for arg in args {
-            request.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
-            request.extend_from_slice(arg);
-            request.extend_from_slice(b"\r\n");
-        }
-        self.0.get_mut().write_all(&request).unwrap();
-        let mut reply = Vec::new();
-        read_reply(&mut self.0, &mut reply);
-        reply
-    }
-}
-
-/// Moves one whole reply from `input` to `out`.
-fn read_reply(input: &mut impl BufRead, out: &mut Vec<u8>) {
-    let start = out.len();
-    input.read_until(b'\n', out).unwrap();
-    let line = String::from_utf8(out[start..].to_vec()).unwrap();
-    assert!(line.ends_with("\r\n"), "not a line: {line:?}");
-    let count = || line[1..].trim_end().parse::<i64>().unwrap();
-    let children = match line.as_bytes()[0] {
-        b'$' if count() >= 0 => {
-            let mut body = vec![0; usize::try_from(count()).unwrap() + 2];
-            input.read_exact(&mut body).unwrap();
-            assert!(body.ends_with(b"\r\n"), "a bulk string of another length");
-            out.extend_from_slice(&body);
-            0
-        }
-        b'*' => count(),
-        b'%' => count() * 2,
-        b'$' | b'+' | b'-' | b':' | b'_' => 0,
-        _ => panic!("no such kind of reply: {line:?}"),
-    };
-    (0..children).for_each(|_| read_reply(input, out));
-}
+use generate::request;
+use reference::{Reference, read_reply};
 
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
 
-const WORDS: &[&str] = &[
-    "EX",
-    "PX",
-    "EXAT",
-    "PXAT",
-    "NX",
-    "XX",
-    "GT",
-    "LT",
-    "GET",
-    "KEEPTTL",
-    "PERSIST",
-    "REPLACE",
-    "DB",
-    "IDX",
-    "LEN",
-    "MINMATCHLEN",
-    "WITHMATCHLEN",
-    "junk",
-    "set",
-    "k1",
-    "ASYNC",
-    "SYNC",
-];
-
-const NUMBERS: &[&str] = &[
-    "0",
-    "1",
-    "-1",
-    "2",
-    "5",
-    "-5",
-    "10",
-    "100",
-    "1000",
-    "100000",
-    "-100",
-    "16",
-    "15",
-    "3",
-    "9223372036854775807",
-    "-9223372036854775808",
-    "9223372036854775808",
-    "9223372036854776",
-    "4294967296",
-    "2147483648",
-    "1e3",
-    "1.5",
-    "-2.25",
-    "0.1",
-    "0.2",
-    "3.0e2",
-    "+1",
-    "01",
-    " 1",
-    "1 ",
-    "",
-    "abc",
-    "0x10",
-    "inf",
-    "-inf",
-    "nan",
-    "1e400",
-    "1e4000",
-    "1e5000",
-    "1e-20",
-    "1e-5000",
-    "-0",
-    "123456789.123456789123456789",
-    "4102444800",
-    "4102444800000",
-    "9999999999999999999999",
-    ".5",
-    "5.",
-    "18446744073709551615",
-    "18446744073709551616.5",
-    "0.00000000000000000501",
-    "-0.1",
-];
-
-/// Where a number may be a time: none so near that the two servers could see different sides of it.
-const TIMES: &[&str] = &[
-    "0",
-    "-1",
-    "-100",
-    "100000",
-    "200000",
-    "9223372036854775807",
-    "-9223372036854775808",
-    "9223372036854775808",
-    "9223372036854776",
-    "-9223372036854776",
-    "1.5",
-    "abc",
-    "",
-    "4102444800",
-    "4102444800000",
-    "+1",
-    "9223372036854770000",
-    "9223370399119966",
-];
-
-const TIMED: &[&str] =
-    &["set", "setex", "psetex", "getex", "expire", "pexpire", "expireat", "pexpireat"];
-
-const VALUES: &[&str] = &["", "foobar", "hello world", "ohmytext", "mynewtext", "aXbXcXd", "XaXbX"];
-
-const COMMANDS: &[(&str, &str)] = &[
-    ("set", "kv"),
-    ("set", "kvw"),
-    ("set", "kvwn"),
-    ("set", "kvwnw"),
-    ("set", "kn"),
-    ("get", "k"),
-    ("append", "kv"),
-    ("append", "kn"),
-    ("decr", "k"),
-    ("incr", "k"),
-    ("incrby", "kn"),
-    ("decrby", "kn"),
-    ("incrbyfloat", "kn"),
-    ("incrbyfloat", "kn"),
-    ("getdel", "k"),
-    ("getex", "k"),
-    ("getex", "kwn"),
-    ("getex", "kw"),
-    ("getrange", "knn"),
-    ("substr", "knn"),
-    ("getset", "kv"),
-    ("mget", "kkk"),
-    ("mset", "kvkv"),
-    ("mset", "kvk"),
-    ("msetnx", "kvkv"),
-    ("msetnx", "kvk"),
-    ("setex", "knv"),
-    ("psetex", "knv"),
-    ("setnx", "kv"),
-    ("setrange", "ksv"),
-    ("strlen", "k"),
-    ("lcs", "kk"),
-    ("lcs", "kkw"),
-    ("lcs", "kkwnw"),
-    ("lcs", "kkww"),
-    ("getbit", "kn"),
-    ("setbit", "ksb"),
-    ("del", "kk"),
-    ("unlink", "k"),
-    ("exists", "kk"),
-    ("type", "k"),
-    ("touch", "kk"),
-    ("rename", "kk"),
-    ("renamenx", "kk"),
-    ("copy", "kk"),
-    ("copy", "kkw"),
-    ("copy", "kkwn"),
-    ("copy", "kkwnw"),
-    ("move", "kn"),
-    ("expire", "kn"),
-    ("expire", "knw"),
-    ("expire", "knww"),
-    ("pexpire", "knw"),
-    ("expireat", "knw"),
-    ("pexpireat", "knw"),
-    ("ttl", "k"),
-    ("expiretime", "k"),
-    ("pexpiretime", "k"),
-    ("persist", "k"),
-    ("dbsize", ""),
-    ("swapdb", "nn"),
-    ("flushdb", "w"),
-    ("object", "ok"),
-    ("scan", "c"),
-    ("keys", "k"),
-    ("set", "k"),
-    ("get", ""),
-    ("expire", "k"),
-    ("object", "o"),
-    ("pttl", "kk"),
-];
-
-fn request(rng: &mut fastrand::Rng) -> Vec<String> {
-    let (name, shape) = COMMANDS[rng.usize(..COMMANDS.len())];
-    let mut words = vec![name.to_owned()];
-    for kind in shape.chars() {
-        words.push(match kind {
-            'k' => format!("k{}", rng.u8(0..6)),
-            'v' if rng.bool() => VALUES[rng.usize(..VALUES.len())].to_owned(),
-            'n' if TIMED.contains(&name) => TIMES[rng.usize(..TIMES.len())].to_owned(),
-            'v' | 'n' => NUMBERS[rng.usize(..NUMBERS.len())].to_owned(),
-            'w' => WORDS[rng.usize(..WORDS.len())].to_owned(),
-            's' => ["0", "3", "20", "-1", "x", "99999999999"][rng.usize(..6)].to_owned(),
-            'c' => ["0", "1", "x", "1 ", " 1", "18446744073709551616"][rng.usize(..6)].to_owned(),
-            'b' => ["0", "1", "2", "-1", "x"][rng.usize(..5)].to_owned(),
-            'o' => ["ENCODING", "REFCOUNT", "IDLETIME", "FREQ"][rng.usize(..4)].to_owned(),
-            other => panic!("no such kind of word: {other}"),
-        });
-    }
-    words
+/// How far two replies must be the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Likeness {
+    /// Byte for byte.
+    Same,
+    /// Of the same kind: what depends on the instant, or on how a value came to be.
+    Kind,
+    /// Of the same length: what is drawn at random.
+    Length,
+    /// The same lines in any order: what has none.
+    Lines,
 }
 
-/// What depends on the instant, or on how a value came to be, is compared by its shape only.
+fn likeness(request: &[String], reply: &str) -> Likeness {
+    match request[0].as_str() {
+        "ttl" | "expiretime" | "pexpiretime" if reply.starts_with(":-") => Likeness::Same,
+        "ttl" | "expiretime" | "pexpiretime" => Likeness::Kind,
+        "object" if request[1] != "FREQ" => Likeness::Kind,
+        "scan" | "hscan" => Likeness::Kind,
+        "keys" | "hgetall" | "hkeys" | "hvals" => Likeness::Lines,
+        "hrandfield" => Likeness::Length,
+        _ => Likeness::Same,
+    }
+}
+
 fn comparable(request: &[String], reply: &[u8]) -> String {
     let text = String::from_utf8_lossy(reply).into_owned();
-    let name = request[0].as_str();
-    let inexact = match name {
-        "ttl" | "expiretime" | "pexpiretime" => text.starts_with(':') && !text.starts_with(":-"),
-        "object" => request[1] != "FREQ" && !text.starts_with("-"),
-        "scan" => text.starts_with('*'),
-        _ => false,
-    };
-    if name == "keys" {
-        let mut lines: Vec<&str> = text.lines().collect();
-        lines.sort_unstable();
-        return lines.join(" ");
+    if text.starts_with('-') {
+        return text;
     }
-    if inexact { text[..1].to_owned() } else { text }
+    match likeness(request, &text) {
+        Likeness::Same => text,
+        Likeness::Kind => text[..1].to_owned(),
+        Likeness::Length if text.starts_with('$') => "$".to_owned(),
+        Likeness::Length => text.lines().next().unwrap_or_default().to_owned(),
+        Likeness::Lines => {
+            let mut lines: Vec<&str> = text.lines().collect();
+            lines.sort_unstable();
+            lines.join(" ")
+        }
+    }
 }
 
 fn compare(protocol: Protocol, seed: u64, requests: usize) {
@@ -299,7 +81,9 @@ fn compare(protocol: Protocol, seed: u64, requests: usize) {
         fixture.now_ms = now_ms();
         if words[0] == "dbsize" {
             // There, keys set with a time in the past count until they are touched.
-            reference.call(&[b"exists", b"k0", b"k1", b"k2", b"k3", b"k4", b"k5"]);
+            for key in generate::keys() {
+                reference.call(&[b"exists", key.as_bytes()]);
+            }
         }
         let ours = comparable(&words, &fixture.call(&args));
         let theirs = comparable(&words, &reference.call(&args));
@@ -379,7 +163,7 @@ fn random_patterns_match_as_on_the_reference_server() {
 #[ignore = "needs a reference server"]
 fn arity_flags_and_key_flags_are_those_of_the_reference_server() {
     let mut reference = Reference::connect();
-    for command in string::COMMANDS.iter().chain(generic::COMMANDS) {
+    for command in string::COMMANDS.iter().chain(generic::COMMANDS).chain(hash::COMMANDS) {
         let name = command.name;
         let info = reference.call(&[b"command", b"info", name.as_bytes()]);
         let info = String::from_utf8(info).unwrap();

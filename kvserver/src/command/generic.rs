@@ -1,6 +1,7 @@
 //! The commands for keys of any type, and for databases: the table.
 
 mod database;
+mod encoding;
 mod existence;
 mod expire;
 mod object;
@@ -137,7 +138,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         .flags(WRITE_FAST.and(Flags::DANGEROUS))
         .since("4.0.0")
         .summary("Exchanges the contents of two databases.")
-        .complexity("O(N) with N the number of keys in both databases"),
+        .complexity("O(N) with N the number of databases"),
     generic("touch", -2, existence::exists)
         .flags(READ_FAST)
         .keys(&[KeySpec::to_end(1, 1, KeyFlags::RO)])

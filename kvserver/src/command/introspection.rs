@@ -165,6 +165,7 @@ fn categories(command: &Command) -> Vec<&'static str> {
         super::Group::Bitmap => "@bitmap",
         super::Group::Connection => "@connection",
         super::Group::Generic => "@keyspace",
+        super::Group::Hash => "@hash",
         // Commands on whole databases.
         super::Group::Server if flags.has(Flags::WRITE) || flags.has(Flags::READONLY) => {
             "@keyspace"

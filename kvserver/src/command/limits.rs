@@ -16,6 +16,32 @@ pub(crate) fn check_key(key: &[u8]) -> Result<(), CommandError> {
     )))
 }
 
+/// The longest name of an element (a field, a member), in bytes: what the store leaves of a key
+/// beside the collection's id and what puts elements in order.
+pub(crate) const NAME_LEN_BYTES_MAX: usize = KEY_LEN_BYTES_MAX - 32;
+
+/// Refuses the name of an element that the store could not hold.
+pub(crate) fn check_name(name: &[u8]) -> Result<(), CommandError> {
+    if name.len() <= NAME_LEN_BYTES_MAX {
+        return Ok(());
+    }
+    let len = name.len();
+    Err(CommandError::err(format_args!(
+        "field or member is too long: {len} bytes, at most {NAME_LEN_BYTES_MAX} are allowed"
+    )))
+}
+
+/// The most bytes one command answers where the request alone says how many elements to repeat.
+const REPLY_BYTES_MAX: usize = 1 << 30;
+
+/// Refuses to go on with a reply that nobody could be sent.
+pub(crate) fn check_reply(len_bytes: usize) -> Result<(), CommandError> {
+    if len_bytes <= REPLY_BYTES_MAX {
+        return Ok(());
+    }
+    Err(CommandError::text("ERR the reply would be longer than 1 GiB"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

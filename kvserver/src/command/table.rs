@@ -3,15 +3,16 @@
 use std::sync::LazyLock;
 
 use super::{
-    Command, CommandError, client, config, connection, generic, introspection, server, string,
-    transaction,
+    Command, CommandError, client, config, connection, generic, hash, introspection, server,
+    string, transaction,
 };
 
-static FAMILIES: [&[Command]; 8] = [
+static FAMILIES: [&[Command]; 9] = [
     client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
+    hash::COMMANDS,
     introspection::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,

@@ -8,10 +8,13 @@ use kvcore::disk::SimDisk;
 use kvcore::{Background, Durability, Options, ReadMode};
 
 use super::table::table;
+use crate::background::expire_step;
 use crate::client::{Card, ClientState};
 use crate::config::{AppendFsync, Config};
-use crate::data::{Data, Engine};
-use crate::executor::Executor;
+use crate::context::Context;
+use crate::data::{Class, Data, Engine};
+use crate::executor::{Executor, call};
+use crate::resp::Reply;
 use crate::shared::Shared;
 use crate::stats::Tally;
 
@@ -76,6 +79,46 @@ impl Fixture {
         });
         run.expect("a simulated disk fails only when asked to");
         out
+    }
+
+    /// Removes what has expired, as the background does; how many keys.
+    pub(super) fn expire(&mut self) -> usize {
+        self.clock.set_wall_ms(self.now_ms);
+        let step = expire_step(&self.shared, &mut self.data, self.now_ms);
+        step.expect("a simulated disk fails only when asked to")
+    }
+
+    /// What the changes of requests are told as, in one transaction that is thrown away.
+    pub(super) fn events(&mut self, requests: &[&str]) -> Vec<(Class, &'static str, String)> {
+        self.data.set_now_ms(self.now_ms);
+        self.data.set_heard(true);
+        let mark = self.data.mark();
+        for request in requests {
+            let args: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
+            let mut out = Vec::new();
+            let mut ctx = Context {
+                args: &args,
+                now_ms: self.now_ms,
+                rng: &mut self.rng,
+                reply: Reply::new(&mut out, self.client.protocol),
+                client: &mut self.client,
+                server: &self.shared,
+                data: &mut self.data,
+            };
+            let entry = table().resolve(args[0], args.get(1).copied());
+            call(entry.expect("the request names a command"), &mut ctx);
+        }
+        let text = |key: &[u8]| String::from_utf8(key.to_vec()).expect("keys of tests are text");
+        let events = self.data.events().map(|event| (event.class, event.name, text(event.key)));
+        let events = events.collect();
+        self.data.roll_back(mark);
+        events
+    }
+
+    /// Collections without a key and keys without their collection.
+    pub(super) fn orphans(&self) -> usize {
+        let orphans = self.shared.engine.orphans();
+        orphans.expect("a simulated disk fails only when asked to")
     }
 
     /// Checks the replies to requests, each written `request => reply` with `\r\n` left out.

@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 
-use super::pending::What;
-use super::{Data, Expiry, StoreError, Stored, Type, Value};
+use super::pending::{Change, Latest, What};
+use super::{Class, Data, Expiry, Place, StoreError, Stored, Type, Value};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// One database, lent to a handler. Reads see the pending changes of the running command.
 #[derive(Debug)]
 pub(crate) struct Db<'a> {
-    data: &'a mut Data,
-    index: usize,
+    pub(super) data: &'a mut Data,
+    pub(super) place: Place,
 }
 
 /// What the pending changes leave to ask the store.
@@ -25,17 +25,16 @@ enum Seen {
 }
 
 impl<'a> Db<'a> {
-    pub(super) fn new(data: &'a mut Data, index: usize) -> Self {
-        assert!(index < data.engine.count(), "database indices are checked by SELECT");
-        Db { data, index }
+    pub(super) fn new(data: &'a mut Data, place: Place) -> Self {
+        Db { data, place }
     }
 
     /// The value of `key`.
     pub(crate) fn get(&mut self, key: &[u8]) -> Result<Option<Stored>> {
         let value = match self.seen(key) {
-            Seen::Untouched => self.data.engine.get(self.index, key)?,
+            Seen::Untouched => self.data.engine.get(self.place.home, key)?,
             Seen::Touched(at) if self.is_past(at) => None,
-            Seen::Touched(_) => self.data.engine.get(self.index, key)?,
+            Seen::Touched(_) => self.data.engine.get(self.place.home, key)?,
             Seen::Put(value, at) if !self.is_past(at) => Some(value),
             Seen::Put(..) | Seen::Absent => None,
         };
@@ -48,7 +47,7 @@ impl<'a> Db<'a> {
     /// True if `key` exists; cheaper than [`Db::get`].
     pub(crate) fn contains(&mut self, key: &[u8]) -> Result<bool> {
         match self.seen(key) {
-            Seen::Untouched => self.data.engine.contains(self.index, key),
+            Seen::Untouched => self.data.engine.contains(self.place.home, key),
             Seen::Touched(at) | Seen::Put(_, at) => Ok(!self.is_past(at)),
             Seen::Absent => Ok(false),
         }
@@ -64,13 +63,14 @@ impl<'a> Db<'a> {
     #[expect(clippy::option_option, reason = "absent and without expiry are different answers")]
     pub(crate) fn expires_at_ms(&mut self, key: &[u8]) -> Result<Option<Option<u64>>> {
         match self.seen(key) {
-            Seen::Untouched => self.data.engine.expires_at_ms(self.index, key),
+            Seen::Untouched => self.data.engine.expires_at_ms(self.place.home, key),
             Seen::Touched(at) | Seen::Put(_, at) => Ok((!self.is_past(at)).then_some(at)),
             Seen::Absent => Ok(None),
         }
     }
 
-    /// Writes a value. Costs no look-up unless the expiry is kept.
+    /// Writes a value; what `key` held is gone. Costs no look-up unless the expiry is kept, or the
+    /// database holds collections, as `key` may be one.
     pub(crate) fn put(
         &mut self,
         key: &[u8],
@@ -83,15 +83,17 @@ impl<'a> Db<'a> {
             Expiry::At(at) => Some(at),
             Expiry::Keep => self.expires_at_ms(key)?.flatten(),
         };
-        self.data.pending.put(self.index, key, kind.tag(), payload, at);
+        self.drop_elements_of(key)?;
+        self.data.pending.put(self.place, key, (kind.tag(), payload), at);
         Ok(())
     }
 
-    /// Removes `key`; false if there was none.
+    /// Removes `key` with all it holds; false if there was none.
     pub(crate) fn delete(&mut self, key: &[u8]) -> Result<bool> {
         let existed = self.contains(key)?;
         if existed {
-            self.data.pending.delete(self.index, key);
+            self.drop_elements_of(key)?;
+            self.data.pending.delete(self.place, key);
         }
         Ok(existed)
     }
@@ -101,7 +103,7 @@ impl<'a> Db<'a> {
     pub(crate) fn set_expires_at_ms(&mut self, key: &[u8], at_ms: u64) -> Result<bool> {
         let exists = self.contains(key)?;
         if exists {
-            self.data.pending.expire(self.index, key, Some(at_ms));
+            self.data.pending.expire(self.place, key, Some(at_ms));
         }
         Ok(exists)
     }
@@ -110,19 +112,19 @@ impl<'a> Db<'a> {
     pub(crate) fn persist(&mut self, key: &[u8]) -> Result<bool> {
         let had_one = self.expires_at_ms(key)?.flatten().is_some();
         if had_one {
-            self.data.pending.expire(self.index, key, None);
+            self.data.pending.expire(self.place, key, None);
         }
         Ok(had_one)
     }
 
     /// Removes every key.
     pub(crate) fn clear(&mut self) {
-        self.data.pending.clear_db(self.index);
+        self.data.pending.clear_db(self.place);
     }
 
     /// The number of keys. Keys past their time count until they are removed.
     pub(crate) fn len(&mut self) -> Result<u64> {
-        let mut len = if self.is_cleared() { 0 } else { self.data.engine.len(self.index) };
+        let mut len = if self.is_cleared() { 0 } else { self.data.engine.len(self.place.home) };
         for key in self.pending_keys() {
             let before = !self.is_cleared() && self.in_store(&key)?;
             match (before, self.contains(&key)?) {
@@ -139,7 +141,7 @@ impl<'a> Db<'a> {
     pub(crate) fn scan(&mut self, cursor: u64, limit: usize) -> Result<(Vec<Vec<u8>>, u64)> {
         let (mut keys, mut next) = (Vec::new(), 0);
         if !self.is_cleared() {
-            (keys, next) = self.data.engine.scan(self.index, cursor, limit)?;
+            (keys, next) = self.data.engine.scan(self.place.home, cursor, limit)?;
         }
         if self.data.pending.is_empty() {
             return Ok((keys, next));
@@ -177,7 +179,7 @@ impl<'a> Db<'a> {
     /// A key chosen evenly by `seed`.
     pub(crate) fn random(&mut self, seed: u64) -> Result<Option<Vec<u8>>> {
         if !self.is_cleared()
-            && let Some(key) = self.data.engine.random(self.index, seed)?
+            && let Some(key) = self.data.engine.random(self.place.home, seed)?
             && self.contains(&key)?
         {
             return Ok(Some(key));
@@ -192,30 +194,43 @@ impl<'a> Db<'a> {
         Ok((!keys.is_empty()).then(|| keys.swap_remove(rng.usize(..keys.len()))))
     }
 
+    /// Tells whoever listens what happened to `key`.
+    pub(crate) fn tell(&mut self, class: Class, name: &'static str, key: &[u8]) {
+        if self.data.is_heard {
+            self.data.pending.tell(self.place, (class, name), key);
+        }
+    }
+
     fn seen(&mut self, key: &[u8]) -> Seen {
-        match self.data.pending.latest(self.index, key) {
+        match self.data.pending.latest(self.place.home, key) {
             None => Seen::Untouched,
-            Some(What::Put { value, expires_at_ms }) => {
+            Some(Latest::Changed(What::Put { value, expires_at_ms })) => {
                 Seen::Put(Value::from(value.to_vec()), expires_at_ms)
             }
-            Some(What::Expire(at)) => Seen::Touched(at),
-            Some(What::Delete | What::Clear) => Seen::Absent,
+            Some(Latest::Changed(What::Expire(at))) => Seen::Touched(at),
+            Some(Latest::Changed(What::Delete) | Latest::Cleared) => Seen::Absent,
         }
     }
     fn is_past(&self, at: Option<u64>) -> bool {
         at.is_some_and(|at| at <= self.data.now_ms)
     }
     fn in_store(&self, key: &[u8]) -> Result<bool> {
-        self.data.engine.contains(self.index, key)
+        self.data.engine.contains(self.place.home, key)
     }
     fn is_cleared(&self) -> bool {
-        let index = self.index;
-        self.data.pending.iter().any(|change| change.db == index && change.key.is_none())
+        self.data.pending.clears(self.place.home)
     }
     /// Every key of this database among the pending changes, once.
     fn pending_keys(&self) -> Vec<Vec<u8>> {
-        let changes = self.data.pending.iter().filter(|change| change.db == self.index);
-        let keys: HashSet<&[u8]> = changes.filter_map(|change| change.key).collect();
+        let keys: HashSet<&[u8]> = self
+            .data
+            .pending
+            .iter()
+            .filter_map(|(place, change)| match change {
+                Change::Key(key, _) if place.home == self.place.home => Some(key),
+                _ => None,
+            })
+            .collect();
         keys.into_iter().map(<[u8]>::to_vec).collect()
     }
 }

@@ -1,16 +1,25 @@
-//! The one seam between the server and its store: databases by index, on keyspaces.
+//! The one seam between the server and its store: databases by number, on keyspaces.
 //!
-//! Database `n` is the unordered keyspace `db<n>:keys`; a value is one type tag and the payload,
-//! and its expiry is the store's. Nothing else of the server names a keyspace.
+//! The database whose home is `n` has two keyspaces. In `db<n>:keys`, unordered, a value is one
+//! type tag and the payload: a string, or the id of a collection; its expiry is the store's, its
+//! removal ours. In `db<n>:elements`, ordered, are the elements of all its collections, by id.
+//! `kvserver:state` holds what belongs to no database. Nothing else of the server names a keyspace.
 
+mod elements;
+mod state;
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kvcore::{BytesKeyspace, Durability, Put, Raw, ScanCursor, Schema, Sequence, Store};
 
+use super::collection::Id;
 use super::pending::{Change, Pending, What};
+use super::{Place, Stored};
 use crate::config::AppendFsync;
+pub(super) use elements::{Held, Visit};
 
-pub(super) use kvcore::Value;
+pub(crate) use kvcore::Value;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -21,6 +30,12 @@ pub(crate) enum StoreError {
     /// A stored value begins with a byte no type owns.
     #[error("a stored value has an unknown type")]
     UnknownType,
+    /// What the server keeps beside the databases is not what it wrote, or is missing.
+    #[error("the state of the databases is damaged: {0}")]
+    State(&'static str),
+    /// More than a batch should hold.
+    #[error("the collection holds more than 1 GiB, which is not copied at once")]
+    TooLargeToCopy,
     /// What the store says.
     #[error(transparent)]
     Store(#[from] kvcore::Error),
@@ -37,50 +52,112 @@ impl StoreError {
 /// A position in the store's order of commits.
 pub(crate) type Position = Sequence;
 
+/// Where a database lives.
+#[derive(Debug)]
+struct Home {
+    keys: BytesKeyspace,
+    elements: BytesKeyspace,
+}
+
 /// All databases.
 #[derive(Debug)]
 pub(crate) struct Engine {
     store: Store,
-    databases: Vec<BytesKeyspace>,
+    homes: Vec<Home>,
+    /// The home of each database, by index: SWAPDB exchanges them.
+    by_index: Vec<AtomicUsize>,
+    state: BytesKeyspace,
+    hash_key: [u8; state::HASH_KEY_LEN],
+    /// No collection has this id or a higher one.
+    next_id: AtomicU64,
 }
 
 impl Engine {
     /// The databases in `store`; those that are new are made.
     pub(crate) fn new(store: Store, count: usize) -> Result<Self> {
-        let mut databases = Vec::with_capacity(count);
-        for index in 0..count {
-            let name = format!("db{index}:keys");
-            let schema = Schema::<Vec<u8>, [u8], Raw>::new(&name).unordered();
-            databases.push(store.keyspace(schema)?);
+        let state = store.keyspace(Schema::new("kvserver:state").unordered())?;
+        let by_index = state::homes(&state, count)?;
+        let mut homes = Vec::with_capacity(by_index.len());
+        for home in 0..by_index.len() {
+            let keys = format!("db{home}:keys");
+            let keys = Schema::<Vec<u8>, [u8], Raw>::new(&keys).unordered().expired_by_owner();
+            let elements = format!("db{home}:elements");
+            let elements = Schema::<Vec<u8>, [u8], Raw>::new(&elements);
+            homes.push(Home { keys: store.keyspace(keys)?, elements: store.keyspace(elements)? });
         }
-        Ok(Engine { store, databases })
+        let hash_key = state::hash_key(&state, homes.iter().all(|h| h.elements.is_empty()))?;
+        let next_id = elements::first_free_id(&homes, store.tip_sequence())?;
+        Ok(Engine {
+            store,
+            homes,
+            by_index: by_index.into_iter().take(count).map(AtomicUsize::new).collect(),
+            state,
+            hash_key,
+            next_id: AtomicU64::new(next_id),
+        })
     }
     pub(crate) fn count(&self) -> usize {
-        self.databases.len()
+        self.by_index.len()
     }
-    pub(super) fn get(&self, db: usize, key: &[u8]) -> Result<Option<Value>> {
-        Ok(self.databases[db].get(key)?)
+    /// The home of the database with this index.
+    pub(super) fn home(&self, index: usize) -> usize {
+        self.by_index[index].load(Ordering::Acquire)
     }
-    pub(super) fn contains(&self, db: usize, key: &[u8]) -> Result<bool> {
-        Ok(self.databases[db].contains(key)?)
+    pub(super) fn get(&self, home: usize, key: &[u8]) -> Result<Option<Value>> {
+        Ok(self.homes[home].keys.get(key)?)
+    }
+    pub(super) fn contains(&self, home: usize, key: &[u8]) -> Result<bool> {
+        Ok(self.homes[home].keys.contains(key)?)
     }
     #[expect(clippy::option_option, reason = "absent and without expiry are different answers")]
-    pub(super) fn expires_at_ms(&self, db: usize, key: &[u8]) -> Result<Option<Option<u64>>> {
-        match self.databases[db].expires_at(key)? {
+    pub(super) fn expires_at_ms(&self, home: usize, key: &[u8]) -> Result<Option<Option<u64>>> {
+        match self.homes[home].keys.expires_at(key)? {
             Some(at) => Ok(Some(Some(unix_ms(at)))),
-            None => Ok(self.contains(db, key)?.then_some(None)),
+            None => Ok(self.contains(home, key)?.then_some(None)),
         }
     }
     /// The number of keys, those past their time included until they are removed.
-    pub(crate) fn len(&self, db: usize) -> u64 {
-        self.databases[db].len()
+    pub(super) fn len(&self, home: usize) -> u64 {
+        self.homes[home].keys.len()
     }
-    pub(super) fn scan(&self, db: usize, cursor: u64, limit: usize) -> Result<(Vec<Vec<u8>>, u64)> {
-        let (entries, next) = self.databases[db].scan(ScanCursor(cursor), limit)?;
+    pub(super) fn scan(
+        &self,
+        home: usize,
+        cursor: u64,
+        limit: usize,
+    ) -> Result<(Vec<Vec<u8>>, u64)> {
+        let (entries, next) = self.homes[home].keys.scan(ScanCursor(cursor), limit)?;
         Ok((entries.into_iter().map(kvcore::Entry::into_key).collect(), next.0))
     }
-    pub(super) fn random(&self, db: usize, seed: u64) -> Result<Option<Vec<u8>>> {
-        Ok(self.databases[db].random(seed)?.map(kvcore::Entry::into_key))
+    pub(super) fn random(&self, home: usize, seed: u64) -> Result<Option<Vec<u8>>> {
+        Ok(self.homes[home].keys.random(seed)?.map(kvcore::Entry::into_key))
+    }
+    /// Keys past their time that are not removed yet, each with the collection it holds.
+    pub(super) fn due(&self, home: usize, limit: usize) -> Result<Vec<(Vec<u8>, Option<Id>)>> {
+        let mut due = Vec::new();
+        for entry in self.homes[home].keys.expired(limit)? {
+            let id = collection_of(&entry)?;
+            due.push((entry.into_key(), id));
+        }
+        Ok(due)
+    }
+    /// True if keys wait to be removed, as their time has come.
+    pub(crate) fn has_due(&self) -> Result<bool> {
+        for home in &self.homes {
+            if !home.keys.expired(1)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+    /// The collection whose id is stored with a key, be the key past its time or not.
+    pub(super) fn stored_collection(&self, home: usize, key: &[u8]) -> Result<Option<Id>> {
+        let keys = &self.homes[home].keys;
+        // A record of another length is a string: no need to read it.
+        if keys.stored_size_bytes(key)? != Some(COLLECTION_RECORD_LEN) {
+            return Ok(None);
+        }
+        keys.stored(key)?.map_or(Ok(None), |entry| collection_of(&entry))
     }
 
     /// The position of the last commit applied.
@@ -108,7 +185,7 @@ impl Engine {
     pub(crate) fn expiring(&self) -> Vec<u64> {
         let stats = self.store.stats();
         let of = |index| {
-            let name = format!("db{index}:keys");
+            let name = self.homes[self.home(index)].keys.name();
             stats.keyspaces.iter().find(|k| k.name == name).map_or(0, |k| k.expiring)
         };
         (0..self.count()).map(of).collect()
@@ -147,34 +224,72 @@ impl Round<'_, '_> {
     /// Applies all changes as one batch.
     pub(super) fn apply(&mut self, pending: &Pending) -> Result<()> {
         let mut changes = pending.iter();
-        if let (Some(first), None) = (changes.next(), changes.next())
-            && let (Some(key), What::Put { value, expires_at_ms }) = (first.key, first.what)
-        {
-            let keyspace = &self.engine.databases[first.db];
-            self.round.put(keyspace, key, value, put(expires_at_ms))?;
-            return Ok(());
+        if let (Some((place, change)), None) = (changes.next(), changes.next()) {
+            let home = &self.engine.homes[place.home];
+            match change {
+                Change::Key(key, What::Put { value, expires_at_ms }) => {
+                    self.round.put(&home.keys, key, value, put(expires_at_ms))?;
+                    return Ok(());
+                }
+                Change::Element(key, Some(value)) => {
+                    self.round.put(&home.elements, key, value, Put::default())?;
+                    return Ok(());
+                }
+                _ => {}
+            }
         }
         let mut batch = self.engine.store.batch();
-        for change in pending.iter() {
-            self.add(&mut batch, &change)?;
+        for (place, change) in pending.iter() {
+            self.add(&mut batch, place, change)?;
+        }
+        let homes = pending.has_swaps().then(|| self.engine.swapped(pending.swaps()));
+        if let Some(homes) = &homes {
+            batch.put(&self.engine.state, state::HOMES_KEY, &state::homes_bytes(homes))?;
         }
         self.round.commit(batch)?;
+        for (index, home) in homes.into_iter().flatten().enumerate() {
+            if let Some(at) = self.engine.by_index.get(index) {
+                at.store(home, Ordering::Release);
+            }
+        }
         Ok(())
     }
 
-    fn add(&self, batch: &mut kvcore::Batch, change: &Change<'_>) -> Result<()> {
-        let keyspace = &self.engine.databases[change.db];
-        match (change.key, change.what) {
-            (None, _) | (_, What::Clear) => batch.clear(keyspace)?,
-            (Some(key), What::Put { value, expires_at_ms }) => {
-                batch.put_with(keyspace, key, value, put(expires_at_ms))?;
+    fn add(&self, batch: &mut kvcore::Batch, place: Place, change: Change<'_>) -> Result<()> {
+        let Home { keys, elements } = &self.engine.homes[place.home];
+        match change {
+            Change::Clear => {
+                batch.clear(keys)?;
+                batch.clear(elements)?;
             }
-            (Some(key), What::Delete) => batch.delete(keyspace, key)?,
-            (Some(key), What::Expire(Some(at))) => batch.expire(keyspace, key, system_time(at))?,
-            (Some(key), What::Expire(None)) => batch.persist(keyspace, key)?,
+            Change::Key(key, What::Put { value, expires_at_ms }) => {
+                batch.put_with(keys, key, value, put(expires_at_ms))?;
+            }
+            Change::Key(key, What::Delete) => batch.delete(keys, key)?,
+            Change::Key(key, What::Expire(Some(at))) => batch.expire(keys, key, system_time(at))?,
+            Change::Key(key, What::Expire(None)) => batch.persist(keys, key)?,
+            Change::Element(key, Some(value)) => batch.put(elements, key, value)?,
+            Change::Element(key, None) => batch.delete(elements, key)?,
+            Change::Elements(id) => {
+                let id = Id::from_bytes(id).ok_or(StoreError::State("a collection id"))?;
+                let (start, end) = (id.bytes(), Id(id.0 + 1).bytes());
+                batch.delete_range(elements, &start[..]..&end[..])?;
+            }
+            // Their homes are exchanged at the end.
+            Change::Swap(_) => {}
         }
         Ok(())
     }
+}
+
+/// Length of the record of a key that holds a collection: type tag and id.
+const COLLECTION_RECORD_LEN: u64 = 9;
+
+fn collection_of(entry: &kvcore::Entry<Vec<u8>, [u8], Raw>) -> Result<Option<Id>> {
+    if entry.size_bytes() != COLLECTION_RECORD_LEN {
+        return Ok(None);
+    }
+    Ok(Stored::id_in(&entry.value_bytes()?))
 }
 
 fn put(expires_at_ms: Option<u64>) -> Put {

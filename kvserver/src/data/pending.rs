@@ -1,13 +1,24 @@
 //! The changes of one command, or of one MULTI, before they are committed.
 //!
 //! Keys and values lie in one buffer that is reused, so a plain SET allocates nothing. Few changes
-//! are searched one by one; from [`LINEAR_MAX`] on a hash index is built, if somebody reads.
+//! are searched one by one; from [`LINEAR_MAX`] on an index is built, if somebody reads: by hash
+//! for keys, in order for elements.
 //!
 //! Pure: knows neither the store nor a clock.
+//!
+//! # Laws
+//!
+//! P1. Changes are applied in their order, none left out: a batch has at least as many records as
+//!     changes, which is what collection ids rest on.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+mod elements;
+mod keys;
+
 use std::ops::Range;
+
+use super::Place;
+use super::event::{Class, Event};
+pub(super) use elements::Bounds;
 
 /// Up to this many changes a look-up walks them.
 const LINEAR_MAX: usize = 16;
@@ -17,18 +28,26 @@ const LINEAR_MAX: usize = 16;
 pub(crate) struct Mark {
     ops: usize,
     bytes: usize,
+    touches: usize,
+    events: usize,
 }
 
 /// A change, with its bytes.
-#[derive(Debug)]
-pub(super) struct Change<'p> {
-    pub(super) db: usize,
-    /// `None`: the whole database.
-    pub(super) key: Option<&'p [u8]>,
-    pub(super) what: What<'p>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change<'p> {
+    /// To a key.
+    Key(&'p [u8], What<'p>),
+    /// Every key and element of the database goes.
+    Clear,
+    /// An element, by collection id and the rest, gets this value or goes.
+    Element(&'p [u8], Option<&'p [u8]>),
+    /// All elements that begin with this collection id go.
+    Elements(&'p [u8]),
+    /// The database and the one with this index exchange what they hold.
+    Swap(usize),
 }
 
-/// What happens to the key.
+/// What happens to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What<'p> {
     Put {
@@ -38,13 +57,20 @@ pub(super) enum What<'p> {
     Delete,
     /// The expiry changes, the value stays: `None` removes it.
     Expire(Option<u64>),
-    /// Every key of the database goes.
-    Clear,
+}
+
+/// What the pending changes say about a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Latest<'p> {
+    Changed(What<'p>),
+    /// Its database was cleared after its last change.
+    Cleared,
 }
 
 #[derive(Debug)]
 struct Op {
-    db: usize,
+    place: Place,
+    /// Of a key, an element or a collection.
     key: Range<usize>,
     kind: OpKind,
 }
@@ -55,24 +81,37 @@ enum OpKind {
     Delete,
     Expire(Option<u64>),
     Clear,
+    Element { value: Option<Range<usize>> },
+    Elements,
+    Swap { with: usize },
+}
+
+impl OpKind {
+    fn is_of_elements(&self) -> bool {
+        matches!(self, OpKind::Element { .. } | OpKind::Elements)
+    }
+}
+
+#[derive(Debug)]
+struct Told {
+    place: Place,
+    class: Class,
+    name: &'static str,
+    key: Range<usize>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     bytes: Vec<u8>,
     ops: Vec<Op>,
-    index: Index,
-}
-
-/// The latest change of each key, and the latest clear of each database, among the first
-/// `covered` changes. A chain per hash, because the index holds no keys of its own.
-#[derive(Debug, Default)]
-struct Index {
-    covered: usize,
-    hasher: RandomState,
-    heads: HashMap<u64, usize>,
-    previous: Vec<Option<usize>>,
-    clears: HashMap<usize, usize>,
+    /// Keys whose elements changed.
+    touches: Vec<(Place, Range<usize>)>,
+    events: Vec<Told>,
+    /// Changes of elements among the ops, and swaps.
+    element_ops: usize,
+    swaps: usize,
+    keys: keys::Index,
+    elements: elements::Overlay,
 }
 
 impl Pending {
@@ -83,18 +122,27 @@ impl Pending {
         self.ops.is_empty()
     }
     pub(super) fn mark(&self) -> Mark {
-        Mark { ops: self.ops.len(), bytes: self.bytes.len() }
-    }
-    pub(super) fn truncate(&mut self, mark: Mark) {
-        self.ops.truncate(mark.ops);
-        self.bytes.truncate(mark.bytes);
-        if self.index.covered > mark.ops {
-            self.index.clear();
+        Mark {
+            ops: self.ops.len(),
+            bytes: self.bytes.len(),
+            touches: self.touches.len(),
+            events: self.events.len(),
         }
     }
+    pub(super) fn truncate(&mut self, mark: Mark) {
+        for op in &self.ops[mark.ops..] {
+            self.element_ops -= usize::from(op.kind.is_of_elements());
+            self.swaps -= usize::from(matches!(op.kind, OpKind::Swap { .. }));
+        }
+        self.ops.truncate(mark.ops);
+        self.bytes.truncate(mark.bytes);
+        self.touches.truncate(mark.touches);
+        self.events.truncate(mark.events);
+        self.keys.forget_after(mark.ops);
+        self.elements.forget_after(mark.ops);
+    }
     pub(super) fn clear(&mut self) {
-        self.truncate(Mark { ops: 0, bytes: 0 });
-        self.index.clear();
+        self.truncate(Mark { ops: 0, bytes: 0, touches: 0, events: 0 });
         // One huge command must not pin its memory for ever.
         if self.bytes.capacity() > 1 << 20 {
             self.bytes = Vec::new();
@@ -106,10 +154,9 @@ impl Pending {
 
     pub(super) fn put(
         &mut self,
-        db: usize,
+        place: Place,
         key: &[u8],
-        tag: u8,
-        payload: &[u8],
+        (tag, payload): (u8, &[u8]),
         expires_at_ms: Option<u64>,
     ) {
         let key = self.store(key);
@@ -117,36 +164,84 @@ impl Pending {
         self.bytes.push(tag);
         self.bytes.extend_from_slice(payload);
         let value = start..self.bytes.len();
-        self.ops.push(Op { db, key, kind: OpKind::Put { value, expires_at_ms } });
+        self.ops.push(Op { place, key, kind: OpKind::Put { value, expires_at_ms } });
     }
-    pub(super) fn delete(&mut self, db: usize, key: &[u8]) {
+    pub(super) fn delete(&mut self, place: Place, key: &[u8]) {
         let key = self.store(key);
-        self.ops.push(Op { db, key, kind: OpKind::Delete });
+        self.ops.push(Op { place, key, kind: OpKind::Delete });
     }
-    pub(super) fn clear_db(&mut self, db: usize) {
-        self.ops.push(Op { db, key: 0..0, kind: OpKind::Clear });
+    pub(super) fn clear_db(&mut self, place: Place) {
+        self.ops.push(Op { place, key: 0..0, kind: OpKind::Clear });
+        self.element_ops += 1;
+    }
+    pub(super) fn swap(&mut self, place: Place, with: usize) {
+        self.ops.push(Op { place, key: 0..0, kind: OpKind::Swap { with } });
+        self.swaps += 1;
     }
     /// Changes the expiry of a key that exists. A pending put is repeated with the new expiry, so
     /// that the latest change of a key always tells its whole state, or that the store's one stays.
-    pub(super) fn expire(&mut self, db: usize, key: &[u8], expires_at_ms: Option<u64>) {
-        let kind = match self.latest_op(db, key).map(|at| &self.ops[at].kind) {
+    pub(super) fn expire(&mut self, place: Place, key: &[u8], expires_at_ms: Option<u64>) {
+        let kind = match self.latest_op(place.home, key).map(|at| &self.ops[at].kind) {
             Some(OpKind::Put { value, .. }) => OpKind::Put { value: value.clone(), expires_at_ms },
             _ => OpKind::Expire(expires_at_ms),
         };
         let key = self.store(key);
-        self.ops.push(Op { db, key, kind });
+        self.ops.push(Op { place, key, kind });
     }
 
     /// What the pending changes say about a key; `None` if nothing.
-    pub(super) fn latest(&mut self, db: usize, key: &[u8]) -> Option<What<'_>> {
+    #[inline]
+    pub(super) fn latest(&mut self, home: usize, key: &[u8]) -> Option<Latest<'_>> {
         if self.ops.is_empty() {
             return None;
         }
-        self.latest_op(db, key).map(|at| self.view(&self.ops[at]).what)
+        let at = self.latest_op(home, key)?;
+        match self.view(&self.ops[at]) {
+            Change::Key(_, what) => Some(Latest::Changed(what)),
+            _ => Some(Latest::Cleared),
+        }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Change<'_>> {
-        self.ops.iter().map(|op| self.view(op))
+    /// Every change, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Place, Change<'_>)> {
+        self.ops.iter().map(|op| (op.place, self.view(op)))
+    }
+    /// True if the database is cleared by one of the changes.
+    pub(super) fn clears(&self, home: usize) -> bool {
+        self.ops.iter().any(|op| op.place.home == home && matches!(op.kind, OpKind::Clear))
+    }
+    /// The indices of databases that are swapped, in order.
+    pub(super) fn swaps(&self) -> impl Iterator<Item = (usize, usize)> {
+        let swaps = if self.swaps == 0 { &[][..] } else { &self.ops[..] };
+        swaps.iter().filter_map(|op| match op.kind {
+            OpKind::Swap { with } => Some((op.place.index, with)),
+            _ => None,
+        })
+    }
+    pub(super) fn has_swaps(&self) -> bool {
+        self.swaps > 0
+    }
+
+    /// Remembers that elements of `key` change.
+    pub(super) fn touch(&mut self, place: Place, key: &[u8]) {
+        let last = self.touches.last();
+        if last.is_none_or(|(at, range)| *at != place || self.bytes[range.clone()] != *key) {
+            let key = self.store(key);
+            self.touches.push((place, key));
+        }
+    }
+    pub(super) fn touches(&self) -> impl Iterator<Item = (Place, &[u8])> {
+        self.touches.iter().map(|(place, key)| (*place, &self.bytes[key.clone()]))
+    }
+    pub(super) fn tell(&mut self, place: Place, (class, name): (Class, &'static str), key: &[u8]) {
+        let key = self.store(key);
+        self.events.push(Told { place, class, name, key });
+    }
+    pub(super) fn events(&self) -> impl Iterator<Item = Event<'_>> {
+        self.events.iter().map(|told| {
+            let Told { place, class, name, ref key } = *told;
+            Event { class, name, db: place.index, key: &self.bytes[key.clone()] }
+        })
     }
 
     fn store(&mut self, bytes: &[u8]) -> Range<usize> {
@@ -155,58 +250,22 @@ impl Pending {
         start..self.bytes.len()
     }
     fn view(&self, op: &Op) -> Change<'_> {
+        let key = &self.bytes[op.key.clone()];
         let what = match &op.kind {
             OpKind::Put { value, expires_at_ms } => {
                 What::Put { value: &self.bytes[value.clone()], expires_at_ms: *expires_at_ms }
             }
             OpKind::Delete => What::Delete,
             OpKind::Expire(at) => What::Expire(*at),
-            OpKind::Clear => return Change { db: op.db, key: None, what: What::Clear },
+            OpKind::Clear => return Change::Clear,
+            OpKind::Element { value } => {
+                let value = value.as_ref().map(|value| &self.bytes[value.clone()]);
+                return Change::Element(key, value);
+            }
+            OpKind::Elements => return Change::Elements(key),
+            OpKind::Swap { with } => return Change::Swap(*with),
         };
-        Change { db: op.db, key: Some(&self.bytes[op.key.clone()]), what }
-    }
-    fn latest_op(&mut self, db: usize, key: &[u8]) -> Option<usize> {
-        if self.ops.len() > LINEAR_MAX {
-            return self.indexed(db, key);
-        }
-        self.ops.iter().rposition(|op| {
-            op.db == db && (matches!(op.kind, OpKind::Clear) || self.bytes[op.key.clone()] == *key)
-        })
-    }
-    fn indexed(&mut self, db: usize, key: &[u8]) -> Option<usize> {
-        let Pending { bytes, ops, index } = self;
-        index.extend(bytes, ops);
-        let mut at = index.heads.get(&index.hasher.hash_one((db, key))).copied();
-        while let Some(found) = at
-            && (ops[found].db != db || bytes[ops[found].key.clone()] != *key)
-        {
-            at = index.previous[found];
-        }
-        at.max(index.clears.get(&db).copied())
-    }
-}
-
-impl Index {
-    fn clear(&mut self) {
-        if self.covered > 0 {
-            self.covered = 0;
-            self.heads = HashMap::new();
-            self.previous = Vec::new();
-            self.clears = HashMap::new();
-        }
-    }
-    fn extend(&mut self, bytes: &[u8], ops: &[Op]) {
-        for (at, op) in ops.iter().enumerate().skip(self.covered) {
-            let previous = if matches!(op.kind, OpKind::Clear) {
-                self.clears.insert(op.db, at);
-                None
-            } else {
-                let key = &bytes[op.key.clone()];
-                self.heads.insert(self.hasher.hash_one((op.db, key)), at)
-            };
-            self.previous.push(previous);
-        }
-        self.covered = ops.len();
+        Change::Key(key, what)
     }
 }
 
@@ -214,8 +273,10 @@ impl Index {
 mod tests {
     use super::*;
 
+    const DB: Place = Place { index: 0, home: 0 };
+
     fn put(pending: &mut Pending, key: &str, value: &str) {
-        pending.put(0, key.as_bytes(), 0, value.as_bytes(), None);
+        pending.put(DB, key.as_bytes(), (0, value.as_bytes()), None);
     }
 
     #[test]
@@ -228,17 +289,17 @@ mod tests {
             put(&mut pending, "a", "1");
             put(&mut pending, "a", "2");
             let put_2 = What::Put { value: b"\x002", expires_at_ms: None };
-            assert_eq!(pending.latest(0, b"a"), Some(put_2));
+            assert_eq!(pending.latest(0, b"a"), Some(Latest::Changed(put_2)));
             assert_eq!(pending.latest(1, b"a"), None);
-            pending.expire(0, b"a", Some(7));
+            pending.expire(DB, b"a", Some(7));
             let put_7 = What::Put { value: b"\x002", expires_at_ms: Some(7) };
-            assert_eq!(pending.latest(0, b"a"), Some(put_7));
-            pending.delete(0, b"a");
-            assert_eq!(pending.latest(0, b"a"), Some(What::Delete));
-            pending.clear_db(0);
-            assert_eq!(pending.latest(0, b"never seen"), Some(What::Clear));
+            assert_eq!(pending.latest(0, b"a"), Some(Latest::Changed(put_7)));
+            pending.delete(DB, b"a");
+            assert_eq!(pending.latest(0, b"a"), Some(Latest::Changed(What::Delete)));
+            pending.clear_db(DB);
+            assert_eq!(pending.latest(0, b"never seen"), Some(Latest::Cleared));
             put(&mut pending, "b", "3");
-            assert!(matches!(pending.latest(0, b"b"), Some(What::Put { .. })));
+            assert!(matches!(pending.latest(0, b"b"), Some(Latest::Changed(What::Put { .. }))));
         }
     }
 
@@ -252,12 +313,12 @@ mod tests {
             put(&mut pending, "a", "1");
             let mark = pending.mark();
             put(&mut pending, "a", "2");
-            pending.delete(0, b"c");
-            assert_eq!(pending.latest(0, b"c"), Some(What::Delete));
+            pending.delete(DB, b"c");
+            assert_eq!(pending.latest(0, b"c"), Some(Latest::Changed(What::Delete)));
             pending.truncate(mark);
             assert_eq!(pending.latest(0, b"c"), None);
             let put_1 = What::Put { value: b"\x001", expires_at_ms: None };
-            assert_eq!(pending.latest(0, b"a"), Some(put_1));
+            assert_eq!(pending.latest(0, b"a"), Some(Latest::Changed(put_1)));
         }
     }
 }

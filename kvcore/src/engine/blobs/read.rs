@@ -34,6 +34,17 @@ impl Engine {
         Ok(blob)
     }
 
+    /// Keeps a blob, if it is there.
+    pub(crate) fn pin_there(&self, id: FileId) -> Result<Option<BlobPin>> {
+        let pin = self.blobs.pin(id);
+        let name = file_names::blob(id);
+        match self.disk.metadata(&self.dir.join(&name)) {
+            Ok(_) => Ok(Some(pin)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(self.io("look at", &name, e)),
+        }
+    }
+
     /// Reads a whole blob.
     pub(crate) fn read_blob(&self, id: FileId, len_bytes: u64, checksum: u32) -> Result<Vec<u8>> {
         let blob = self.open_blob(id, len_bytes, checksum)?;

@@ -15,6 +15,7 @@ use kvcore::{
 };
 
 use super::expected::Expected;
+use crate::changes::follower::Follower;
 use crate::crash::lying::{Lie, telling};
 use crate::support::{BytesPrefix, End, Pair, Range, Space, Typed, Walk};
 use std::ops::Bound;
@@ -52,6 +53,10 @@ pub(super) struct World {
     /// Until this monotonic time the store may put off removals.
     pub(super) grace_until: Duration,
     pub(super) walks: Vec<OpenWalk>,
+    /// A second store that must be equal whenever it has caught up.
+    pub(super) follower: Follower,
+    /// What merge leaves for the follower.
+    pub(super) retention_bytes: u64,
     pub(super) file_bytes: u64,
     pub(super) trace: VecDeque<String>,
     pub(super) steps: u64,
@@ -61,6 +66,7 @@ pub(super) struct World {
     pub(super) rolls: u64,
     pub(super) expired: u64,
     pub(super) blobs_max: u64,
+    pub(super) follows: u64,
 }
 
 /// Operations shown after a failure.
@@ -78,13 +84,16 @@ impl World {
             Kind::Os(_) => Some(tempfile::tempdir().expect("a temporary directory")),
         };
         let file_bytes = [400, 400, 700, 2_000, 6_000][rng.usize(..5)];
+        let clock = SimClock::new(START_MS);
         let mut world = World {
             kind,
             seed,
-            rng,
             disk: SimDisk::new(seed),
             temp,
-            clock: SimClock::new(START_MS),
+            // Its clock stands still: it is not the one to say what has expired.
+            follower: Follower::new(&SimClock::new(0)),
+            retention_bytes: [0, 0, 3_000, 1 << 20][rng.usize(..4)],
+            clock,
             store: None,
             spaces: Vec::new(),
             expected: vec![Expected::default(); 3],
@@ -100,6 +109,8 @@ impl World {
             rolls: 0,
             expired: 0,
             blobs_max: 0,
+            follows: 0,
+            rng,
         };
         world.open();
         world
@@ -128,6 +139,7 @@ impl World {
         let options = Options::new()
             .durability(Durability::Buffered)
             .data_file_bytes_max(self.file_bytes)
+            .feed_retention_bytes(self.retention_bytes)
             .disk(self.disk())
             .clock(Arc::new(self.clock.clone()));
         match self.kind {
@@ -256,6 +268,19 @@ impl World {
         self.expected.iter_mut().for_each(|e| e.remove_expired(self.now_ms));
     }
 
+    /// The follower takes over what there is.
+    pub(super) fn follow(&mut self) {
+        self.log("follow".into());
+        self.follows += 1;
+        let store = self.store.as_ref().expect("open between steps");
+        store.sync().expect("nothing fails here");
+        self.follower.commits_at_once = self.rng.usize(1..5);
+        self.follower.catch_up(store);
+        // What it takes over is durable, and a killed process takes nothing back anyway.
+        assert_eq!(self.follower.diverged, 0);
+        self.follower.assert_equal_after(store, system_time(self.now_ms));
+    }
+
     /// Lets time pass.
     pub(super) fn advance(&mut self, by_ms: u64) {
         self.clock.advance(Duration::from_millis(by_ms));
@@ -284,6 +309,7 @@ impl World {
     /// The last look at a world: everything, then closed and looked at again.
     pub(super) fn finish(&mut self) {
         self.check_everything();
+        self.follow();
         self.reopen();
         self.leave();
     }
@@ -391,6 +417,9 @@ pub(super) struct Totals {
     rolls: u64,
     expired: u64,
     blobs_max: u64,
+    follows: u64,
+    starts: usize,
+    changes: u64,
 }
 
 impl Totals {
@@ -401,6 +430,9 @@ impl Totals {
         self.rolls += world.rolls;
         self.expired += world.expired;
         self.blobs_max = self.blobs_max.max(world.blobs_max);
+        self.follows += world.follows;
+        self.starts += world.follower.starts;
+        self.changes += world.follower.changes;
     }
 }
 
@@ -410,6 +442,8 @@ impl fmt::Display for Totals {
             f,
             "{} clean and {} unclean opens, {} rolls, {} merges, {} expired, up to {} blobs",
             self.reopens, self.crashes, self.rolls, self.merges, self.expired, self.blobs_max
-        )
+        )?;
+        let Totals { follows, starts, changes, .. } = self;
+        write!(f, "; {follows} times followed, {changes} changes, {starts} times from a snapshot")
     }
 }

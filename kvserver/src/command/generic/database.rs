@@ -2,11 +2,7 @@
 
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
-use crate::data::{Expiry, Stored};
 use crate::number::parse_i64;
-
-/// Most bytes of keys and values SWAPDB moves: its batch is built in memory.
-const SWAP_BYTES_MAX: usize = 1 << 30;
 
 /// A database index as an argument.
 ///
@@ -74,7 +70,7 @@ fn clear(ctx: &mut Context<'_>, index: usize) -> Outcome {
 
 /// `SWAPDB index1 index2`
 ///
-/// Moves every key in one batch, so that a crash leaves both databases as before or as after.
+/// Only the numbers of the databases are exchanged: one small record, whatever they hold.
 pub(super) fn swapdb(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let number = |text: &[u8], error: &'static str| {
@@ -85,49 +81,8 @@ pub(super) fn swapdb(ctx: &mut Context<'_>) -> Outcome {
     let b = number(args[2], "ERR invalid second DB index")?;
     let (a, b) = (existing(ctx, a)?, existing(ctx, b)?);
     if a != b {
-        let mut bytes_left = SWAP_BYTES_MAX;
-        let of_a = contents(ctx, a, &mut bytes_left)?;
-        let of_b = contents(ctx, b, &mut bytes_left)?;
-        clear(ctx, a)?;
-        clear(ctx, b)?;
-        fill(ctx, a, &of_b)?;
-        fill(ctx, b, &of_a)?;
+        ctx.data.swap(a, b);
     }
     ctx.reply.ok();
-    Ok(())
-}
-
-struct Held {
-    key: Vec<u8>,
-    stored: Stored,
-    expiry: Expiry,
-}
-
-/// Everything in a database; an error if that is more than `bytes_left`, which it lessens.
-fn contents(
-    ctx: &mut Context<'_>,
-    index: usize,
-    bytes_left: &mut usize,
-) -> Result<Vec<Held>, CommandError> {
-    let mut keys = Vec::new();
-    ctx.db_at(index).for_each_key(|key| keys.push(key.to_vec()))?;
-    let mut all = Vec::with_capacity(keys.len());
-    for key in keys {
-        let mut db = ctx.db_at(index);
-        if let Some(stored) = db.get(&key)? {
-            let at_ms = db.expires_at_ms(&key)?.flatten();
-            *bytes_left = bytes_left.checked_sub(key.len() + stored.payload().len()).ok_or(
-                CommandError::text("ERR the databases hold more than 1 GiB, which SWAPDB refuses"),
-            )?;
-            all.push(Held { key, stored, expiry: at_ms.map_or(Expiry::None, Expiry::At) });
-        }
-    }
-    Ok(all)
-}
-
-fn fill(ctx: &mut Context<'_>, index: usize, contents: &[Held]) -> Outcome {
-    for Held { key, stored, expiry } in contents {
-        ctx.db_at(index).put(key, stored.kind(), stored.payload(), *expiry)?;
-    }
     Ok(())
 }

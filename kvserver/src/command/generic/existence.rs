@@ -2,12 +2,17 @@
 
 use crate::command::Outcome;
 use crate::context::Context;
+use crate::data::Class;
 
 /// `DEL key [key …]`, and UNLINK: a key named twice counts once.
 pub(super) fn del(ctx: &mut Context<'_>) -> Outcome {
     let mut deleted = 0;
     for key in &ctx.args[1..] {
-        deleted += u64::from(ctx.db().delete(key)?);
+        let mut db = ctx.db();
+        if db.delete(key)? {
+            db.tell(Class::Generic, "del", key);
+            deleted += 1;
+        }
     }
     ctx.reply.count(deleted);
     Ok(())

@@ -3,6 +3,7 @@
 use crate::command::expiry::{TimeForm, ahead};
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
+use crate::data::Class;
 
 /// The conditions of EXPIRE; those that are set must all hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,10 +84,18 @@ fn set_expiry(ctx: &mut Context<'_>, form: TimeForm, command: &'static str) -> O
     let allowed =
         ctx.db().expires_at_ms(key)?.is_some_and(|old_ms| conditions.hold(old_ms, time_ms));
     if allowed {
-        match ahead(time_ms, now_ms) {
-            Some(at_ms) => ctx.db().set_expires_at_ms(key, at_ms)?,
-            None => ctx.db().delete(key)?,
+        let mut db = ctx.db();
+        let event = match ahead(time_ms, now_ms) {
+            Some(at_ms) => {
+                db.set_expires_at_ms(key, at_ms)?;
+                "expire"
+            }
+            None => {
+                db.delete(key)?;
+                "del"
+            }
         };
+        db.tell(Class::Generic, event, key);
     }
     ctx.reply.flag(allowed);
     Ok(())
@@ -96,6 +105,9 @@ fn set_expiry(ctx: &mut Context<'_>, form: TimeForm, command: &'static str) -> O
 pub(super) fn persist(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let had_one = ctx.db().persist(args[1])?;
+    if had_one {
+        ctx.db().tell(Class::Generic, "persist", args[1]);
+    }
     ctx.reply.flag(had_one);
     Ok(())
 }

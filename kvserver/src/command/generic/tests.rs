@@ -1,5 +1,7 @@
 //! Dialogues with the generic commands; the replies are those of the reference server.
 
+mod collections;
+
 use std::collections::HashSet;
 
 use crate::command::testing::Fixture;

@@ -3,7 +3,7 @@
 use super::database::parse_index;
 use crate::command::{CommandError, Outcome, check_key};
 use crate::context::Context;
-use crate::data::{Expiry, Stored};
+use crate::data::Class;
 
 const SAME_OBJECT: CommandError =
     CommandError::text("ERR source and destination objects are the same");
@@ -30,16 +30,22 @@ enum Existing {
 }
 
 fn rename_to(ctx: &mut Context<'_>, existing: Existing) -> Result<bool, CommandError> {
-    let (args, db) = (ctx.args, ctx.client.db);
+    let args = ctx.args;
     let (from, to) = (args[1], args[2]);
-    let found = Found::read(ctx, db, from)?.ok_or(CommandError::NoSuchKey)?;
+    let mut db = ctx.db();
+    if !db.contains(from)? {
+        return Err(CommandError::NoSuchKey);
+    }
     if from == to {
         return Ok(existing == Existing::Replaced);
     }
-    if !found.write(ctx, db, to, existing)? {
+    check_key(to)?;
+    if existing == Existing::Kept && db.contains(to)? {
         return Ok(false);
     }
-    ctx.db().delete(from)?;
+    db.rename(from, to)?;
+    db.tell(Class::Generic, "rename_from", from);
+    db.tell(Class::Generic, "rename_to", to);
     Ok(true)
 }
 
@@ -62,10 +68,10 @@ pub(super) fn copy(ctx: &mut Context<'_>) -> Outcome {
     if from_db == to_db && from == to {
         return Err(SAME_OBJECT);
     }
-    let copied = match Found::read(ctx, from_db, from)? {
-        Some(found) => found.write(ctx, to_db, to, existing)?,
-        None => false,
-    };
+    let copied = copy_to(ctx, (from_db, from), (to_db, to), existing)?;
+    if copied {
+        ctx.db_at(to_db).tell(Class::Generic, "copy_to", to);
+    }
     ctx.reply.flag(copied);
     Ok(())
 }
@@ -78,44 +84,26 @@ pub(super) fn move_key(ctx: &mut Context<'_>) -> Outcome {
     if from_db == to_db {
         return Err(SAME_OBJECT);
     }
-    let moved = match Found::read(ctx, from_db, key)? {
-        Some(found) => found.write(ctx, to_db, key, Existing::Kept)?,
-        None => false,
-    };
+    let moved = copy_to(ctx, (from_db, key), (to_db, key), Existing::Kept)?;
     if moved {
         ctx.db().delete(key)?;
+        ctx.db().tell(Class::Generic, "move_from", key);
+        ctx.db_at(to_db).tell(Class::Generic, "move_to", key);
     }
     ctx.reply.flag(moved);
     Ok(())
 }
 
-/// A value on its way, with its expiry.
-struct Found {
-    stored: Stored,
-    expiry: Expiry,
-}
-
-impl Found {
-    fn read(ctx: &mut Context<'_>, db: usize, key: &[u8]) -> Result<Option<Found>, CommandError> {
-        let Some(stored) = ctx.db_at(db).get(key)? else { return Ok(None) };
-        let at_ms = ctx.db_at(db).expires_at_ms(key)?.flatten();
-        Ok(Some(Found { stored, expiry: at_ms.map_or(Expiry::None, Expiry::At) }))
+/// False if there is no such key, or the name is taken and shall be kept.
+fn copy_to(
+    ctx: &mut Context<'_>,
+    (from_db, from): (usize, &[u8]),
+    (to_db, to): (usize, &[u8]),
+    existing: Existing,
+) -> Result<bool, CommandError> {
+    check_key(to)?;
+    if existing == Existing::Kept && ctx.db_at(to_db).contains(to)? {
+        return Ok(false);
     }
-
-    /// False if the name is taken and shall be kept.
-    fn write(
-        self,
-        ctx: &mut Context<'_>,
-        db: usize,
-        key: &[u8],
-        existing: Existing,
-    ) -> Result<bool, CommandError> {
-        check_key(key)?;
-        if existing == Existing::Kept && ctx.db_at(db).contains(key)? {
-            return Ok(false);
-        }
-        let Found { stored, expiry } = self;
-        ctx.db_at(db).put(key, stored.kind(), stored.payload(), expiry)?;
-        Ok(true)
-    }
+    Ok(ctx.data.copy((from_db, from), (to_db, to))?)
 }

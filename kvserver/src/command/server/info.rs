@@ -198,7 +198,7 @@ fn stats(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
         sync_full: 0,
         sync_partial_ok: 0,
         sync_partial_err: 0,
-        expired_keys: ctx.server.engine.stats().expired,
+        expired_keys: read(&stats.expired),
         evicted_keys: 0,
         evicted_clients: 0,
         keyspace_hits: read(&stats.hits),

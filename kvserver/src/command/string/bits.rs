@@ -3,7 +3,7 @@
 use super::{check_len, read};
 use crate::command::{CommandError, Outcome, check_key};
 use crate::context::Context;
-use crate::data::{Expiry, Stored, Type};
+use crate::data::{Class, Expiry, Stored, Type};
 use crate::number::parse_i64;
 
 const BAD_OFFSET: CommandError =
@@ -44,6 +44,7 @@ pub(super) fn setbit(ctx: &mut Context<'_>) -> Outcome {
     let old = *byte & place.mask != 0;
     *byte = if on { *byte | place.mask } else { *byte & !place.mask };
     ctx.db().put(key, Type::String, &bytes, Expiry::Keep)?;
+    ctx.db().tell(Class::String, "setbit", key);
     ctx.reply.flag(old);
     Ok(())
 }

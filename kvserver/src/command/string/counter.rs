@@ -3,7 +3,7 @@
 use super::read;
 use crate::command::{CommandError, Outcome, check_key};
 use crate::context::Context;
-use crate::data::{Expiry, Type};
+use crate::data::{Class, Expiry, Type};
 use crate::long_double::LongDouble;
 use crate::number::parse_i64;
 
@@ -41,6 +41,7 @@ fn add(ctx: &mut Context<'_>, increment: i64) -> Outcome {
     };
     let new = old.checked_add(increment).ok_or(CommandError::Overflow)?;
     ctx.db().put(key, Type::String, new.to_string().as_bytes(), Expiry::Keep)?;
+    ctx.db().tell(Class::String, "incrby", key);
     ctx.reply.integer(new);
     Ok(())
 }
@@ -57,6 +58,7 @@ pub(super) fn incrbyfloat(ctx: &mut Context<'_>) -> Outcome {
     let increment = LongDouble::parse(args[2]).ok_or(CommandError::NotFloat)?;
     let new = old.checked_add(&increment).ok_or(CommandError::NanOrInfinity)?.to_text();
     ctx.db().put(key, Type::String, new.as_bytes(), Expiry::Keep)?;
+    ctx.db().tell(Class::String, "incrbyfloat", key);
     ctx.reply.bulk(new.as_bytes());
     Ok(())
 }

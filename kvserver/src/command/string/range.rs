@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{check_len, read};
 use crate::command::{CommandError, Outcome, check_key};
 use crate::context::Context;
-use crate::data::{Expiry, Stored, Type};
+use crate::data::{Class, Expiry, Stored, Type};
 use crate::number::parse_i64;
 
 /// `STRLEN key`
@@ -30,6 +30,7 @@ pub(super) fn append(ctx: &mut Context<'_>) -> Outcome {
         None => more.to_vec(),
     };
     ctx.db().put(key, Type::String, &new, Expiry::Keep)?;
+    ctx.db().tell(Class::String, "append", key);
     reply_len(ctx, new.len());
     Ok(())
 }
@@ -80,6 +81,7 @@ pub(super) fn setrange(ctx: &mut Context<'_>) -> Outcome {
     new.resize(new.len().max(offset + patch.len()), 0);
     new[offset..offset + patch.len()].copy_from_slice(patch);
     ctx.db().put(key, Type::String, &new, Expiry::Keep)?;
+    ctx.db().tell(Class::String, "setrange", key);
     reply_len(ctx, new.len());
     Ok(())
 }

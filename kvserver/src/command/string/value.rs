@@ -2,10 +2,11 @@
 
 use super::options::{Condition, Dialect, Lifetime, Options};
 use super::{CHANGE_KEY, SET_KEY, read};
+use crate::command::arguments::pairs;
 use crate::command::expiry::{After, TimeForm, ahead};
-use crate::command::{CommandError, KeyFlags, Outcome, check_key};
+use crate::command::{KeyFlags, Outcome, check_key};
 use crate::context::Context;
-use crate::data::{Expiry, Stored, Type};
+use crate::data::{Class, Expiry, Stored, Type};
 
 /// `GET key`
 pub(super) fn get(ctx: &mut Context<'_>) -> Outcome {
@@ -105,7 +106,7 @@ pub(super) fn getdel(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let old = read(ctx, args[1])?;
     if old.is_some() {
-        ctx.db().delete(args[1])?;
+        remove(ctx, args[1])?;
     }
     ctx.reply.bulk_or_null(old.as_ref().map(Stored::payload));
     Ok(())
@@ -123,14 +124,19 @@ pub(super) fn getex(ctx: &mut Context<'_>) -> Outcome {
     match options.lifetime {
         Lifetime::Unsaid | Lifetime::Keep => {}
         Lifetime::Persist => {
-            ctx.db().persist(key)?;
+            if ctx.db().persist(key)? {
+                ctx.db().tell(Class::Generic, "persist", key);
+            }
         }
         Lifetime::Given(form, text) => {
             let time_ms = form.positive_time_ms(text, now_ms, "getex")?;
             match ahead(time_ms, now_ms) {
-                Some(at_ms) => ctx.db().set_expires_at_ms(key, at_ms)?,
-                None => ctx.db().delete(key)?,
-            };
+                Some(at_ms) => {
+                    ctx.db().set_expires_at_ms(key, at_ms)?;
+                    ctx.db().tell(Class::Generic, "expire", key);
+                }
+                None => remove(ctx, key)?,
+            }
         }
     }
     ctx.reply.bulk(found.payload());
@@ -139,7 +145,7 @@ pub(super) fn getex(ctx: &mut Context<'_>) -> Outcome {
 
 /// `MSET key value [key value …]`
 pub(super) fn mset(ctx: &mut Context<'_>) -> Outcome {
-    for [key, value] in pairs(ctx.args, "mset")? {
+    for [key, value] in pairs(&ctx.args[1..], "mset")? {
         write(ctx, key, value, After::Lives(Expiry::None))?;
     }
     ctx.reply.ok();
@@ -148,7 +154,7 @@ pub(super) fn mset(ctx: &mut Context<'_>) -> Outcome {
 
 /// `MSETNX key value [key value …]`
 pub(super) fn msetnx(ctx: &mut Context<'_>) -> Outcome {
-    let pairs = pairs(ctx.args, "msetnx")?;
+    let pairs = pairs(&ctx.args[1..], "msetnx")?;
     for [key, _] in pairs {
         if ctx.db().contains(key)? {
             ctx.reply.flag(false);
@@ -162,23 +168,26 @@ pub(super) fn msetnx(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-type Pair<'a> = [&'a [u8]; 2];
-
-/// The arguments after the name, two by two.
-fn pairs<'a>(args: &'a [&'a [u8]], command: &'static str) -> Result<&'a [Pair<'a>], CommandError> {
-    match args[1..].as_chunks::<2>() {
-        (pairs, []) => Ok(pairs),
-        _ => Err(CommandError::Arity(command.into())),
-    }
-}
-
 fn write(ctx: &mut Context<'_>, key: &[u8], value: &[u8], after: After) -> Outcome {
     check_key(key)?;
     match after {
-        After::Lives(expiry) => ctx.db().put(key, Type::String, value, expiry)?,
-        After::Gone => {
-            ctx.db().delete(key)?;
+        After::Lives(expiry) => {
+            let mut db = ctx.db();
+            db.put(key, Type::String, value, expiry)?;
+            db.tell(Class::String, "set", key);
+            if let Expiry::At(_) = expiry {
+                db.tell(Class::Generic, "expire", key);
+            }
+            Ok(())
         }
+        After::Gone => remove(ctx, key),
+    }
+}
+
+fn remove(ctx: &mut Context<'_>, key: &[u8]) -> Outcome {
+    let mut db = ctx.db();
+    if db.delete(key)? {
+        db.tell(Class::Generic, "del", key);
     }
     Ok(())
 }

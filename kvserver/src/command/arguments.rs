@@ -1,0 +1,58 @@
+//! Arguments that several families read alike: numbers, counts, index ranges, cursors, options.
+//!
+//! Pure: text in, meaning or error out. Does not know keys or replies.
+
+mod count;
+#[cfg_attr(not(test), expect(dead_code, reason = "for lists and sorted sets"))]
+mod indexes;
+mod scan;
+
+pub(crate) use count::{Draw, draw_count};
+#[cfg_attr(not(test), expect(unused_imports, reason = "for lists and sorted sets"))]
+pub(crate) use indexes::Indexes;
+pub(crate) use scan::{Pattern, ScanOptions, Scanned, cursor};
+
+use super::CommandError;
+use crate::number::parse_i64;
+
+/// An integer.
+pub(crate) fn integer(text: &[u8]) -> Result<i64, CommandError> {
+    parse_i64(text).ok_or(CommandError::NotInteger)
+}
+
+/// An integer of this range; the error names the range where it is an integer at all.
+pub(crate) fn integer_within(text: &[u8], least: i64, most: i64) -> Result<i64, CommandError> {
+    let number = integer(text)?;
+    if (least..=most).contains(&number) {
+        return Ok(number);
+    }
+    Err(CommandError::err(format_args!(
+        "value is out of range, value must between {least} and {most}"
+    )))
+}
+
+/// Arguments two by two; an odd number of them is a wrong number of arguments.
+pub(crate) fn pairs<'a>(
+    args: &'a [&'a [u8]],
+    command: &'static str,
+) -> Result<&'a [[&'a [u8]; 2]], CommandError> {
+    match args.as_chunks::<2>() {
+        (pairs, []) => Ok(pairs),
+        _ => Err(CommandError::Arity(command.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_outside_a_range_are_told_the_range() {
+        assert_eq!(integer_within(b"5", 0, 5).unwrap(), 5);
+        let error = integer_within(b"6", 0, 5).unwrap_err().to_string();
+        assert_eq!(error, "ERR value is out of range, value must between 0 and 5");
+        assert_eq!(Indexes::parse(b"1", b"-2").unwrap().of(5), 1..4);
+        let error = integer_within(b"x", 0, 5).unwrap_err().to_string();
+        assert_eq!(error, "ERR value is not an integer or out of range");
+    }
+}

@@ -1,0 +1,167 @@
+//! Random requests: each family of commands lists its own, as a name and a letter per argument.
+
+mod hash;
+mod strings;
+
+/// Commands and the shapes of their arguments; see [`request`] for the letters.
+type Shapes = &'static [(&'static str, &'static str)];
+
+const FAMILIES: &[Shapes] = &[strings::COMMANDS, strings::COMMANDS, hash::COMMANDS];
+
+const WORDS: &[&str] = &[
+    "EX",
+    "PX",
+    "EXAT",
+    "PXAT",
+    "NX",
+    "XX",
+    "GT",
+    "LT",
+    "GET",
+    "KEEPTTL",
+    "PERSIST",
+    "REPLACE",
+    "DB",
+    "IDX",
+    "LEN",
+    "MINMATCHLEN",
+    "WITHMATCHLEN",
+    "junk",
+    "set",
+    "k1",
+    "ASYNC",
+    "SYNC",
+];
+
+const NUMBERS: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "2",
+    "5",
+    "-5",
+    "10",
+    "100",
+    "1000",
+    "100000",
+    "-100",
+    "16",
+    "15",
+    "3",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "9223372036854776",
+    "4294967296",
+    "2147483648",
+    "1e3",
+    "1.5",
+    "-2.25",
+    "0.1",
+    "0.2",
+    "3.0e2",
+    "+1",
+    "01",
+    " 1",
+    "1 ",
+    "",
+    "abc",
+    "0x10",
+    "inf",
+    "-inf",
+    "nan",
+    "1e400",
+    "1e4000",
+    "1e5000",
+    "1e-20",
+    "1e-5000",
+    "-0",
+    "123456789.123456789123456789",
+    "4102444800",
+    "4102444800000",
+    "9999999999999999999999",
+    ".5",
+    "5.",
+    "18446744073709551615",
+    "18446744073709551616.5",
+    "0.00000000000000000501",
+    "-0.1",
+];
+
+/// Where a number may be a time: none so near that the two servers could see different sides of it.
+const TIMES: &[&str] = &[
+    "0",
+    "-1",
+    "-100",
+    "100000",
+    "200000",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "9223372036854776",
+    "-9223372036854776",
+    "1.5",
+    "abc",
+    "",
+    "4102444800",
+    "4102444800000",
+    "+1",
+    "9223372036854770000",
+    "9223370399119966",
+];
+
+const TIMED: &[&str] =
+    &["set", "setex", "psetex", "getex", "expire", "pexpire", "expireat", "pexpireat"];
+
+const VALUES: &[&str] = &["", "foobar", "hello world", "ohmytext", "mynewtext", "aXbXcXd", "XaXbX"];
+
+/// A request of a random family.
+pub(super) fn request(rng: &mut fastrand::Rng) -> Vec<String> {
+    let commands = FAMILIES[rng.usize(..FAMILIES.len())];
+    let (name, shape) = commands[rng.usize(..commands.len())];
+    let mut words = vec![name.to_owned()];
+    words.extend(shape.chars().map(|kind| word(rng, name, kind)));
+    words
+}
+
+fn word(rng: &mut fastrand::Rng, name: &str, kind: char) -> String {
+    let is_text = rng.bool();
+    let family = ['h', 'l', 's', 'z'][rng.usize(..4)];
+    let any = rng.u16(..);
+    let one_of = |words: &[&str]| words[usize::from(any) % words.len()].to_owned();
+    match kind {
+        // A key of any type, mostly a string's.
+        'k' => match rng.u8(..8) {
+            0 => key_of(rng, family),
+            _ => format!("k{}", rng.u8(..6)),
+        },
+        // A key that mostly holds a hash, list, set or sorted set.
+        'H' | 'L' | 'S' | 'Z' => key_of(rng, kind.to_ascii_lowercase()),
+        // The name of a field or member.
+        'f' => format!("f{}", rng.u8(..8)),
+        'v' if is_text => one_of(VALUES),
+        'n' if TIMED.contains(&name) => one_of(TIMES),
+        'v' | 'n' => one_of(NUMBERS),
+        'i' => rng.i8(-8..10).to_string(),
+        'w' => one_of(WORDS),
+        's' => one_of(&["0", "3", "20", "-1", "x", "99999999999"]),
+        'c' => one_of(&["0", "1", "x", "1 ", " 1", "18446744073709551616"]),
+        'b' => one_of(&["0", "1", "2", "-1", "x"]),
+        'o' => one_of(&["ENCODING", "REFCOUNT", "IDLETIME", "FREQ"]),
+        other => panic!("no such kind of word: {other}"),
+    }
+}
+
+/// Every key requests name.
+pub(super) fn keys() -> impl Iterator<Item = String> {
+    let strings = (0..6).map(|n| format!("k{n}"));
+    let others = ['h', 'l', 's', 'z'].into_iter();
+    strings.chain(others.flat_map(|family| (0..3).map(move |n| format!("{family}{n}"))))
+}
+
+fn key_of(rng: &mut fastrand::Rng, family: char) -> String {
+    match rng.u8(..10) {
+        0 => format!("k{}", rng.u8(..6)),
+        _ => format!("{family}{}", rng.u8(..3)),
+    }
+}

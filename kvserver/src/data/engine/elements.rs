@@ -1,0 +1,132 @@
+//! Elements of collections in the store: what `collection` asks of it.
+
+use std::hash::Hasher;
+use std::ops::{Bound, ControlFlow};
+use std::sync::atomic::Ordering;
+
+use kvcore::{Direction, Sequence, Visited};
+
+use super::super::collection::{Element, ID_LEN, Id};
+use super::super::pending::Bounds;
+use super::{Engine, Home, Result, StoreError, Value};
+
+/// A value that is there, in the store or among the pending changes.
+#[derive(Debug)]
+pub(in crate::data) enum Held<'a> {
+    Stored(&'a Visited<'a>),
+    Pending(&'a [u8]),
+}
+
+/// Bounds that own their bytes.
+type OwnedBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// What a walk calls with every element; what it may say is to stop.
+pub(in crate::data) type Visit<'f> = &'f mut dyn FnMut(&[u8], Held<'_>) -> Result<ControlFlow<()>>;
+
+/// The first id above those of all elements and above the last commit's sequence.
+pub(super) fn first_free_id(homes: &[Home], tip: Sequence) -> Result<u64> {
+    let mut free = tip.get() + 1;
+    for home in homes {
+        if let Some(last) = home.elements.last()? {
+            let id = last.key().get(..ID_LEN).and_then(Id::from_bytes);
+            let Id(id) = id.ok_or(StoreError::State("an element without a collection id"))?;
+            free = free.max(id + 1);
+        }
+    }
+    Ok(free)
+}
+
+impl Engine {
+    /// An id no collection has had, as far as anything of it is left (see law C2 of `collection`).
+    pub(in crate::data) fn new_id(&self) -> Id {
+        let id = self.next_id.load(Ordering::Relaxed).max(self.tip().get() + 1);
+        // Only the holder of the gate makes collections, so nobody takes the same one meanwhile.
+        self.next_id.store(id + 1, Ordering::Relaxed);
+        Id(id)
+    }
+    /// The keyed hash by which elements lie.
+    pub(in crate::data) fn hash(&self, name: &[u8]) -> u32 {
+        let mut hasher = siphasher::sip::SipHasher13::new_with_key(&self.hash_key);
+        hasher.write(name);
+        u32::try_from(hasher.finish() >> 32).expect("half of 64 bits fits 32")
+    }
+    /// True if the database holds collections.
+    #[inline]
+    pub(in crate::data) fn has_elements(&self, home: usize) -> bool {
+        !self.homes[home].elements.is_empty()
+    }
+    pub(in crate::data) fn element(&self, home: usize, key: &[u8]) -> Result<Option<Value>> {
+        Ok(self.homes[home].elements.get(key)?)
+    }
+    pub(in crate::data) fn has_element(&self, home: usize, key: &[u8]) -> Result<bool> {
+        Ok(self.homes[home].elements.contains(key)?)
+    }
+    pub(in crate::data) fn count_elements(&self, home: usize, bounds: Bounds<'_>) -> Result<u64> {
+        Ok(self.homes[home].elements.count(bounds)?)
+    }
+    pub(in crate::data) fn nth_element(
+        &self,
+        home: usize,
+        bounds: OwnedBounds,
+        index: u64,
+    ) -> Result<Option<Element>> {
+        let Some(entry) = self.homes[home].elements.nth_in(bounds, index)? else {
+            return Ok(None);
+        };
+        let value = entry.value_bytes()?;
+        let mut sub = entry.into_key();
+        sub.drain(..ID_LEN);
+        Ok(Some(Element { sub, value }))
+    }
+    pub(in crate::data) fn walk_elements(
+        &self,
+        home: usize,
+        bounds: OwnedBounds,
+        direction: Direction,
+        limit: usize,
+        f: Visit<'_>,
+    ) -> Result<()> {
+        let mut failed = None;
+        self.homes[home].elements.walk(bounds, direction, limit, |visited| {
+            Ok(f(visited.key(), Held::Stored(visited)).unwrap_or_else(|error| {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }))
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Collections no key holds, and keys whose collection has no elements: none, by C1 and C3.
+    #[cfg(test)]
+    pub(crate) fn orphans(&self) -> Result<usize> {
+        let mut orphans = 0;
+        for Home { keys, elements } in &self.homes {
+            let mut held = std::collections::BTreeSet::new();
+            for entry in keys.expired(usize::MAX)? {
+                held.extend(super::collection_of(&entry)?);
+            }
+            let (mut entries, mut next) = keys.scan(kvcore::ScanCursor::default(), 1_000)?;
+            loop {
+                for entry in entries {
+                    held.extend(super::collection_of(&entry)?);
+                }
+                if next == kvcore::ScanCursor::default() {
+                    break;
+                }
+                (entries, next) = keys.scan(next, 1_000)?;
+            }
+            let mut from = Some(Id(0));
+            while let Some(id) = from.take() {
+                let start = id.bytes();
+                elements.walk(&start[..].., Direction::Ascending, 1, |seen| {
+                    let id = Id::from_bytes(&seen.key()[..ID_LEN]).expect("eight bytes");
+                    orphans += usize::from(!held.remove(&id));
+                    from = Some(Id(id.0 + 1));
+                    Ok(ControlFlow::Continue(()))
+                })?;
+            }
+            orphans += held.len();
+        }
+        Ok(orphans)
+    }
+}
