@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use kv_benches::engines::rocksdb::Rocksdb;
 use kv_benches::{
     engines::{
-        fjall::Fjall, hash_map::InMemory, heed::Heed, kvcore, raw_log::RawLog, redb::Redb,
-        sled::Sled,
+        fjall::Fjall, hash_map::InMemory, heed::Heed, kvcore, raw_get::RawGet, raw_log::RawLog,
+        redb::Redb, sled::Sled,
     },
+    limits::Limit,
     rounds,
     turn::contender,
 };
@@ -25,7 +26,11 @@ fn main() -> ExitCode {
         #[cfg(feature = "compare-rocksdb")]
         contender::<Rocksdb>(),
         contender::<InMemory>(),
+        contender::<RawGet>(),
         contender::<RawLog>(),
+        Box::new(Limit::Memcpy),
+        Box::new(Limit::Pread),
+        Box::new(Limit::Append),
     ];
     rounds::main("kvcore and its peers", engines, env!("CARGO_TARGET_TMPDIR"))
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use kv_benches::{
     engines::{hash_map::InMemory, kvcore, raw_log::RawLog},
+    limits::Limit,
     rounds,
     turn::contender,
 };
@@ -14,6 +15,9 @@ fn main() -> ExitCode {
         contender::<kvcore::Unordered>(),
         contender::<InMemory>(),
         contender::<RawLog>(),
+        Box::new(Limit::Memcpy),
+        Box::new(Limit::Pread),
+        Box::new(Limit::Append),
     ];
     rounds::main("kvcore and the limits of this machine", engines, env!("CARGO_TARGET_TMPDIR"))
 }

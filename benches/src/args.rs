@@ -5,33 +5,39 @@
 
 use std::path::PathBuf;
 
-use crate::{Result, child::Task, work::Work};
+use crate::{
+    Result,
+    child::Task,
+    suite::{KEYS, Size, Suite},
+    work::Work,
+};
 
 /// Printed for `--help`.
 const HELP: &str = "\
 Options, after `--`:
-  --keys N         keys in the loaded store (1000000)
-  --value-bytes N  bytes per value, at least 8 (150)
+  --suite A,B      what to run, or all (table)
+  --keys N         keys in a store of the standard size (1000000)
+  --open-factor N  the largest store that is opened, as a multiple of that (50)
+  --value-bytes N  bytes per value of the suite table, at least 8 (150)
   --reps N         rounds (5)
+  --seconds N      cut workloads short that can be (30)
   --seed N         seed of keys and values (3)
   --engines A,B    only these engines (and kvcore, if ratios to it are wanted, must be named)
   --only A,B       only these workloads (the load is always made)
   --dir PATH       where stores are created (below cargo's target directory)
   --json PATH      write all results as JSON
-  --quick          20,000 keys, 2 rounds
+  --quick          sizes of seconds, 2 rounds: does it work
 ";
 
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Args {
-    /// Keys in the loaded store.
-    pub keys: u32,
-    /// Bytes per value.
-    pub value_bytes: usize,
+    /// Suites to run.
+    pub suites: Vec<Suite>,
+    /// How large they are.
+    pub size: Size,
     /// Rounds.
     pub reps: u32,
-    /// Seed of keys and values.
-    pub seed: u64,
     /// Engines to run; all if empty.
     pub engines: Vec<String>,
     /// Workloads to run; all if empty.
@@ -73,15 +79,18 @@ impl Args {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
-                "--keys" => args.keys = number(word, value()?, 10)?,
+                "--suite" => args.suites = Suite::parse(value()?)?,
+                "--keys" => args.size.keys = number(word, value()?, 10)?,
+                "--open-factor" => args.size.open_factor_max = number(word, value()?, 1.0)?,
                 "--reps" => args.reps = number(word, value()?, 1)?,
-                "--seed" => args.seed = number(word, value()?, 0)?,
-                "--value-bytes" => args.value_bytes = number(word, value()?, 8)?,
+                "--seconds" => args.size.seconds_max = number(word, value()?, 0.1)?,
+                "--seed" => args.size.seed = number(word, value()?, 0)?,
+                "--value-bytes" => args.size.value_bytes = number(word, value()?, 8)?,
                 "--engines" => args.engines = value()?.split(',').map(str::to_owned).collect(),
                 "--only" => args.only = value()?.split(',').map(work).collect::<Result<_>>()?,
                 "--dir" => args.dir = value()?.into(),
                 "--json" => args.json = Some(value()?.into()),
-                "--child" => args.child = Some(Task::parse(value()?)?),
+                "--child" => args.child = Some(serde_json::from_str(value()?)?),
                 "--list" => args.kind = Kind::List,
                 "--help" | "-h" => args.kind = Kind::Help,
                 "--bench" | "--quick" => {}
@@ -93,16 +102,17 @@ impl Args {
     }
 
     fn sized(dir: &str, is_bench: bool, is_quick: bool) -> Args {
-        let (kind, keys, reps) = match (is_bench, is_quick) {
-            (true, false) => (Kind::Bench, 1_000_000, 5),
-            (true, true) => (Kind::Bench, 20_000, 2),
-            (false, _) => (Kind::Smoke, 300, 1),
+        let (kind, keys, reps, seconds_max) = match (is_bench, is_quick) {
+            (true, false) => (Kind::Bench, KEYS, 5, 30.0),
+            (true, true) => (Kind::Bench, 20_000, 2, 0.2),
+            (false, _) => (Kind::Smoke, 300, 1, 0.1),
         };
+        let open_factor_max = if keys == KEYS { 50.0 } else { 1.0 };
+        let size = Size { keys, open_factor_max, value_bytes: 150, seed: 3, seconds_max };
         Args {
-            keys,
-            value_bytes: 150,
+            suites: vec![Suite::Table],
+            size,
             reps,
-            seed: 3,
             engines: Vec::new(),
             only: Vec::new(),
             dir: dir.into(),
@@ -114,9 +124,13 @@ impl Args {
 
     /// Shows the options.
     pub fn print_help() {
-        print!("{HELP}\nWorkloads:\n");
+        print!("{HELP}\nSuites:\n");
+        for suite in Suite::ALL {
+            println!("  {:<16} {}", suite.id(), suite.title());
+        }
+        println!("\nWorkloads:");
         for work in Work::ALL {
-            println!("  {:<14} {}", work.id(), work.title());
+            println!("  {:<16} {}", work.id(), work.title());
         }
     }
 }
@@ -145,15 +159,17 @@ mod tests {
     #[test]
     fn without_bench_the_run_is_tiny_and_foreign_flags_are_ignored() {
         let args = parse("--nocapture --test-threads 4 filter --format=terse").unwrap();
-        assert_eq!((args.kind, args.keys, args.reps), (Kind::Smoke, 300, 1));
+        assert_eq!((args.kind, args.size.keys, args.reps), (Kind::Smoke, 300, 1));
     }
 
     #[test]
     fn options_are_read_and_bad_ones_are_errors() {
         let args = parse("--bench --keys 1_000 --only get,sync-put --engines a,b").unwrap();
-        assert_eq!((args.kind, args.keys), (Kind::Bench, 1_000));
+        assert_eq!((args.kind, args.size.keys), (Kind::Bench, 1_000));
         assert_eq!(args.only, [Work::Get, Work::SyncPut]);
         assert_eq!(args.engines, ["a", "b"]);
+        assert_eq!(parse("--bench --suite all").unwrap().suites, Suite::ALL);
+        assert!(parse("--bench --suite table,none").is_err());
         assert!(parse("--bench --only nonsense").is_err());
         assert!(parse("--bench --keys none").is_err());
         assert!(parse("--bench --keys").is_err());

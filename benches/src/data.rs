@@ -5,17 +5,18 @@
 //!
 //! # Invariants
 //!
-//! D1. Keys are 24 bytes of a hash: the order of indices is a random order of keys.
+//! D1. Keys are, unless their shape says otherwise, bytes of a hash: the order of indices is a
+//!     random order of keys.
 //! D2. A value names its index and version and continues with incompressible bytes that depend
 //!     on both, so a value under a wrong key, or mixed from two versions, does not check.
 
-use crate::Result;
+use crate::{
+    Result,
+    key::{KeyBytes, Shape},
+};
 
-/// Length of every key.
-pub const KEY_BYTES: usize = 24;
-
-/// A key.
-pub type KeyBytes = [u8; KEY_BYTES];
+/// A key and its value.
+pub type Pair = (KeyBytes, Vec<u8>);
 
 /// Index and version in front of every value.
 const TAG_BYTES: usize = 8;
@@ -29,14 +30,20 @@ pub struct Data {
     pool: Vec<u8>,
     value_bytes: usize,
     seed: u64,
+    shape: Shape,
 }
 
 impl Data {
     /// The data of one run. `value_bytes` is at least 8.
-    pub fn new(seed: u64, value_bytes: usize) -> Data {
+    pub fn new(seed: u64, shape: Shape, value_bytes: usize) -> Data {
         let mut pool = vec![0; POOL_BYTES + value_bytes];
         fastrand::Rng::with_seed(seed).fill(&mut pool);
-        Data { pool, value_bytes: value_bytes.max(TAG_BYTES), seed }
+        Data { pool, value_bytes: value_bytes.max(TAG_BYTES), seed, shape }
+    }
+
+    /// Length of a key; where lengths differ, about.
+    pub fn key_bytes(&self) -> usize {
+        self.shape.key_bytes()
     }
 
     /// Length of every value.
@@ -46,13 +53,7 @@ impl Data {
 
     /// The key with this index.
     pub fn key(&self, index: u32) -> KeyBytes {
-        let mut key = [0; KEY_BYTES];
-        let mut word = mix(self.seed ^ u64::from(index));
-        for chunk in key.chunks_exact_mut(8) {
-            chunk.copy_from_slice(&word.to_le_bytes());
-            word = mix(word);
-        }
-        key
+        self.shape.key(self.seed, index)
     }
 
     /// The value of this index and version, in a buffer that is reused.
@@ -75,7 +76,7 @@ impl Data {
     /// Checks a pair met in a scan: the value must be one of this key's.
     pub fn check_pair(&self, key: &[u8], value: &[u8]) -> Result<()> {
         match self.parse(value) {
-            Some((index, _)) if self.key(index) == key => Ok(()),
+            Some((index, _)) if &self.key(index)[..] == key => Ok(()),
             _ => Err(format!("wrong value ({} bytes) in a scan", value.len()).into()),
         }
     }
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn value_checks_only_under_its_own_key_and_unchanged() {
-        let data = Data::new(3, 150);
+        let data = Data::new(3, Shape::Random24, 150);
         let mut buffer = Vec::new();
         data.value(7, 2, &mut buffer);
         assert_eq!(buffer.len(), 150);

@@ -2,6 +2,7 @@
 
 pub mod hash_map;
 pub mod kvcore;
+pub mod raw_get;
 pub mod raw_log;
 
 #[cfg(feature = "compare")]
@@ -14,7 +15,3 @@ pub mod redb;
 pub mod rocksdb;
 #[cfg(feature = "compare")]
 pub mod sled;
-
-/// Cache of every peer that has one: larger than the data, so that no peer waits for it.
-#[cfg(feature = "compare")]
-const CACHE_BYTES: usize = 4 << 30;

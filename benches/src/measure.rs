@@ -1,16 +1,22 @@
-//! Clocks, samples and sizes. Knows nothing of engines.
+//! Clocks, samples and rates. Knows nothing of engines.
+
+mod system;
 
 use std::{
-    fs, io,
-    path::Path,
     sync::Barrier,
     time::{Duration, Instant},
 };
 
-use crate::{Result, work::Work};
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, histogram::Histogram, work::Work};
+
+pub use system::{
+    anonymous_bytes, disk_bytes, evict, peak_resident_bytes, settle_disk, written_bytes,
+};
 
 /// One measurement of one workload.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
     /// What was measured.
     pub work: Work,
@@ -18,14 +24,36 @@ pub struct Sample {
     pub value: f64,
     /// Processor time per operation, of all threads, background work included.
     pub cpu_ns_per_op: Option<f64>,
+    /// Bytes the process sent towards the disk, per byte of keys and values written.
+    pub write_amplification: Option<f64>,
     /// Latencies of single operations; of every operation or of every n-th.
-    pub latencies_ns: Vec<u64>,
+    pub latencies: Histogram,
+    /// How the workload went on, if it says so.
+    pub series: Vec<Point>,
+}
+
+/// A moment of a workload.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Point {
+    /// Writes so far, as a multiple of the keys.
+    pub writes: f64,
+    /// Operations per second since the moment before.
+    pub rate: f64,
+    /// Bytes on disk, as a multiple of the live ones.
+    pub space: f64,
 }
 
 impl Sample {
     /// A result that is not a rate.
     pub fn of(work: Work, value: f64) -> Sample {
-        Sample { work, value, cpu_ns_per_op: None, latencies_ns: Vec::new() }
+        Sample {
+            work,
+            value,
+            cpu_ns_per_op: None,
+            write_amplification: None,
+            latencies: Histogram::default(),
+            series: Vec::new(),
+        }
     }
 
     /// The time a workload of one operation took.
@@ -40,17 +68,17 @@ impl Sample {
 pub struct Latencies {
     stride: u32,
     left: u32,
-    ns: Vec<u64>,
+    histogram: Histogram,
 }
 
 impl Latencies {
     fn new(stride: u32) -> Latencies {
-        Latencies { stride, left: 1, ns: Vec::new() }
+        Latencies { stride, left: 1, histogram: Histogram::default() }
     }
 
     /// For work nobody wants timed.
     pub fn untimed() -> Latencies {
-        Latencies { stride: u32::MAX, left: u32::MAX, ns: Vec::new() }
+        Latencies { stride: u32::MAX, left: u32::MAX, histogram: Histogram::default() }
     }
 
     /// Runs one operation, timed if it is its turn.
@@ -63,9 +91,14 @@ impl Latencies {
         self.left = self.stride;
         let start = Instant::now();
         let result = operation();
-        self.ns.push(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        self.histogram.record(nanoseconds(start.elapsed()));
         result
     }
+}
+
+/// A length of time as histograms want it.
+pub fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// How often an operation is timed on its own.
@@ -86,85 +119,69 @@ impl Timed {
     }
 }
 
-/// Runs `body` on this many threads at once and makes `ops` operations of it in total.
-/// The time goes from the moment all threads are ready to the end of the last.
-pub fn rate(
-    work: Work,
-    ops: u64,
-    threads: u32,
-    timed: Timed,
-    body: impl Fn(u32, &mut Latencies) -> Result<()> + Sync,
-) -> Result<Sample> {
-    let ready = Barrier::new(usize::try_from(threads)? + 1);
-    let run = |thread| {
-        let mut latencies = Latencies::new(timed.stride());
-        ready.wait();
-        body(thread, &mut latencies).map(|()| latencies.ns)
-    };
-    let run = &run;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|t| scope.spawn(move || run(t))).collect();
-        let (start, cpu) = (Instant::now(), cpu_time());
-        ready.wait();
-        let results: Vec<_> = threads.into_iter().map(|t| t.join()).collect();
-        let (wall, cpu) = (start.elapsed(), cpu_time().saturating_sub(cpu));
-        let mut latencies_ns = Vec::new();
-        for result in results {
-            latencies_ns.extend(result.map_err(|_| "a measuring thread panicked")??);
-        }
-        let value = ops as f64 / wall.as_secs_f64().max(1e-9);
-        let cpu_ns_per_op = Some(cpu.as_secs_f64() * 1e9 / ops.max(1) as f64);
-        Ok(Sample { work, value, cpu_ns_per_op, latencies_ns })
-    })
+/// What a thread of a workload has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Operations.
+    pub ops: u64,
+    /// Bytes of keys and values given to the engine to write.
+    pub written_bytes: u64,
 }
 
-/// Processor time this process has used so far, user and system, all threads.
-#[cfg(unix)]
-fn cpu_time() -> Duration {
-    let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let seconds = Duration::from_secs(u64::try_from(t.tv_sec).unwrap_or(0));
-    seconds + Duration::from_nanos(u64::try_from(t.tv_nsec).unwrap_or(0))
-}
-
-/// Not known here.
-#[cfg(not(unix))]
-fn cpu_time() -> Duration {
-    Duration::ZERO
-}
-
-/// Writes back all dirty pages, so that one engine's do not become another's work.
-pub fn settle_disk() {
-    #[cfg(unix)]
-    rustix::fs::sync();
-}
-
-/// Bytes the files below `dir` occupy; holes do not count, space reserved ahead does.
-pub fn disk_bytes(dir: &Path) -> io::Result<u64> {
-    let mut total = 0;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let meta = entry.metadata()?;
-        total += if meta.is_dir() { disk_bytes(&entry.path())? } else { allocated(&meta) };
+impl Done {
+    /// Operations that wrote nothing.
+    pub fn reads(ops: u32) -> Done {
+        Done { ops: u64::from(ops), written_bytes: 0 }
     }
-    Ok(total)
 }
 
-#[cfg(unix)]
-fn allocated(meta: &fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::blocks(meta) * 512
+/// Operations of many threads.
+#[derive(Clone, Copy, Debug)]
+pub struct Job {
+    /// What is measured.
+    pub work: Work,
+    /// On how many threads.
+    pub threads: u32,
+    /// How often an operation is timed.
+    pub timed: Timed,
 }
 
-#[cfg(not(unix))]
-fn allocated(meta: &fs::Metadata) -> u64 {
-    meta.len()
-}
-
-/// Memory of this process that no file backs, in bytes. Only Linux says.
-pub fn anonymous_bytes() -> Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
-    let kib: u64 = line.and_then(|l| l.split_whitespace().next()).ok_or("no RssAnon")?.parse()?;
-    Ok(kib * 1024)
+impl Job {
+    /// Runs `body` on every thread at once; the time goes from the moment all are ready to the
+    /// end of the last.
+    pub fn run(&self, body: impl Fn(u32, &mut Latencies) -> Result<Done> + Sync) -> Result<Sample> {
+        let ready = Barrier::new(usize::try_from(self.threads)? + 1);
+        let run = |thread| {
+            let mut latencies = Latencies::new(self.timed.stride());
+            ready.wait();
+            body(thread, &mut latencies).map(|done| (done, latencies.histogram))
+        };
+        let run = &run;
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.threads).map(|t| scope.spawn(move || run(t))).collect();
+            let (start, cpu, written) = (Instant::now(), system::cpu_time(), written_bytes());
+            ready.wait();
+            let results: Vec<_> = threads.into_iter().map(|t| t.join()).collect();
+            let wall = start.elapsed();
+            let cpu = system::cpu_time().saturating_sub(cpu);
+            let written = written_bytes().zip(written).map(|(now, then)| now - then);
+            let mut latencies = Histogram::default();
+            let mut sum = Done::default();
+            for result in results {
+                let (done, histogram) = result.map_err(|_| "a measuring thread panicked")??;
+                latencies.add(&histogram);
+                sum.ops += done.ops;
+                sum.written_bytes += done.written_bytes;
+            }
+            let written = written.filter(|_| sum.written_bytes > 0);
+            Ok(Sample {
+                cpu_ns_per_op: Some(cpu.as_secs_f64() * 1e9 / sum.ops.max(1) as f64),
+                write_amplification: written.map(|w| w as f64 / sum.written_bytes as f64),
+                latencies,
+                ..Sample::of(self.work, sum.ops as f64 / wall.as_secs_f64().max(1e-9))
+            })
+        })
+    }
 }
 
 #[cfg(test)]
@@ -172,25 +189,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rate_runs_every_thread_and_times_what_it_is_told() {
+    fn a_job_runs_every_thread_and_times_what_it_is_told() {
         let hits = std::sync::atomic::AtomicU32::new(0);
-        let sample = rate(Work::Get, 32, 2, Timed::Sometimes, |_, latencies| {
-            for _ in 0..16 {
-                latencies.time(|| hits.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-            }
-            Ok(())
-        })
-        .unwrap();
+        let job = Job { work: Work::Get, threads: 2, timed: Timed::Sometimes };
+        let sample = job
+            .run(|_, latencies| {
+                for _ in 0..16 {
+                    latencies.time(|| hits.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+                }
+                Ok(Done::reads(16))
+            })
+            .unwrap();
         assert_eq!(hits.into_inner(), 32);
-        assert_eq!(sample.latencies_ns.len(), 2, "one in sixteen, per thread");
+        assert_eq!(sample.latencies.len(), 2, "one in sixteen, per thread");
         assert!(sample.value > 0.0);
+        assert_eq!(sample.write_amplification, None);
     }
 
     #[test]
-    fn rate_reports_the_error_of_a_thread() {
-        let result = rate(Work::Get, 1, 2, Timed::Always, |thread, _| {
-            if thread == 1 { Err("no".into()) } else { Ok(()) }
-        });
+    fn a_job_reports_the_error_of_a_thread() {
+        let job = Job { work: Work::Get, threads: 2, timed: Timed::Always };
+        let result =
+            job.run(|thread, _| if thread == 1 { Err("no".into()) } else { Ok(Done::default()) });
         assert_eq!(result.unwrap_err().to_string(), "no");
     }
 }

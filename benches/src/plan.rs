@@ -1,59 +1,96 @@
-//! How large a run is.
+//! What a run is made of, and how large it is.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use crate::{Result, args::Args, data::Data, work::Work};
+use serde::{Deserialize, Serialize};
 
-/// The size and the data of a run.
-#[derive(Debug)]
-pub struct Plan {
-    /// Keys and values.
-    pub data: Data,
-    /// Where the data come from, for the report.
-    pub seed: u64,
+use crate::{
+    Result,
+    data::Data,
+    engine::{Memory, Mode, Setup},
+    key::Shape,
+    work::Work,
+};
+
+/// One run: some workloads on data of one size, by every engine. Goes to child processes as JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// Its name: the suite's, or the suite's and what differs from its other runs.
+    pub id: String,
     /// Keys in the loaded store.
     pub keys: u32,
-    /// Rounds.
-    pub reps: u32,
+    /// What keys look like.
+    pub shape: Shape,
+    /// Bytes per value.
+    pub value_bytes: usize,
+    /// Seed of keys and values.
+    pub seed: u64,
+    /// Workloads.
+    pub works: Vec<Work>,
+    /// Cache of every engine that has one.
+    pub cache_bytes: usize,
+    /// Memory of the process, page cache included.
+    pub memory_limit_bytes: Option<u64>,
+    /// The longest a workload may take where it can be cut short.
+    pub seconds_max: f64,
+}
+
+/// A run as the workloads see it.
+#[derive(Debug)]
+pub struct Plan {
+    /// What was asked for.
+    pub spec: Spec,
+    /// Keys and values.
+    pub data: Data,
+    /// Keys in the loaded store.
+    pub keys: u32,
+    /// Seed of the choice of keys.
+    pub seed: u64,
     /// Where stores are created.
     pub dir: PathBuf,
-    /// Workloads to run; all if empty.
-    pub only: Vec<Work>,
     /// Single puts that wait for the disk, per measurement.
     pub synced_puts: u32,
 }
 
 impl Plan {
-    /// The plan the arguments ask for.
-    pub fn new(args: &Args) -> Result<Plan> {
-        let seed = args.seed;
-        let data = Data::new(seed, args.value_bytes);
-        let synced_puts = args.keys.clamp(100, 30_000) / 10;
-        std::fs::create_dir_all(&args.dir)?;
+    /// The plan of one run.
+    pub fn new(spec: &Spec, dir: PathBuf) -> Result<Plan> {
+        std::fs::create_dir_all(&dir)?;
         Ok(Plan {
-            data,
-            seed,
-            keys: args.keys,
-            reps: args.reps,
-            dir: args.dir.clone(),
-            only: args.only.clone(),
-            synced_puts,
+            data: Data::new(spec.seed, spec.shape, spec.value_bytes),
+            keys: spec.keys,
+            seed: spec.seed,
+            dir,
+            synced_puts: spec.keys.clamp(100, 30_000) / 10,
+            spec: spec.clone(),
         })
     }
 
     /// Whether this workload was asked for.
     pub fn wants(&self, work: Work) -> bool {
-        self.only.is_empty() || self.only.contains(&work)
+        self.spec.works.contains(&work)
     }
 
     /// Whether any of these was asked for.
     pub fn wants_any(&self, works: impl Fn(Work) -> bool) -> bool {
-        Work::ALL.iter().any(|&work| works(work) && self.wants(work))
+        self.spec.works.iter().any(|&work| works(work))
+    }
+
+    /// How stores are opened.
+    pub fn setup(&self, mode: Mode) -> Setup {
+        let is_small = self.spec.memory_limit_bytes.is_some();
+        let memory = if is_small { Memory::Small } else { Memory::Ample };
+        Setup { mode, cache_bytes: self.spec.cache_bytes, memory }
+    }
+
+    /// How long a workload may take.
+    pub fn time_max(&self) -> Duration {
+        Duration::from_secs_f64(self.spec.seconds_max)
     }
 
     /// Bytes of this many keys and their values.
     pub fn live_bytes(&self, keys: u32) -> u64 {
-        let pair = crate::data::KEY_BYTES + self.data.value_bytes();
+        let pair = self.data.key_bytes() + self.data.value_bytes();
         u64::from(keys) * pair as u64
     }
 }

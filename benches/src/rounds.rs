@@ -5,14 +5,16 @@ use std::{collections::BTreeMap, process::ExitCode};
 use crate::{
     Result,
     args::{Args, Kind},
+    child::{self, Task},
+    engine::Role,
     measure::Sample,
-    plan::Plan,
-    report,
+    plan::{Plan, Spec},
+    report::{self, Document, RunReport},
     turn::Contender,
     work::Work,
 };
 
-/// All samples, by workload and place in the list of engines.
+/// All samples of a run, by workload and place in the list of engines.
 pub type Results = BTreeMap<(Work, usize), Vec<Sample>>;
 
 /// Runs a bench. `dir` is where stores go unless the command line says otherwise.
@@ -35,21 +37,45 @@ fn run(title: &str, mut contenders: Vec<Box<dyn Contender>>, args: &Args) -> Res
         }
         Kind::Bench | Kind::Smoke => {}
     }
-    let plan = Plan::new(args)?;
     if let Some(task) = &args.child {
-        let found = contenders.iter().find(|c| c.name() == task.engine);
-        return found.ok_or("no such engine")?.child(task, &plan);
+        return perform(&contenders, task);
     }
     keep_named(&mut contenders, &args.engines)?;
-    let results = rounds(&contenders, &plan, args.kind)?;
-    if args.kind == Kind::Bench {
-        report::print(title, &contenders, &plan, &results);
-    }
-    if let Some(path) = &args.json {
-        std::fs::write(path, report::json(title, &contenders, &plan, &results))?;
-        eprintln!("wrote {}", path.display());
+    std::fs::create_dir_all(&args.dir)?;
+    let mut document = Document::new(title);
+    for spec in specs(args) {
+        let results = rounds(&contenders, &spec, args)?;
+        let run = RunReport::new(&spec, args.reps, &contenders, &results);
+        if args.kind == Kind::Bench {
+            report::print(&run);
+        }
+        document.runs.push(run);
+        if let Some(path) = &args.json {
+            // After every run, so that an interrupted measurement is not lost.
+            std::fs::write(path, document.to_json()?)?;
+        }
     }
     Ok(())
+}
+
+/// In a child process.
+fn perform(contenders: &[Box<dyn Contender>], task: &Task) -> Result<()> {
+    let found = contenders.iter().find(|c| c.name() == task.engine).ok_or("no such engine")?;
+    let plan = Plan::new(&task.spec, task.dir.clone())?;
+    found.perform(task.kind, &plan).map_err(|e| format!("{}: {e}", task.engine).into())
+}
+
+/// The runs of all suites that have a workload left.
+fn specs(args: &Args) -> Vec<Spec> {
+    let all = args.suites.iter().flat_map(|suite| suite.specs(&args.size));
+    let mut specs: Vec<Spec> = all.collect();
+    if !args.only.is_empty() {
+        for spec in &mut specs {
+            spec.works.retain(|work| args.only.contains(work));
+        }
+    }
+    specs.retain(|spec| !spec.works.is_empty());
+    specs
 }
 
 fn keep_named(contenders: &mut Vec<Box<dyn Contender>>, names: &[String]) -> Result<()> {
@@ -62,16 +88,33 @@ fn keep_named(contenders: &mut Vec<Box<dyn Contender>>, names: &[String]) -> Res
 }
 
 /// The order rotates, so that no engine is always the first on a rested disk.
-fn rounds(contenders: &[Box<dyn Contender>], plan: &Plan, kind: Kind) -> Result<Results> {
+///
+/// A peer that fails is out of the run, and that is said; kvcore must not fail.
+fn rounds(contenders: &[Box<dyn Contender>], spec: &Spec, args: &Args) -> Result<Results> {
     let mut results = Results::new();
-    for round in 0..usize::try_from(plan.reps)? {
+    let mut failed = vec![false; contenders.len()];
+    for round in 0..usize::try_from(args.reps)? {
         for turn in 0..contenders.len() {
             let place = (turn + round) % contenders.len();
-            if kind == Kind::Bench {
-                eprintln!("round {} of {}: {}", round + 1, plan.reps, contenders[place].name());
+            let contender = contenders[place].as_ref();
+            if failed[place] || !spec.works.iter().any(|&work| contender.supports(work)) {
+                continue;
             }
-            for sample in contenders[place].turn(plan)? {
-                results.entry((sample.work, place)).or_default().push(sample);
+            if args.kind == Kind::Bench {
+                eprintln!("{}, round {}: {}", spec.id, round + 1, contender.name());
+            }
+            match Task::of_child(child::Kind::Turn, contender.name(), spec, &args.dir).run() {
+                Ok(samples) => {
+                    for sample in samples {
+                        results.entry((sample.work, place)).or_default().push(sample);
+                    }
+                }
+                Err(e) if contender.role() == Role::Peer => {
+                    eprintln!("{e}: out of this run");
+                    failed[place] = true;
+                    results.retain(|(_, at), _| *at != place);
+                }
+                Err(e) => return Err(e),
             }
         }
     }

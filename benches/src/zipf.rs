@@ -30,6 +30,11 @@ impl Zipf {
         u32::try_from(mix(rank) % u64::from(self.n)).expect("less than n")
     }
 
+    /// The next index where the lowest are the most frequent.
+    pub fn next_rank(&self, rng: &mut fastrand::Rng) -> u32 {
+        u32::try_from(self.rank(rng.f64())).unwrap_or(u32::MAX).min(self.n - 1)
+    }
+
     /// 0 is the most frequent.
     #[expect(
         clippy::cast_possible_truncation,

@@ -14,7 +14,7 @@ use parking_lot::{Condvar, Mutex};
 use std::{
     fmt,
     sync::Arc,
-    task::{Wake, Waker},
+    task::{Poll, Wake, Waker},
     time::{Duration, Instant},
 };
 
@@ -71,9 +71,6 @@ enum UpTo {
     Durable,
     Visible,
 }
-
-/// How often a feed of what is visible looks around.
-const VISIBLE_EVERY: Duration = Duration::from_millis(5);
 
 impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -169,8 +166,8 @@ impl Changes {
     /// The same with commits that are visible and not durable yet.
     ///
     /// For what lives no longer than the process, such as a cache: a crash may take such a commit
-    /// back, and a follower's token is then [`Error::Diverged`](crate::Error::Diverged). Waiting
-    /// looks around every few milliseconds.
+    /// back, and a follower's token is then [`Error::Diverged`](crate::Error::Diverged). While it
+    /// waits, the next commit wakes it.
     ///
     /// ```
     /// # fn main() -> kvcore::Result<()> {
@@ -294,8 +291,11 @@ impl Changes {
     fn bound(&self) -> Sequence {
         let durable = self.engine().sync.durable_sequence();
         match self.up_to {
-            UpTo::Durable => durable,
-            UpTo::Visible => self.engine().tip().max(durable),
+            // Of a poisoned store nothing is believed but what is durable.
+            UpTo::Visible if self.engine().check_poison().is_ok() => {
+                self.engine().tip().max(durable)
+            }
+            UpTo::Visible | UpTo::Durable => durable,
         }
     }
 
@@ -326,19 +326,55 @@ impl Changes {
     /// Until something may have changed, or the deadline has passed.
     fn wait(&self, deadline: Option<Instant>) {
         self.signal.reset();
-        let engine = self.engine();
-        engine.sync.register(&Waker::from(Arc::clone(&self.signal)));
-        // What came before the registration is not told of.
-        let is_over = engine.has_ended() || engine.check_poison().is_err();
-        if is_over || self.bound() > self.cursor.after() {
-            return;
+        if !self.is_ready_or_wakes(&Waker::from(Arc::clone(&self.signal))) {
+            self.signal.wait(deadline);
         }
-        let soon = match self.up_to {
-            UpTo::Durable => None,
-            UpTo::Visible => Instant::now().checked_add(VISIBLE_EVERY),
-        };
-        let until = [deadline, soon].into_iter().flatten().min();
-        self.signal.wait(until);
+    }
+
+    /// Whether there may be something to say; if not, the waker is woken when there may be.
+    fn is_ready_or_wakes(&self, waker: &Waker) -> bool {
+        let engine = self.engine();
+        engine.sync.register(waker);
+        if self.up_to == UpTo::Visible {
+            engine.feeds.await_tip(waker);
+        }
+        // What came before the registration is not told of.
+        let may_end = self.is_over || engine.has_ended() || engine.check_poison().is_err();
+        may_end || self.bound() > self.cursor.after()
+    }
+
+    /// Resolves when [`Changes::try_next`] may have something to give, or has come to its end: the
+    /// way to wait in a task, since the iterator blocks its thread.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// let mut changes = store.changes(store.tip_sequence())?;
+    /// let follower = tokio::spawn(async move {
+    ///     let mut given = 0;
+    ///     while !changes.is_over() {
+    ///         changes.ready().await;
+    ///         while changes.try_next()?.is_some() {
+    ///             given += 1;
+    ///         }
+    ///     }
+    ///     kvcore::Result::Ok(given)
+    /// });
+    /// users.put("ada", &36)?;
+    /// tokio::task::yield_now().await;
+    /// users.put("bob", &41)?;
+    /// store.close()?;
+    /// assert_eq!(follower.await.expect("it does not panic")?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ready(&mut self) -> impl Future<Output = ()> + Send + use<'_> {
+        std::future::poll_fn(|cx| match self.is_ready_or_wakes(cx.waker()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
     }
 }
 

@@ -11,7 +11,7 @@
 //! H4. The merge lock and a view are held throughout, so nothing that is listed is unlinked before
 //!     it is linked.
 //! H5. A directory is only changed if it is empty, or a checkpoint of this store that nobody has
-//!     written to since.
+//!     written to since, or what one that came to no end has left (`checkpoint/unfinished.rs U2`).
 
 use crate::{
     disk::{Disk, DiskLock, FileKind, OpenMode},
@@ -29,6 +29,8 @@ use std::{
     io,
     path::{Path, PathBuf},
 };
+
+mod unfinished;
 
 /// How files come into a checkpoint.
 ///
@@ -118,11 +120,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::NotAStore`] if `dir` holds anything else than such a checkpoint, an unfinished
-    /// one included; [`Error::Locked`] if it is open; [`Error::Io`] if it cannot be written, for
-    /// want of space or rights; [`Error::ReadOnly`], [`Error::Nested`], [`Error::Poisoned`],
-    /// [`Error::Closed`]. What had been brought is removed, and an earlier checkpoint stays as it
-    /// was.
+    /// [`Error::NotAStore`] if `dir` holds anything else than such a checkpoint, or than what one
+    /// of this store has left that came to no end; [`Error::Locked`] if it is open; [`Error::Io`]
+    /// if it cannot be written, for want of space or rights; [`Error::ReadOnly`],
+    /// [`Error::Nested`], [`Error::Poisoned`], [`Error::Closed`]. What had been brought is removed,
+    /// and an earlier checkpoint stays as it was.
     pub fn checkpoint(&self, dir: impl AsRef<Path>) -> Result<Checkpointed> {
         self.checkpoint_with(dir, CheckpointFiles::Link)
     }
@@ -212,6 +214,8 @@ struct Target<'a> {
     old: Option<Manifest>,
     /// What was brought, to be removed if it comes to nothing.
     brought: Vec<PathBuf>,
+    /// What tells that it was brought, while there is no manifest.
+    marker: Option<PathBuf>,
     done: Checkpointed,
     _lock: Box<dyn DiskLock>,
 }
@@ -242,6 +246,7 @@ impl<'a> Target<'a> {
             names: found.names,
             old,
             brought: Vec::new(),
+            marker: None,
             done: Checkpointed::default(),
             _lock: lock,
         })
@@ -252,6 +257,9 @@ impl<'a> Target<'a> {
         let mut manifest = state.manifest;
         let old_number = self.raise_floor(manifest.log_floor)?;
         manifest.number = manifest.number.max(old_number).saturating_add(1);
+        if self.old.is_none() {
+            self.mark(&mut manifest)?;
+        }
         let lengths: BTreeMap<FileId, u64> =
             manifest.files.iter().map(|f| (f.id, f.length)).collect();
         self.done.sequence = state.sequence;
@@ -417,13 +425,6 @@ impl<'a> Target<'a> {
         Ok(len)
     }
 
-    /// Removes what was brought: the directory is as it was before.
-    fn give_up(&self) {
-        for path in &self.brought {
-            let _ = self.disk.unlink(path);
-        }
-    }
-
     /// Removes what the new manifest does without. What stays behind by an error is removed by
     /// the next checkpoint or open.
     fn remove_old(&mut self, wanted: &[Name], number: u64) {
@@ -465,7 +466,9 @@ fn check_old(
         _ => None,
     });
     let Some(number) = newest else {
+        let is_unfinished = foreign.is_none() && unfinished::is_leftover(engine, dir, names);
         let data = names.iter().find(|n| !matches!(n, Name::Lock)).map(ToString::to_string);
+        let data = data.filter(|_| !is_unfinished);
         let Some(found) = data.or(foreign) else { return Ok(None) };
         let what = "checkpoints go into empty directories or over earlier ones";
         return Err(not_ours(format!("it holds {found} but no manifest; {what}")));

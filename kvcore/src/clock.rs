@@ -246,6 +246,11 @@ impl ClampedClock {
         base_us.saturating_add(micros(passed)) / 1_000
     }
 
+    /// Time that has really passed since some fixed moment: for pauses.
+    pub(crate) fn passed(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
     /// Whether what has expired may be removed for good (C3). Reads hide it all the same.
     ///
     /// Ask after [`now_ms`](ClampedClock::now_ms), which is what notices a jump.

@@ -25,6 +25,7 @@ mod sim;
 use std::{ffi::OsString, fmt, io, path::Path, sync::Arc};
 
 pub use map::Mapping;
+pub(crate) use map::prefetch;
 pub use os::OsDisk;
 pub use sim::{CrashImages, Fault, Repeat, SimDisk};
 

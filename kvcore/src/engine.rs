@@ -9,7 +9,8 @@
 //!     every later call answers `Poisoned`, and nothing is retried.
 //! E3. No keydir lock is held while user code runs; the writer lock may be, and then a write from
 //!     the same thread is `Nested`.
-//! E4. Locks are taken in this order: merge, sync, writer, manifest, views, then those of an index.
+//! E4. Locks are taken in this order: merge, sync, writer, manifest, views, then those of an index,
+//!     or the watchers' registry and a queue.
 //! E5. What is dropped by merge, or unlinked, was superseded by something durable.
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     log::{EXPIRED_BY_OWNER, Files, KeyspaceMeta, LogPosition, Manifest, StoreId},
     options::{Durability, Options},
     view::ViewRegistry,
+    watch::Registry,
 };
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::{
@@ -41,21 +43,26 @@ mod expire;
 mod feed;
 mod follow;
 mod hints;
+mod many;
 mod prepared;
 mod publish;
 mod read;
 mod space;
 mod sync;
+mod tell;
 
 pub(crate) use append::{LogEndState, Writer};
 pub(crate) use background::{Background, Task, Tasks, tasks};
-pub(crate) use blobs::{BlobFile, BlobTable, NewBlob};
-pub(crate) use commit::{Scratch, When, WriteGuard};
+pub(crate) use blobs::{BlobFile, BlobPin, BlobTable, NewBlob};
+pub(crate) use commit::{Scratch, When, WriteGuard, with_key_buffer};
 pub(crate) use feed::{FeedCursor, FeedRecord, Keep, retained_above};
+pub(crate) use many::{GROUP_KEYS, KeyGroup};
 pub(crate) use prepared::PreparedBatch;
 pub(crate) use publish::{PublishError, write_manifest};
 pub(crate) use read::OpenValue;
+pub(crate) use space::Share;
 pub(crate) use sync::SyncState;
+pub(crate) use tell::wake;
 
 /// One keyspace of an open store.
 #[derive(Debug)]
@@ -109,6 +116,7 @@ pub(crate) struct Engine {
     pub(crate) feeds: feed::Feeds,
     pub(crate) counters: crate::stats::Counters,
     pub(crate) space: space::Space,
+    pub(crate) watching: Registry,
     writer: Mutex<Writer>,
     /// Which thread holds the writer lock; 0 for none.
     owner: AtomicU64,
@@ -167,6 +175,7 @@ impl Engine {
             feeds: feed::Feeds::new(r.manifest.feed_floor),
             counters: crate::stats::Counters::default(),
             space: space::Space::default(),
+            watching: Registry::default(),
             writer: Mutex::new(Writer::new(r.end)),
             owner: AtomicU64::new(0),
             space_free: Condvar::new(),
@@ -213,6 +222,7 @@ impl Engine {
         let cause = Arc::clone(self.poison.get_or_init(|| Arc::new(cause)));
         crate::trace::poisoned(&self.dir, &cause);
         self.sync.wake_all();
+        wake(self.watching.wake_all());
         Error::Poisoned { cause }
     }
 
@@ -245,9 +255,10 @@ impl Engine {
     }
 
     /// The close is through with the log.
-    pub(crate) fn end(&self) {
+    pub(crate) fn declare_ended(&self) {
         self.ended.store(true, Ordering::Release);
         self.sync.wake_waiting();
+        wake(self.watching.end_all());
     }
 
     /// Marks the store closed; false if it already was.

@@ -223,6 +223,16 @@ pub enum Error {
         source: BoxError,
     },
 
+    // ---- catch up ----
+    /// A [`Watcher`](crate::Watcher) was not read in time, and events were left out. It goes on
+    /// with what is committed from now on.
+    #[error("the watcher was too slow: events are missing after {}", resume_from.sequence())]
+    Lagged {
+        /// What is missing comes after this place: see
+        /// [`Store::changes`](crate::Store::changes).
+        resume_from: ChangeToken,
+    },
+
     // ---- wait, or grow ----
     /// A limit set in [`Options`](crate::Options) would be passed. Nothing was applied; deletes and
     /// merges still work.

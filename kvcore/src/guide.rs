@@ -10,11 +10,13 @@
 //! 6. [Expiry and caches](expiry): sessions, sliding expiry, byte budgets
 //! 7. [Large values](large_values): readers, in constant memory
 //! 8. [Backup, verify, repair](backup): checkpoints, read-only processes, salvage
-//! 9. [Tuning and sizing](sizing): memory, disk and opening, computed
-//! 10. [Limits](limits): of keys, values, batches, and of the machine
-//! 11. [Errors and what to do](errors)
-//! 12. [Asynchronous code](asynchronous): what blocks, and how to wait without a thread
-//! 13. [Other stores](comparison): when to choose which
+//! 9. [Watching keys](watching): what is committed to some keys, within the process
+//! 10. [Following a store](following): every change in order, over restarts
+//! 11. [Tuning and sizing](sizing): memory, disk and opening, computed
+//! 12. [Limits](limits): of keys, values, batches, and of the machine
+//! 13. [Errors and what to do](errors)
+//! 14. [Asynchronous code](asynchronous): what blocks, and how to wait without a thread
+//! 15. [Other stores](comparison): when to choose which
 //!
 //! Every piece of code in it runs as a test.
 
@@ -36,6 +38,9 @@ pub mod errors {}
 #[doc = include_str!("guide/expiry.md")]
 pub mod expiry {}
 
+#[doc = include_str!("guide/following.md")]
+pub mod following {}
+
 #[doc = include_str!("guide/getting_started.md")]
 pub mod getting_started {}
 
@@ -56,3 +61,6 @@ pub mod sizing {}
 
 #[doc = include_str!("guide/transactions.md")]
 pub mod transactions {}
+
+#[doc = include_str!("guide/watching.md")]
+pub mod watching {}

@@ -59,7 +59,7 @@ impl fmt::Display for FileId {
 }
 
 /// A keyspace's number in the registry. Never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct KeyspaceId(pub(crate) u32);
 
 /// Where a record starts: for a batch of one the frame, for a member of a larger batch the member.

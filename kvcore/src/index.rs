@@ -7,7 +7,8 @@
 //! X1. Only the holder of the store's writer lock adds or removes entries. Merge may change where
 //!     an entry points, under its shard's lock.
 //! X2. Locks are taken in this order: order index, shards, then undo and pending ranges. Whoever
-//!     holds more than one shard holds the writer lock. The pending ranges of an ordered keyspace
+//!     holds more than one shard holds the writer lock, or holds them for reading and took them in
+//!     the order of their numbers. The pending ranges of an ordered keyspace
 //!     change only under the order index's write lock, so pages may look at shards meanwhile.
 //! X3. Without pending ranges the order index holds exactly the keys of the tables.
 //! X4. An open view finds, for every key, the state at its sequence: in undo if the key changed
@@ -15,6 +16,7 @@
 //! X5. No lock of this module is held while user code runs.
 
 use crate::{
+    disk::prefetch,
     engine::BlobTable,
     ids::{KeyspaceId, Sequence},
     keydir::{
@@ -26,15 +28,13 @@ use crate::{
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::{
     ops::Bound,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 mod apply;
 mod budget;
 mod figures;
+mod finish;
 mod frozen;
 mod hash;
 mod held;
@@ -42,6 +42,8 @@ mod load;
 mod page;
 mod past;
 mod pending;
+mod queue;
+mod reading;
 mod relocate;
 mod trade;
 mod undo;
@@ -54,6 +56,7 @@ pub(crate) use held::{Change, Held, NEVER_MS, PutChange};
 pub(crate) use load::{Dead, Loaded};
 pub(crate) use page::{Item, PageRequest, TIP};
 use pending::Pending;
+pub(crate) use queue::LoadQueue;
 pub(crate) use undo::Undo;
 
 /// Tables per keyspace. Part of the meaning of a scan cursor, so it cannot change.
@@ -156,14 +159,17 @@ impl Index {
         self.data_bytes.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn shard(&self, hash: KeyHash) -> RwLockReadGuard<'_, Shard> {
         self.shards[usize::from(hash.shard)].0.read()
     }
 
+    #[inline]
     pub(crate) fn shard_at(&self, shard: usize) -> RwLockReadGuard<'_, Shard> {
         self.shards[shard].0.read()
     }
 
+    #[inline]
     pub(crate) fn hash(&self, key: &[u8]) -> KeyHash {
         self.hash_key.hash(key)
     }
@@ -188,21 +194,28 @@ impl Index {
         Some(with(shard.state(r, entry)))
     }
 
-    /// The same for a read by the user, which counts as a use of the entry.
+    /// The same for a read by the user, which counts as a use of the entry, in the key's shard.
     #[inline]
-    pub(crate) fn find_used<R>(
-        &self,
-        key: &[u8],
-        hash: KeyHash,
-        with: impl FnOnce(State) -> R,
-    ) -> Option<R> {
-        let shard = self.shard(hash);
+    pub(crate) fn find_used(&self, shard: &Shard, key: &[u8], hash: KeyHash) -> Option<State> {
         let (r, entry) = shard.table.get(hash.tag, key)?;
         if self.covered_at_tip(key, entry.sequence) {
             return None;
         }
-        self.note_read(&shard, r);
-        Some(with(shard.state(r, entry)))
+        self.note_read(shard, r);
+        Some(shard.state(r, entry))
+    }
+
+    /// Starts fetching where the look-up of a hash begins.
+    pub(crate) fn fetch_bucket(&self, hash: KeyHash) {
+        prefetch(self.shard(hash).table.first_bucket(hash.tag));
+    }
+
+    /// Starts fetching the entry that the look-up of a hash looks at first.
+    pub(crate) fn fetch_entry(&self, hash: KeyHash) {
+        let shard = self.shard(hash);
+        if let Some(r) = shard.table.first_entry(hash.tag) {
+            prefetch(shard.table.front(r));
+        }
     }
 
     /// The key's state at the tip.
@@ -226,6 +239,7 @@ impl Index {
 }
 
 impl Shard {
+    #[inline]
     pub(crate) fn state(&self, r: EntryRef, entry: Entry) -> State {
         let expires_at_ms = if entry.flags.has(EntryFlags::EXPIRES) {
             self.expiries.get(r).map(|e| e.at_ms)
@@ -257,6 +271,3 @@ pub(crate) fn in_range(key: &[u8], start: Bound<&[u8]>, end: Bound<&[u8]>) -> bo
             Bound::Unbounded => true,
         }
 }
-
-/// Keeps one file alive for as long as an item may read from it.
-pub(crate) type FilePin = Arc<DataFile>;

@@ -54,7 +54,7 @@ pub struct Iter<K, V: ?Sized, C> {
 }
 
 /// Keys of the first page: many iterators look at a few entries only.
-const FIRST_PAGE_KEYS: usize = 12;
+const FIRST_PAGE_KEYS: usize = 11;
 const PAGE_KEYS_MAX: usize = 512;
 
 impl<K, V: ?Sized, C> Iter<K, V, C> {
@@ -99,15 +99,15 @@ impl<K, V: ?Sized, C> Iter<K, V, C> {
                 view: self.view.sequence,
                 now_ms: self.view.now_ms,
             };
-            let page = self.inner.core.index.page(&engine.files, &request);
-            self.page_keys = (self.page_keys * 2).min(PAGE_KEYS_MAX);
-            match page.last {
-                None => self.is_exhausted = true,
-                Some(key) if reverse => self.end = Bound::Excluded(key),
-                Some(key) => self.start = Bound::Excluded(key),
-            }
             let fetched = if reverse { &mut self.back } else { &mut self.front };
-            fetched.extend(page.items);
+            let last = self.inner.core.index.page(&engine.files, &request, fetched);
+            self.page_keys = (self.page_keys * 2).min(PAGE_KEYS_MAX);
+            match last {
+                None => self.is_exhausted = true,
+                Some(key) => {
+                    move_behind(if reverse { &mut self.end } else { &mut self.start }, &key)
+                }
+            }
             if !fetched.is_empty() {
                 return Ok(());
             }
@@ -144,6 +144,17 @@ impl<K, V: ?Sized, C> Iter<K, V, C> {
         };
         item.map(Ok)
     }
+}
+
+/// Makes a bound one that excludes this key, in the memory of the key it had.
+pub(crate) fn move_behind(bound: &mut Bound<Vec<u8>>, key: &[u8]) {
+    let mut bytes = match std::mem::replace(bound, Bound::Unbounded) {
+        Bound::Included(bytes) | Bound::Excluded(bytes) => bytes,
+        Bound::Unbounded => Vec::new(),
+    };
+    bytes.clear();
+    bytes.extend_from_slice(key);
+    *bound = Bound::Excluded(bytes);
 }
 
 impl<K: Key, V: ?Sized, C: Codec<V>> Iter<K, V, C> {
@@ -392,6 +403,38 @@ impl<K, V: ?Sized, C: Codec<V>> Entry<K, V, C> {
                 self.inner.store.engine().read_value(file, id, key, &state.entry, C::decode)
             }
             Source::Own(value) => C::decode(ValueRef::copied(value)).map_err(decode_error),
+        }
+    }
+
+    /// Hands the value's stored bytes to `f` without copying them where they lie in the log.
+    ///
+    /// The fastest way through many values: no allocation, no reference count. `f` runs under no
+    /// lock.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// let mut stored_bytes = 0;
+    /// for entry in users.iter() {
+    ///     stored_bytes += entry?.value_with(<[u8]>::len)?;
+    /// }
+    /// assert_eq!(stored_bytes, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`], [`Error::Io`].
+    pub fn value_with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        match &self.source {
+            Source::Stored(Item { key, state, file }) => {
+                let id = self.inner.core.id();
+                self.inner.store.engine().read_value(file, id, key, &state.entry, |v| Ok(f(&v)))
+            }
+            Source::Own(value) => Ok(f(value)),
         }
     }
 

@@ -19,7 +19,7 @@ pub(crate) mod uses;
 pub(crate) use {
     entry::{Entry, EntryFlags, EntryRef},
     expiry::{Expiry, ExpiryIndex},
-    order::{KeySource, OrderBuilder, OrderIndex, OrderRef, Side},
+    order::{KeySource, Leaves, OrderBuilder, OrderIndex, OrderRef, Side},
     table::Table,
     uses::Uses,
 };

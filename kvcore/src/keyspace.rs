@@ -24,12 +24,16 @@ mod modify;
 mod next_id;
 mod ordered;
 mod pin;
+mod prepare;
 mod put;
 mod scan;
 mod stream;
 mod tip;
+mod watching;
 
+pub use prepare::PreparedValue;
 pub use tip::{Direction, Visited};
+pub use watching::WatchBuilder;
 
 pub use scan::ScanCursor;
 

@@ -57,11 +57,13 @@
 //! - Entries expire: [`Put::expires_in`], [`touch`](Keyspace::touch); a keyspace may leave that to
 //!   its owner ([`Schema::expired_by_owner`]) or evict what is not used
 //!   ([`Schema::budget_bytes`]).
+//! - [`Keyspace::watch`] and its like tell, in this process, what is committed to some keys.
 //! - [`Batch`] commits several writes as one; [`Store::commit_many`] writes many commits at once.
 //! - [`Durability`] says what an acknowledged write has survived; per store and per commit.
 //! - [`Key`] and [`AsKey`] are what may be a key, [`Codec`] how values become bytes.
 //! - [`Store::checkpoint`] is a backup, [`Store::verify`] and [`verify()`] look at every byte,
 //!   [`salvage()`] recovers what can be read, [`Options::open_read_only`] reads beside a writer.
+//! - [`Store::changes`] follows a store: every commit in order, over restarts and crashes.
 //! - [`Error`] is grouped by what the caller should do; [`Stats`] has the figures.
 //!
 //! # What is promised
@@ -105,6 +107,9 @@ mod codec;
 mod engine;
 mod error;
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ids;
 mod index;
 mod iter;
@@ -114,6 +119,7 @@ mod keyspace;
 mod log;
 mod merge;
 mod options;
+mod parallel;
 mod raw;
 mod read;
 mod recovery;
@@ -129,6 +135,7 @@ mod value;
 mod value_reader;
 mod verify;
 mod view;
+mod watch;
 
 pub use batch::Batch;
 pub use changes::{Change, Changes, Since};
@@ -143,7 +150,9 @@ pub use event::Event;
 pub use ids::Sequence;
 pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
-pub use keyspace::{BytesKeyspace, Direction, Keyspace, ScanCursor, Swap, Visited};
+pub use keyspace::{
+    BytesKeyspace, Direction, Keyspace, PreparedValue, ScanCursor, Swap, Visited, WatchBuilder,
+};
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
 pub use raw::KeyspaceInfo;
 pub use read::Read;
@@ -157,3 +166,4 @@ pub use transaction::{Transaction, TxIter};
 pub use value::{Value, ValueRef};
 pub use value_reader::ValueReader;
 pub use verify::{Damage, Verified, VerifyProgress, verify};
+pub use watch::{Watched, Watcher};

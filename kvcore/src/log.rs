@@ -22,6 +22,7 @@ pub(crate) mod checksum;
 pub(crate) mod compression;
 pub(crate) mod data_file;
 pub(crate) mod file_names;
+pub(crate) mod file_table;
 pub(crate) mod frame;
 pub(crate) mod header;
 pub(crate) mod hint;
@@ -32,7 +33,8 @@ pub(crate) mod varint;
 pub(crate) mod walk;
 
 pub(crate) use checksum::{FileKey, StoreId};
-pub(crate) use data_file::{DataFile, FileTable, Files, Parts as FileParts, corrupt};
+pub(crate) use data_file::{DataFile, Parts as FileParts, corrupt};
+pub(crate) use file_table::{FilePin, FileTable, Files, FilesGuard};
 pub(crate) use frame::{
     BatchEncoder, FrameError, FrameView, HEADER_LEN as FRAME_HEADER_LEN, MEMBER_OVERHEAD, Member,
     Parsed, SINGLE_OVERHEAD, WATERMARK_IN_HEADER, find_next_frame, parse_frame, read_member,

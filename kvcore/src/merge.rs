@@ -18,7 +18,7 @@
 //!     says up to where records are no longer as they were committed (`engine/feed.rs` N1).
 
 use crate::{
-    engine::{Engine, Keep},
+    engine::{Engine, Keep, Share},
     error::{Error, Result},
     ids::{FileId, KeyspaceId, Sequence},
     index::Index,
@@ -28,7 +28,7 @@ use crate::{
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 mod copy;
@@ -45,8 +45,8 @@ pub(crate) struct MergeResult {
 /// Held while a merge runs; what later ones should know.
 #[derive(Debug, Default)]
 pub(crate) struct MergeState {
-    /// Not before this moment: the last merge failed or gave back little.
-    not_before: Option<Instant>,
+    /// Not before this time of the clock: the last merge failed or gave back little.
+    not_before: Option<Duration>,
     failures: u32,
 }
 
@@ -62,7 +62,7 @@ impl Engine {
         }
         loop {
             let mut state = self.merge.lock();
-            if state.not_before.is_some_and(|at| Instant::now() < at) {
+            if state.not_before.is_some_and(|at| self.clock.passed() < at) {
                 return Ok(());
             }
             let keep = if self.take_refused() { Keep::Nothing } else { Keep::ForFollowers };
@@ -72,7 +72,7 @@ impl Engine {
                 return Ok(());
             }
             let result = self.merge_in_pieces(inputs, keep);
-            state.note(&result);
+            state.note(&result, self.clock.passed());
             self.update_overfull();
             let low_yield = result?.bytes_given_back() == 0;
             if low_yield {
@@ -107,20 +107,31 @@ impl Engine {
                 merged => return merged,
             }
         }
-        let _until_done = self.use_reserve();
+        let _until_done = self.use_reserve(Share::All);
         let mut pieces = inputs;
         pieces.sort_by_key(live);
         let mut all = MergeResult::default();
-        // Each is let go of once it is merged: a file takes space until nobody has it open.
-        for piece in pieces {
-            match self.merge_claimed(&[piece], keep) {
-                Ok(merged) => all.add(&merged),
+        loop {
+            let (mut later, mut full, before) = (Vec::new(), None, all.files_in);
+            // Each is let go of once it is merged: a file takes space until nobody has it open.
+            for piece in pieces {
+                match self.merge_claimed(&[Arc::clone(&piece)], keep) {
+                    Ok(merged) => all.add(&merged),
+                    // A file of deletes may need more than it seems, and others make room for it.
+                    Err(e) if e.is_full() => {
+                        later.push(piece);
+                        full = Some(e);
+                    }
+                    Err(e) => return Err(e),
+                }
+            }
+            match full {
+                Some(e) if all.files_in == 0 => return Err(e),
+                Some(_) if all.files_in > before => pieces = later,
                 // What was given back so far is worth something.
-                Err(e) if e.is_full() && all.files_in > 0 => break,
-                Err(e) => return Err(e),
+                _ => return Ok(all),
             }
         }
-        Ok(all)
     }
 
     /// Merges what followers let go of these files.
@@ -229,7 +240,7 @@ impl MergeResult {
 }
 
 impl MergeState {
-    fn note(&mut self, result: &Result<MergeResult>) {
+    fn note(&mut self, result: &Result<MergeResult>, now: Duration) {
         let good = result.as_ref().is_ok_and(|r| r.bytes_given_back() * 8 > r.bytes_in);
         if good {
             *self = MergeState::default();
@@ -237,7 +248,7 @@ impl MergeState {
         }
         self.failures = self.failures.saturating_add(1);
         let pause = BACK_OFF_MIN.saturating_mul(1 << self.failures.min(16)).min(BACK_OFF_MAX);
-        self.not_before = Instant::now().checked_add(pause);
+        self.not_before = now.checked_add(pause);
     }
 }
 
@@ -302,4 +313,23 @@ pub(crate) fn listed(file: &Arc<DataFile>) -> ListedFile {
 /// The engine's error for work that stopped because the store is being closed.
 fn stopped() -> Error {
     Error::Closed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merges_that_fail_or_give_little_back_off_by_the_stores_clock() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let mut state = MergeState::default();
+        state.note(&Err(Error::Closed), SECOND * 5);
+        assert_eq!(state.not_before, Some(SECOND * 5 + BACK_OFF_MIN * 2));
+        let low = MergeResult { files_in: 1, bytes_in: 80, bytes_out: 79 };
+        (0..40).for_each(|_| state.note(&Ok(low), SECOND * 9));
+        assert_eq!(state.not_before, Some(SECOND * 9 + BACK_OFF_MAX));
+        let good = MergeResult { bytes_out: 20, ..low };
+        state.note(&Ok(good), SECOND * 10);
+        assert_eq!((state.not_before, state.failures), (None, 0));
+    }
 }

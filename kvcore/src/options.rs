@@ -44,7 +44,7 @@ pub struct Options {
     pub(crate) merge_bytes_per_second: u64,
     pub(crate) max_keydir_bytes: u64,
     pub(crate) max_disk_bytes: u64,
-    pub(crate) disk_reserve_bytes: u64,
+    disk_reserve_bytes: Option<u64>,
     pub(crate) feed_retention_bytes: u64,
     pub(crate) sync_after_bytes: u64,
     pub(crate) sync_after: Duration,
@@ -78,7 +78,7 @@ impl Default for Options {
             merge_bytes_per_second: 256 << 20,
             max_keydir_bytes: u64::MAX,
             max_disk_bytes: u64::MAX,
-            disk_reserve_bytes: 0,
+            disk_reserve_bytes: None,
             feed_retention_bytes: 0,
             sync_after_bytes: 64 << 20,
             sync_after: Duration::from_secs(5),
@@ -103,6 +103,11 @@ impl fmt::Debug for Options {
             .finish_non_exhaustive()
     }
 }
+
+/// The reserve of large stores: thousands of deletes, and a manifest.
+const RESERVE_BYTES_DEFAULT_MAX: u64 = 1 << 20;
+/// Less is not worth a file.
+const RESERVE_BYTES_DEFAULT_MIN: u64 = 64 << 10;
 
 impl Options {
     /// The defaults: `Immediate` durability, data files of at most 256 MiB, mapped reads.
@@ -284,12 +289,13 @@ impl Options {
     }
 
     /// Keeps a file of this size, in bytes, that is given up when the disk is full, so that deletes
-    /// and merges work even then. None by default.
+    /// and merges work even then. By default a 64th of the largest data file, at most 1 MiB, and
+    /// none if that is less than 64 KiB; 0 is none.
     ///
-    /// For a disk that others fill too. The size of a data file lets any merge go on; much less
-    /// still helps deletes, and merges of files of which little is left. While the reserve is
-    /// spent, puts are [`Error::Io`]; it is taken back when there is room. Opening after a crash
-    /// copies what nothing proves durable, about 64 MiB at most, and needs room for that too.
+    /// The default does for deletes, and for merges of files of which little is left. The size of a
+    /// data file lets any merge go on. While the reserve is spent, puts are [`Error::Io`]; it is
+    /// taken back when there is room. Opening after a crash copies what nothing proves durable,
+    /// about 64 MiB at most, and needs room for that too.
     ///
     /// ```
     /// # fn main() -> kvcore::Result<()> {
@@ -299,8 +305,17 @@ impl Options {
     /// # }
     /// ```
     pub fn disk_reserve_bytes(mut self, bytes: u64) -> Self {
-        self.disk_reserve_bytes = bytes;
+        self.disk_reserve_bytes = Some(bytes);
         self
+    }
+
+    /// What is to be kept back.
+    pub(crate) fn reserve_bytes(&self) -> u64 {
+        let by_default = || match (self.data_file_bytes_max / 64).min(RESERVE_BYTES_DEFAULT_MAX) {
+            bytes if bytes >= RESERVE_BYTES_DEFAULT_MIN => bytes,
+            _ => 0,
+        };
+        self.disk_reserve_bytes.unwrap_or_else(by_default)
     }
 
     /// Keeps the newest part of the log as it was written for followers that are away, up to this

@@ -34,6 +34,7 @@ use std::{
 };
 
 mod copy;
+mod fill;
 mod load;
 mod read_only;
 mod scan;
@@ -199,7 +200,7 @@ impl Found {
 
     /// Gives up the space that the process before kept for a full disk: this may be one.
     fn remove_reserve(&self, directory: &Directory) {
-        for name in directory.names.iter().filter(|n| matches!(n, Name::DataTmp(_))) {
+        for name in directory.names.iter().filter(|n| matches!(n, Name::ReserveTmp(_))) {
             let _ = self.options.disk.unlink(&self.path(&name.to_string()));
         }
     }
@@ -352,21 +353,25 @@ pub(crate) fn lock(dir: &Path, options: &Options) -> Result<Box<dyn DiskLock>> {
 }
 
 pub(crate) fn read_manifest(dir: &Path, options: &Options, number: u64) -> Result<Manifest> {
-    let path = dir.join(file_names::manifest(number));
-    let io = |action, source| Error::Io { action, path: path.clone(), source };
-    let open = options.disk.open(&path, crate::disk::OpenMode::Read);
+    read_manifest_at(&dir.join(file_names::manifest(number)), options, number)
+}
+
+/// The same under another name.
+pub(crate) fn read_manifest_at(path: &Path, options: &Options, number: u64) -> Result<Manifest> {
+    let io = |action, source| Error::Io { action, path: path.to_path_buf(), source };
+    let open = options.disk.open(path, crate::disk::OpenMode::Read);
     let file = open.map_err(|e| io("open", e))?;
     let len = file.len().map_err(|e| io("measure", e))?;
     let len = usize::try_from(len)
         .ok()
         .filter(|len| *len <= MANIFEST_BYTES_MAX)
-        .ok_or_else(|| corrupt(&path, len, "the manifest is impossibly long"))?;
+        .ok_or_else(|| corrupt(path, len, "the manifest is impossibly long"))?;
     let mut bytes = vec![0; len];
     file.read_exact_at(&mut bytes, 0).map_err(|e| io("read", e))?;
-    let manifest = Manifest::decode(&bytes).map_err(|e| format_error(&path, &e))?;
+    let manifest = Manifest::decode(&bytes).map_err(|e| format_error(path, &e))?;
     if manifest.number != number {
         let what = format!("it says to be manifest {}", manifest.number);
-        return Err(corrupt(&path, 0, what));
+        return Err(corrupt(path, 0, what));
     }
     Ok(manifest)
 }

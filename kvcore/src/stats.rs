@@ -81,6 +81,10 @@ pub struct Stats {
     pub keydir_bytes: u64,
     /// Open [`Snapshot`](crate::Snapshot)s; clones of one count once.
     pub snapshots: u64,
+    /// Watchers.
+    pub watchers: u64,
+    /// Those of them that lag and have not been told so yet, because nobody reads them.
+    pub watchers_lagging: u64,
     /// Sequences that open snapshots, iterators and transactions look from.
     pub views: u64,
     /// How long the oldest of those has been open, by the store's clock.
@@ -223,7 +227,8 @@ pub(crate) struct Counters {
     pub(crate) compressed_to_bytes: AtomicU64,
     pub(crate) expired: AtomicU64,
     /// Appended since the last sync.
-    pub(crate) unsynced_bytes: AtomicU64,
+    /// What `appended_bytes` was at the last sync.
+    pub(crate) synced_bytes: AtomicU64,
     /// The clock that was last written into the log.
     pub(crate) clock_recorded_ms: AtomicU64,
     /// The shortest interval any commit asked for.
@@ -247,7 +252,7 @@ impl Default for Counters {
             compressed_from_bytes: zero(),
             compressed_to_bytes: zero(),
             expired: zero(),
-            unsynced_bytes: zero(),
+            synced_bytes: zero(),
             clock_recorded_ms: zero(),
             sync_every_ms: AtomicU64::new(u64::MAX),
             is_overfull: AtomicBool::new(false),
@@ -258,8 +263,9 @@ impl Default for Counters {
 impl Counters {
     /// Counts appended bytes; returns how many wait to be synced.
     pub(crate) fn appended(&self, bytes: u64) -> u64 {
-        self.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.unsynced_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes
+        let total = self.appended_bytes.load(Ordering::Relaxed) + bytes;
+        self.appended_bytes.store(total, Ordering::Relaxed);
+        total.saturating_sub(self.synced_bytes.load(Ordering::Relaxed))
     }
 
     pub(crate) fn compressed(&self, from_bytes: u64, to_bytes: u64) {
@@ -276,6 +282,7 @@ impl Counters {
         let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.sync_ns.fetch_add(ns, Ordering::Relaxed);
         self.sync_latencies.add(took);
-        self.unsynced_bytes.store(0, Ordering::Relaxed);
+        let appended = self.appended_bytes.load(Ordering::Relaxed);
+        self.synced_bytes.store(appended, Ordering::Relaxed);
     }
 }

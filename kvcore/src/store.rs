@@ -229,7 +229,7 @@ impl Store {
         durability: Durability,
         f: impl FnOnce(&mut Round<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut round = Round::new(self);
+        let mut round = Round::new(self, durability);
         let result = f(&mut round);
         let last = round.finish()?;
         if let Some(last) = last {

@@ -198,3 +198,77 @@ impl FromStr for ChangeToken {
         Ok(ChangeToken { store: store.to_be_bytes(), generation, sequence: Sequence(sequence) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STORE: StoreId = StoreId([7; 16]);
+
+    fn history(firsts: &[u64]) -> Vec<Generation> {
+        let generation = |(at, first): (u64, &u64)| Generation {
+            id: 100 + at,
+            first_sequence: Sequence(*first),
+        };
+        (0..).zip(firsts).map(generation).collect()
+    }
+
+    fn token(generation: u64, sequence: u64) -> ChangeToken {
+        ChangeToken { store: STORE.0, generation, sequence: Sequence(sequence) }
+    }
+
+    /// The sequence in common, where the place is not in the history.
+    #[track_caller]
+    fn diverged(located: Located) -> Option<u64> {
+        match located {
+            Located::Elsewhere { common } => common.map(|c| c.sequence().get()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn place_is_here_up_to_the_end_of_its_generation_and_not_behind_it() {
+        let generations = history(&[1, 11, 11, 21]);
+        let locate = |g, s| token(g, s).locate(STORE, &generations, Some(Sequence(25)));
+        for (generation, first, last) in [(100, 1, 10), (102, 11, 20), (103, 21, 25)] {
+            for sequence in first..=last {
+                assert_eq!(locate(generation, sequence), Located::Here, "{generation} {sequence}");
+            }
+            assert_eq!(diverged(locate(generation, last + 1)), Some(last));
+            assert_eq!(diverged(locate(generation, last + 100)), Some(last));
+        }
+        // What this opening gave out was all lost: the next one began where it did.
+        assert_eq!(diverged(locate(101, 11)), Some(10));
+        assert_eq!(diverged(locate(999, 5)), None, "of another lineage");
+        assert_eq!(diverged(locate(102, 10)), None, "nobody makes such a token");
+    }
+
+    #[test]
+    fn beginning_of_a_history_is_a_place_in_it_and_only_there() {
+        let at = |generations: &[Generation], sequence| {
+            token(0, sequence).locate(STORE, generations, Some(Sequence(30)))
+        };
+        assert_eq!(at(&[], 0), Located::Here);
+        assert_eq!(at(&history(&[1]), 0), Located::Here);
+        assert_eq!(diverged(at(&history(&[1]), 1)), None);
+        let elsewhere = ChangeToken { store: [8; 16], ..token(0, 0) };
+        assert_eq!(diverged(elsewhere.locate(STORE, &[], None)), None);
+    }
+
+    #[test]
+    fn place_in_a_forgotten_generation_is_told_from_one_in_no_generation() {
+        let firsts: Vec<u64> = (0..GENERATIONS_MAX as u64).map(|n| 1_000 + n).collect();
+        let generations = history(&firsts);
+        let locate = |g, s| token(g, s).locate(STORE, &generations, None);
+        assert_eq!(locate(5, 999), Located::Forgotten);
+        assert_eq!(diverged(locate(5, 1_001)), None);
+        assert_eq!(locate(0, 999), Located::Here);
+    }
+
+    #[test]
+    fn reader_that_lags_behind_takes_a_place_it_has_not_reached() {
+        let generations = history(&[1, 11]);
+        assert_eq!(token(101, 500).locate(STORE, &generations, None), Located::Here);
+        assert_eq!(diverged(token(100, 11).locate(STORE, &generations, None)), Some(10));
+    }
+}

@@ -23,6 +23,7 @@ use std::{cell::RefCell, fmt, marker::PhantomData, sync::Arc};
 
 mod get;
 mod iter;
+mod nth;
 mod own;
 mod range;
 mod reads;

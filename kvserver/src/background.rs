@@ -1,4 +1,5 @@
-//! The helper threads: one makes commits durable, one merges and saves, one removes what expired.
+//! The helper threads: one makes commits durable, one merges and saves, one writes large values,
+//! one removes what expired.
 //!
 //! No connection thread ever waits for the disk: it asks here, keeps the replies, and is woken.
 
@@ -12,6 +13,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::data::{Data, Position, StoreError};
 use crate::shared::{Shared, now_ms};
+use crate::staging::StageJob;
+use crate::worker::Mail;
 
 /// How long an expired key may stay in memory before anybody looks.
 const EXPIRE_EVERY: Duration = Duration::from_millis(100);
@@ -24,6 +27,8 @@ pub(crate) enum Job {
     /// Wake the workers when everything up to here is durable.
     Durable(Position),
     Merge,
+    /// Write large values, and tell their worker.
+    Stage(Box<StageJob>),
     /// BGSAVE.
     Save,
     Stop,
@@ -34,6 +39,7 @@ pub(crate) fn sync_loop(
     shared: &Arc<Shared>,
     jobs: &Receiver<Job>,
     slow: &crossbeam_channel::Sender<Job>,
+    stage: &crossbeam_channel::Sender<Box<StageJob>>,
 ) {
     while let Ok(job) = jobs.recv() {
         let (mut wanted, mut stop) = (None, false);
@@ -41,6 +47,7 @@ pub(crate) fn sync_loop(
             match job {
                 Job::Durable(position) => wanted = wanted.max(Some(position)),
                 Job::Stop => stop = true,
+                Job::Stage(job) => drop(stage.send(job)),
                 other => drop(slow.send(other)),
             }
         }
@@ -75,8 +82,19 @@ pub(crate) fn slow_loop(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
                 }
                 shared.background.saving.store(false, Release);
             }
-            Job::Durable(_) => {}
+            Job::Durable(_) | Job::Stage(_) => {}
             Job::Stop => return,
+        }
+    }
+}
+
+/// Writes large values into files of their own, until nobody can ask any more.
+pub(crate) fn stage_loop(shared: &Arc<Shared>, jobs: &Receiver<Box<StageJob>>) {
+    while let Ok(job) = jobs.recv() {
+        let StageJob { values, worker, slot, client } = *job;
+        let staged = shared.engine.stage(values);
+        if let Some(mailbox) = shared.mailboxes.get().and_then(|all| all.get(worker)) {
+            mailbox.send(Mail::Staged { slot, client, staged });
         }
     }
 }

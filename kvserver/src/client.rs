@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::command::table::Entry;
 use crate::resp::Protocol;
+use crate::staging::Staging;
 use crate::watch::Watched;
 
 /// One client's state, owned by the worker that serves it.
@@ -27,6 +28,10 @@ pub(crate) struct ClientState {
     pub(crate) no_touch: bool,
     /// The commands since MULTI.
     pub(crate) transaction: Option<Box<Transaction>>,
+    /// The commands that EXEC has run, until they are committed.
+    pub(crate) executed: Option<Box<Transaction>>,
+    /// Where the large values of the next request are.
+    pub(crate) staging: Staging,
     /// The keys of WATCH.
     pub(crate) watched: Watched,
     pub(crate) traffic: Traffic,
@@ -46,6 +51,8 @@ impl ClientState {
             no_evict: false,
             no_touch: false,
             transaction: None,
+            executed: None,
+            staging: Staging::default(),
             watched: Watched::default(),
             traffic: Traffic::default(),
             card,
@@ -66,6 +73,39 @@ impl ClientState {
         seen.traffic = self.traffic;
         if command.is_some() {
             seen.command = command;
+        }
+    }
+}
+
+/// What a command may change of its client, to be put back if it is taken back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before {
+    db: usize,
+    protocol: Protocol,
+    replies: Replies,
+    close: bool,
+    wait_durable: bool,
+    no_evict: bool,
+    no_touch: bool,
+}
+
+impl ClientState {
+    pub(crate) fn before(&self) -> Before {
+        let ClientState { db, protocol, replies, close, wait_durable, no_evict, no_touch, .. } =
+            *self;
+        Before { db, protocol, replies, close, wait_durable, no_evict, no_touch }
+    }
+    /// The command that ran since has not run.
+    pub(crate) fn take_back(&mut self, before: Before) {
+        self.db = before.db;
+        self.protocol = before.protocol;
+        self.replies = before.replies;
+        self.close = before.close;
+        self.wait_durable = before.wait_durable;
+        self.no_evict = before.no_evict;
+        self.no_touch = before.no_touch;
+        if let Some(executed) = self.executed.take() {
+            self.transaction = Some(executed);
         }
     }
 }

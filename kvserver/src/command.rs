@@ -25,12 +25,15 @@ pub(crate) mod hash;
 pub(crate) mod introspection;
 pub(crate) mod keys;
 pub(crate) mod limits;
+pub(crate) mod list;
 pub(crate) mod server;
+pub(crate) mod set;
 pub(crate) mod string;
 pub(crate) mod table;
 #[cfg(test)]
 mod testing;
 pub(crate) mod transaction;
+pub(crate) mod zset;
 
 use std::fmt;
 use std::ops::BitOr;
@@ -188,7 +191,10 @@ pub(crate) enum Group {
     Connection,
     Generic,
     Hash,
+    List,
     Server,
+    Set,
+    SortedSet,
     String,
     Transactions,
 }
@@ -200,7 +206,10 @@ impl Group {
             Group::Connection => "connection",
             Group::Generic => "generic",
             Group::Hash => "hash",
+            Group::List => "list",
             Group::Server => "server",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
             Group::String => "string",
             Group::Transactions => "transactions",
         }

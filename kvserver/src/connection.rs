@@ -3,7 +3,6 @@
 //! Reads and writes bytes; what runs in between is the executor's business.
 
 use std::io::{self, Read, Write};
-use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 
 use mio::net::TcpStream;
@@ -12,8 +11,9 @@ use crate::client::{Buffers, ClientState};
 use crate::command::table::Entry;
 use crate::data::{Position, Round};
 use crate::executor::Executor;
-use crate::inbox::{Inbox, Received};
+use crate::inbox::{Inbox, Next, Received};
 use crate::resp::{Limits, Reply};
+use crate::staging::Staging;
 use crate::stats::Stats;
 
 /// While more than this waits to be sent, nothing of the client is read or run.
@@ -47,7 +47,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, client: ClientState) -> Self {
+    pub(crate) fn new(stream: TcpStream, mut client: ClientState) -> Self {
+        client.staging = Staging::by_helper();
         Connection {
             stream,
             client,
@@ -124,7 +125,9 @@ impl Connection {
         self.inbox.as_ref().is_some_and(|inbox| inbox.may_write())
     }
     fn is_paused(&self) -> bool {
-        self.held_until.is_some() || self.out.len() - self.sent > OUTPUT_BYTES_PAUSE
+        self.held_until.is_some()
+            || self.client.staging.is_waiting()
+            || self.out.len() - self.sent > OUTPUT_BYTES_PAUSE
     }
     /// True if there is something to do without waiting for an event.
     pub(crate) fn wants_turn(&self) -> bool {
@@ -151,8 +154,12 @@ impl Connection {
             client.traffic.commands += 1;
             executor.execute(entry, args, client, out, round.as_deref_mut());
             last = entry.or(last);
+            if client.staging.is_wanted() {
+                client.traffic.commands -= 1;
+                return Next::Keep;
+            }
             let stop = client.close || out.len() - sent > OUTPUT_BYTES_PAUSE;
-            if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if stop { Next::Stop } else { Next::GoOn }
         });
         executor.end_run();
         if let (0, Some(error)) = (inbox.waiting(), inbox.error()) {

@@ -19,7 +19,7 @@ mod transfer;
 
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
-pub(crate) use engine::{Engine, Position, Round, StoreError, Value};
+pub(crate) use engine::{Engine, Large, Position, Round, Staged, StoreError, Value};
 pub(crate) use event::Class;
 pub(crate) use event::Event;
 pub(crate) use kvcore::Direction;
@@ -40,8 +40,6 @@ pub(crate) enum Type {
 }
 
 impl Type {
-    const ALL: [Type; 5] = [Type::String, Type::Hash, Type::List, Type::Set, Type::ZSet];
-
     /// The byte every stored value begins with.
     pub(crate) const fn tag(self) -> u8 {
         match self {
@@ -62,8 +60,16 @@ impl Type {
             Type::ZSet => "zset",
         }
     }
+    #[inline]
     fn from_tag(tag: u8) -> Option<Self> {
-        Type::ALL.into_iter().find(|kind| kind.tag() == tag)
+        Some(match tag {
+            0 => Type::String,
+            1 => Type::Hash,
+            2 => Type::List,
+            3 => Type::Set,
+            4 => Type::ZSet,
+            _ => return None,
+        })
     }
 }
 
@@ -160,15 +166,21 @@ impl Data {
         self.engine.count()
     }
     /// The database with this index, which must be below [`Data::count`].
+    #[inline]
     pub(crate) fn db(&mut self, index: usize) -> Db<'_> {
-        assert!(index < self.engine.count(), "database indices are checked by SELECT");
         let place = self.place(index);
         Db::new(self, place)
     }
+    #[inline]
     fn place(&self, index: usize) -> Place {
-        if !self.pending.has_swaps() {
-            return Place { index, home: self.engine.home(index) };
+        if self.pending.has_swaps() {
+            return self.swapped_place(index);
         }
+        Place { index, home: self.engine.home(index) }
+    }
+    /// After a SWAPDB in the same MULTI.
+    #[cold]
+    fn swapped_place(&self, index: usize) -> Place {
         // Each swap before tells which index the contents had.
         let mut at = index;
         let swaps: Vec<(usize, usize)> = self.pending.swaps().collect();
@@ -237,9 +249,47 @@ impl Data {
     }
     /// Applies the pending changes as one batch. They are gone afterwards, whatever happens.
     pub(crate) fn commit(&mut self, round: &mut Round<'_, '_>) -> Result<(), StoreError> {
-        let result = round.apply(&self.pending);
+        self.commit_staged(round, Vec::new())
+    }
+    /// The same of changes whose large values have been written.
+    pub(crate) fn commit_staged(
+        &mut self,
+        round: &mut Round<'_, '_>,
+        staged: Vec<Staged>,
+    ) -> Result<(), StoreError> {
+        let result = round.apply(&self.pending, staged);
         self.pending.clear();
         result
+    }
+    /// True if a commit of the changes would wait for the disk, as values are too large for the
+    /// log.
+    pub(crate) fn has_large(&self) -> bool {
+        self.pending.has_longer(self.engine.large_value_bytes())
+    }
+    /// True if these are the large values of the changes.
+    pub(crate) fn are_staged(&self, staged: &[Staged]) -> bool {
+        let large_value_bytes = self.engine.large_value_bytes();
+        let mut left = staged.iter();
+        let fit = self.pending.iter().all(|(place, change)| match change.value() {
+            Some(value) if value.len() > large_value_bytes => {
+                let is_element = matches!(change, Change::Element(..));
+                left.next().is_some_and(|staged| staged.is(place.home, is_element, value))
+            }
+            _ => true,
+        });
+        fit && left.next().is_none()
+    }
+    /// Forgets all changes, and gives their large values, to be staged.
+    pub(crate) fn take_back(&mut self) -> Large {
+        self.pending.take_longer(self.engine.large_value_bytes())
+    }
+    /// As if no look-ups had been made since they were these.
+    pub(crate) fn set_lookups(&mut self, lookups: Lookups) {
+        self.lookups = lookups;
+    }
+    /// The look-ups since they were taken last.
+    pub(crate) fn lookups(&self) -> Lookups {
+        self.lookups
     }
     /// Makes pending the removal of up to `limit` keys past their time, each with its elements;
     /// how many.

@@ -6,15 +6,18 @@
 //!
 //! E1. A handler that fails leaves one error line and no change (T2).
 //! E2. All changes of a request, an EXEC included, become one batch, committed right after it.
+//!     Or, if it holds values too large for the log that nobody has written yet, the request is
+//!     taken back: it has not run, and runs again when they are (see [`crate::staging`]).
 //! E3. Without a round nothing is committed: the request must not be able to write (T3).
 
 use crate::client::{ClientState, Queued, Replies};
 use crate::command::table::{Entry, table};
 use crate::command::{CommandError, Flags};
 use crate::context::Context;
-use crate::data::{Data, Lookups, Round, StoreError, Touched};
+use crate::data::{Data, Lookups, Round, Staged, StoreError, Touched};
 use crate::resp::Reply;
 use crate::shared::Shared;
+use crate::staging::Verdict;
 use crate::stats::Tally;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -51,6 +54,10 @@ impl Executor<'_> {
             out.truncate(start);
             self.shared.stats.error(&error.to_string());
             Reply::new(out, client.protocol).error(&error);
+        }
+        if client.staging.is_wanted() {
+            out.truncate(start);
+            return;
         }
         match client.replies {
             Replies::On => {}
@@ -113,11 +120,53 @@ impl Executor<'_> {
             server: self.shared,
             data: self.data,
         };
-        if entry.command.flags.has(Flags::WRITE) {
-            ctx.data.set_heard(ctx.server.is_listening());
+        if !entry.command.flags.has(Flags::WRITE) {
+            call(entry, &mut ctx);
+            debug_assert_eq!(self.data.pending_len(), 0, "T3");
+            return Ok(());
         }
+        ctx.data.set_heard(ctx.server.is_listening());
+        let before = (ctx.client.before(), ctx.data.lookups());
         call(entry, &mut ctx);
-        self.commit(round).map_err(CommandError::from)
+        let result = self.stage_or_commit(client, round);
+        if client.staging.is_wanted() {
+            client.take_back(before.0);
+            self.data.set_lookups(before.1);
+            self.tally.take_back();
+        } else if let Some(executed) = client.executed.take() {
+            self.shared.watches.forget(&mut client.watched);
+            let entries = executed.requests.iter().map(|queued| queued.entry);
+            entries.for_each(|entry| self.shared.stats.command(entry).count_call());
+        }
+        result.map_err(CommandError::from)
+    }
+
+    /// Commits, or takes the changes back until a helper has written their large values.
+    #[inline]
+    fn stage_or_commit(
+        &mut self,
+        client: &mut ClientState,
+        round: Option<&mut Round<'_, '_>>,
+    ) -> Result<(), StoreError> {
+        if !self.data.has_large() {
+            client.staging.end();
+            return self.commit(round, Vec::new());
+        }
+        match client.staging.decide(|staged| self.data.are_staged(staged)) {
+            Verdict::Commit(staged) => {
+                client.staging.end();
+                self.commit(round, staged)
+            }
+            Verdict::TakeBack => {
+                client.staging.want(self.data.take_back());
+                Ok(())
+            }
+            Verdict::Fail(error) => {
+                client.staging.end();
+                drop(self.data.take_back());
+                Err(error)
+            }
+        }
     }
 
     fn reject(&mut self, entry: Option<&'static Entry>, client: &mut ClientState) {
@@ -130,7 +179,11 @@ impl Executor<'_> {
     }
 
     #[inline]
-    fn commit(&mut self, round: Option<&mut Round<'_, '_>>) -> Result<(), StoreError> {
+    fn commit(
+        &mut self,
+        round: Option<&mut Round<'_, '_>>,
+        staged: Vec<Staged>,
+    ) -> Result<(), StoreError> {
         let changes = self.data.pending_len();
         if changes == 0 {
             return Ok(());
@@ -141,7 +194,7 @@ impl Executor<'_> {
         }
         let changes = u64::try_from(changes).unwrap_or(u64::MAX);
         self.shared.stats.changes.fetch_add(changes, Relaxed);
-        let result = self.data.commit(round);
+        let result = self.data.commit_staged(round, staged);
         if let Err(error) = &result
             && error.is_final()
         {

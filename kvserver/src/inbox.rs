@@ -46,6 +46,15 @@ pub(crate) enum Received {
     Closed,
 }
 
+/// What becomes of requests after one was handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    GoOn,
+    Stop,
+    /// Stop, and hand this one over again the next time.
+    Keep,
+}
+
 /// Input, parser state and requests of one connection.
 #[derive(Debug)]
 pub(crate) struct Inbox {
@@ -178,11 +187,9 @@ impl Inbox {
         self.error
     }
 
-    /// Hands the waiting requests to `f` in order, until it says stop. Those handed over are gone.
-    pub(crate) fn take(
-        &mut self,
-        mut f: impl FnMut(Option<&'static Entry>, &[&[u8]]) -> std::ops::ControlFlow<()>,
-    ) {
+    /// Hands the waiting requests to `f` in order, until it says stop. Those handed over are gone,
+    /// but for one that is to be kept.
+    pub(crate) fn take(&mut self, mut f: impl FnMut(Option<&'static Entry>, &[&[u8]]) -> Next) {
         let mut args: Vec<&[u8]> = Vec::with_capacity(8);
         let mut taken = 0;
         for request in &self.requests {
@@ -193,8 +200,9 @@ impl Inbox {
                 }
                 Args::Inline(words) => args.extend(words.iter().map(Vec::as_slice)),
             }
-            taken += 1;
-            if f(request.entry, &args).is_break() {
+            let next = f(request.entry, &args);
+            taken += usize::from(next != Next::Keep);
+            if next != Next::GoOn {
                 break;
             }
         }
@@ -210,7 +218,6 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ops::ControlFlow;
 
     const LIMITS: Limits = Limits { args_max: 1 << 20, bulk_len_max: 1 << 29, authenticated: true };
 
@@ -236,7 +243,7 @@ mod tests {
             inbox.parse(&LIMITS);
             inbox.take(|_, args| {
                 requests.push(args.iter().map(|arg| arg.to_vec()).collect());
-                ControlFlow::Continue(())
+                Next::GoOn
             });
         }
         (requests, inbox)

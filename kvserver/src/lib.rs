@@ -37,8 +37,12 @@ mod config;
 mod connection;
 mod context;
 mod data;
+mod double;
 mod error;
 mod executor;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod glob;
 mod inbox;
 mod lcs;
@@ -49,6 +53,7 @@ mod process;
 mod resp;
 mod server;
 mod shared;
+mod staging;
 mod stats;
 mod watch;
 mod worker;

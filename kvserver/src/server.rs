@@ -113,17 +113,21 @@ impl Server {
 
     fn start_helpers(&mut self, asked: crossbeam_channel::Receiver<Job>) -> Result<(), Error> {
         let (slow, slow_asked) = crossbeam_channel::unbounded();
+        let (stage, stage_asked) = crossbeam_channel::unbounded();
         let (alive, ended) = crossbeam_channel::bounded(0);
         let shared = Arc::clone(&self.shared);
         let sync = move || {
-            background::sync_loop(&shared, &asked, &slow);
+            background::sync_loop(&shared, &asked, &slow, &stage);
             // That it is gone tells the others to end.
-            drop(alive);
+            drop((alive, stage));
         };
         self.helpers.push(spawn("kv-sync", sync)?);
         let shared = Arc::clone(&self.shared);
         let slow = move || background::slow_loop(&shared, &slow_asked);
         self.helpers.push(spawn("kv-background", slow)?);
+        let shared = Arc::clone(&self.shared);
+        let stage = move || background::stage_loop(&shared, &stage_asked);
+        self.helpers.push(spawn("kv-stage", stage)?);
         let shared = Arc::clone(&self.shared);
         let expiry = move || background::expiry_loop(&shared, &ended);
         self.helpers.push(spawn("kv-expiry", expiry)?);

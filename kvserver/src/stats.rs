@@ -134,6 +134,12 @@ impl Tally {
             }
         }
     }
+    /// The call that began last is taken back, and begins again later.
+    pub(crate) fn take_back(&mut self) {
+        if let Some((_, calls)) = &mut self.run {
+            *calls = calls.saturating_sub(1);
+        }
+    }
     /// Nothing runs any more.
     pub(crate) fn end(&mut self, stats: &Stats) {
         let now = Instant::now();

@@ -19,11 +19,12 @@ use crate::background::Job;
 use crate::client::{Card, ClientState};
 use crate::config::AppendFsync;
 use crate::connection::Connection;
-use crate::data::{Data, Position, StoreError};
+use crate::data::{Data, Position, Staged, StoreError};
 use crate::executor::Executor;
 use crate::inbox::Inbox;
 use crate::resp::Limits;
 use crate::shared::{Shared, now_ms};
+use crate::staging::StageJob;
 use crate::stats::Tally;
 
 const WAKER: Token = Token(usize::MAX);
@@ -37,6 +38,12 @@ const ARGS_MAX: u64 = 0x7FFF_FFFF;
 #[derive(Debug)]
 pub(crate) enum Mail {
     Connection(TcpStream, Arc<Card>),
+    /// The large values that the client in a slot waits for are written, or could not be.
+    Staged {
+        slot: usize,
+        client: u64,
+        staged: Result<Vec<Staged>, StoreError>,
+    },
     /// One of the clients has been killed.
     Kill,
     Stop,
@@ -160,6 +167,7 @@ impl Worker {
         while let Ok(mail) = self.mail.try_recv() {
             match mail {
                 Mail::Connection(stream, card) => self.open(stream, card),
+                Mail::Staged { slot, client, staged } => self.resume(slot, client, staged),
                 Mail::Kill => kill = true,
                 Mail::Stop => self.stopping = true,
             }
@@ -167,6 +175,28 @@ impl Worker {
         self.release_held();
         if kill {
             self.close_killed();
+        }
+    }
+
+    /// A client's large values are written; what became of a client that is gone is dropped.
+    fn resume(&mut self, slot: usize, client: u64, staged: Result<Vec<Staged>, StoreError>) {
+        if let Some(Some(connection)) = self.connections.get_mut(slot)
+            && connection.client.id == client
+        {
+            connection.client.staging.ready(staged);
+            self.queue(slot);
+        }
+    }
+
+    /// Asks for large values of commands that were taken back to be written.
+    fn stage(&mut self, slots: &[usize]) {
+        for &slot in slots {
+            let Some(connection) = &mut self.connections[slot] else { continue };
+            if let Some(values) = connection.client.staging.take_wanted() {
+                let (client, worker) = (connection.client.id, connection.client.card.worker);
+                let job = Box::new(StageJob { values, worker, slot, client });
+                self.shared.ask_background(Job::Stage(job));
+            }
         }
     }
 
@@ -298,7 +328,10 @@ impl Worker {
             (result, shared.engine.tip())
         };
         match result {
-            Ok(()) => self.hold(slots, observed),
+            Ok(()) => {
+                self.hold(slots, observed);
+                self.stage(slots);
+            }
             Err(error) => self.fail(slots, &lens, &error),
         }
     }

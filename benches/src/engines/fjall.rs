@@ -7,11 +7,11 @@ use std::{path::Path, time::Duration};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::CACHE_BYTES;
 use crate::{
     Result,
-    data::KeyBytes,
-    engine::{Engine, Mode, Reader, Role},
+    data::Pair,
+    engine::{Engine, Mode, Reader, Role, Setup},
+    key::KeyBytes,
 };
 
 /// An open database.
@@ -41,17 +41,18 @@ impl Engine for Fjall {
     const ROLE: Role = Role::Peer;
     type Reader<'e> = &'e Keyspace;
 
-    fn open(dir: &Path, mode: Mode) -> Result<Self> {
-        let db = Database::builder(dir).cache_size(u64::try_from(CACHE_BYTES)?).open()?;
+    fn open(dir: &Path, setup: Setup) -> Result<Self> {
+        let cache_bytes = u64::try_from(setup.cache_bytes)?;
+        let db = Database::builder(dir).cache_size(cache_bytes).open()?;
         let keyspace = db.keyspace("bench", KeyspaceCreateOptions::default)?;
-        Ok(Fjall { db, keyspace, mode })
+        Ok(Fjall { db, keyspace, mode: setup.mode })
     }
 
     fn reader(&self) -> Result<&Keyspace> {
         Ok(&self.keyspace)
     }
 
-    fn put(&self, key: &KeyBytes, value: &[u8]) -> Result<()> {
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.keyspace.insert(key, value)?;
         if self.mode == Mode::Synced {
             self.db.persist(self.persist_mode())?;
@@ -59,12 +60,27 @@ impl Engine for Fjall {
         Ok(())
     }
 
-    fn put_batch(&self, pairs: &[(KeyBytes, Vec<u8>)]) -> Result<()> {
+    fn put_batch(&self, pairs: &[Pair]) -> Result<()> {
         let mut batch = self.db.batch().durability(Some(self.persist_mode()));
         for (key, value) in pairs {
-            batch.insert(&self.keyspace, key, value.as_slice());
+            batch.insert(&self.keyspace, &key[..], value.as_slice());
         }
         Ok(batch.commit()?)
+    }
+
+    fn remove_batch(&self, keys: &[KeyBytes]) -> Result<()> {
+        let mut batch = self.db.batch().durability(Some(self.persist_mode()));
+        for key in keys {
+            batch.remove(&self.keyspace, &key[..]);
+        }
+        Ok(batch.commit()?)
+    }
+
+    fn compact(self, _dir: &Path) -> Result<()> {
+        self.keyspace.rotate_memtable_and_wait()?;
+        self.keyspace.major_compact()?;
+        self.settle()?;
+        self.close()
     }
 
     fn settle(&self) -> Result<()> {
@@ -80,18 +96,18 @@ impl Engine for Fjall {
 }
 
 impl Reader for &Keyspace {
-    fn get<T>(&self, key: &KeyBytes, see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
+    fn get<T>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         Ok(Keyspace::get(self, key)?.map(|value| see(&value)))
     }
 
     fn scan(
         &self,
-        from: Option<&KeyBytes>,
+        from: Option<&[u8]>,
         limit: usize,
         mut see: impl FnMut(&[u8], &[u8]) -> Result<()>,
     ) -> Result<usize> {
         let pairs = match from {
-            Some(key) => self.range(&key[..]..),
+            Some(key) => self.range(key..),
             None => self.iter(),
         };
         let mut seen = 0;
@@ -101,5 +117,9 @@ impl Reader for &Keyspace {
             seen += 1;
         }
         Ok(seen)
+    }
+
+    fn len(&self) -> Result<u64> {
+        Ok(u64::try_from(Keyspace::len(self)?)?)
     }
 }

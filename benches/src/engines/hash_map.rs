@@ -6,14 +6,15 @@ use parking_lot::RwLock;
 
 use crate::{
     Result,
-    data::KeyBytes,
-    engine::{Engine, Mode, Reader, Role},
+    data::Pair,
+    engine::{Engine, Reader, Role, Setup},
+    key::{InlineKey, inline},
     work::Work,
 };
 
 /// The map.
 #[derive(Debug, Default)]
-pub struct InMemory(RwLock<HashMap<KeyBytes, Box<[u8]>>>);
+pub struct InMemory(RwLock<HashMap<InlineKey, Box<[u8]>>>);
 
 impl Engine for InMemory {
     const NAME: &'static str = "hash-map";
@@ -21,11 +22,11 @@ impl Engine for InMemory {
     type Reader<'e> = &'e InMemory;
 
     fn supports(work: Work) -> bool {
-        use Work::{Get, Get2, Load, New, Overwrite, Zipf};
-        matches!(work, Load | Get | Get2 | Overwrite | New | Zipf)
+        use Work::{Get, Get2, Get4, Get8, Load, New, Overwrite, Zipf};
+        matches!(work, Load | Get | Get2 | Get4 | Get8 | Overwrite | New | Zipf)
     }
 
-    fn open(_dir: &Path, _mode: Mode) -> Result<Self> {
+    fn open(_dir: &Path, _setup: Setup) -> Result<Self> {
         Ok(InMemory::default())
     }
 
@@ -33,14 +34,16 @@ impl Engine for InMemory {
         Ok(self)
     }
 
-    fn put(&self, key: &KeyBytes, value: &[u8]) -> Result<()> {
-        self.0.write().insert(*key, value.into());
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.0.write().insert(inline(key)?, value.into());
         Ok(())
     }
 
-    fn put_batch(&self, pairs: &[(KeyBytes, Vec<u8>)]) -> Result<()> {
+    fn put_batch(&self, pairs: &[Pair]) -> Result<()> {
         let mut map = self.0.write();
-        map.extend(pairs.iter().map(|(key, value)| (*key, value.as_slice().into())));
+        for (key, value) in pairs {
+            map.insert(inline(key)?, value.as_slice().into());
+        }
         Ok(())
     }
 
@@ -50,13 +53,13 @@ impl Engine for InMemory {
 }
 
 impl Reader for &InMemory {
-    fn get<T>(&self, key: &KeyBytes, see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
-        Ok(self.0.read().get(key).map(|value| see(value)))
+    fn get<T>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
+        Ok(self.0.read().get(&inline(key)?).map(|value| see(value)))
     }
 
     fn scan(
         &self,
-        _from: Option<&KeyBytes>,
+        _from: Option<&[u8]>,
         _limit: usize,
         _see: impl FnMut(&[u8], &[u8]) -> Result<()>,
     ) -> Result<usize> {

@@ -9,8 +9,9 @@ use kvcore::{BytesKeyspace, Durability, Options, Raw, Schema, Store};
 
 use crate::{
     Result,
-    data::KeyBytes,
-    engine::{Engine, Mode, Reader, Role},
+    data::Pair,
+    engine::{Engine, Mode, Reader, Role, Setup},
+    key::KeyBytes,
     work::Work,
 };
 
@@ -41,18 +42,32 @@ impl Open {
         Ok(Open { store, keyspace })
     }
 
-    fn put(&self, key: &KeyBytes, value: &[u8]) -> Result<()> {
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.keyspace.put(key, value)?;
         Ok(())
     }
 
-    fn put_batch(&self, pairs: &[(KeyBytes, Vec<u8>)]) -> Result<()> {
+    fn put_batch(&self, pairs: &[Pair]) -> Result<()> {
         let mut batch = self.store.batch();
         for (key, value) in pairs {
-            batch.put(&self.keyspace, key, value)?;
+            batch.put(&self.keyspace, &key[..], value)?;
         }
         batch.commit()?;
         Ok(())
+    }
+
+    fn remove_batch(&self, keys: &[KeyBytes]) -> Result<()> {
+        let mut batch = self.store.batch();
+        for key in keys {
+            batch.delete(&self.keyspace, &key[..])?;
+        }
+        batch.commit()?;
+        Ok(())
+    }
+
+    fn compact(self) -> Result<()> {
+        while self.store.merge()?.bytes > 0 {}
+        self.close()
     }
 
     fn close(self) -> Result<()> {
@@ -62,13 +77,13 @@ impl Open {
 }
 
 impl Reader for &BytesKeyspace {
-    fn get<T>(&self, key: &KeyBytes, see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
+    fn get<T>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         Ok(self.get_with(key, see)?)
     }
 
     fn scan(
         &self,
-        from: Option<&KeyBytes>,
+        from: Option<&[u8]>,
         limit: usize,
         mut see: impl FnMut(&[u8], &[u8]) -> Result<()>,
     ) -> Result<usize> {
@@ -79,17 +94,21 @@ impl Reader for &BytesKeyspace {
         let mut seen = 0;
         for entry in entries.take(limit) {
             let entry = entry?;
-            see(entry.key(), &entry.value()?)?;
+            entry.value_with(|value| see(entry.key(), value))??;
             seen += 1;
         }
         Ok(seen)
     }
 
-    fn count_from(&self, key: &KeyBytes) -> Result<u64> {
+    fn len(&self) -> Result<u64> {
+        Ok(BytesKeyspace::len(self))
+    }
+
+    fn count_from(&self, key: &[u8]) -> Result<u64> {
         Ok(self.count(key..)?)
     }
 
-    fn rank(&self, key: &KeyBytes) -> Result<Option<u64>> {
+    fn rank(&self, key: &[u8]) -> Result<Option<u64>> {
         Ok(BytesKeyspace::rank(self, key)?)
     }
 
@@ -108,17 +127,23 @@ macro_rules! engine {
             fn supports(work: Work) -> bool {
                 $supports(work)
             }
-            fn open(dir: &Path, mode: Mode) -> Result<Self> {
-                Open::new(dir, mode, $schema).map($type)
+            fn open(dir: &Path, setup: Setup) -> Result<Self> {
+                Open::new(dir, setup.mode, $schema).map($type)
             }
             fn reader(&self) -> Result<&BytesKeyspace> {
                 Ok(&self.0.keyspace)
             }
-            fn put(&self, key: &KeyBytes, value: &[u8]) -> Result<()> {
+            fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
                 self.0.put(key, value)
             }
-            fn put_batch(&self, pairs: &[(KeyBytes, Vec<u8>)]) -> Result<()> {
+            fn put_batch(&self, pairs: &[Pair]) -> Result<()> {
                 self.0.put_batch(pairs)
+            }
+            fn remove_batch(&self, keys: &[KeyBytes]) -> Result<()> {
+                self.0.remove_batch(keys)
+            }
+            fn compact(self, _dir: &Path) -> Result<()> {
+                self.0.compact()
             }
             fn close(self) -> Result<()> {
                 self.0.close()

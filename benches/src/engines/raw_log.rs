@@ -6,7 +6,6 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io,
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -15,8 +14,10 @@ use parking_lot::RwLock;
 
 use crate::{
     Result,
-    data::KeyBytes,
-    engine::{Engine, Mode, Reader, Role},
+    data::Pair,
+    engine::{Engine, Mode, Reader, Role, Setup},
+    key::{InlineKey, inline},
+    raw_file::{read_at, reserve, write_at},
     work::Work,
 };
 
@@ -30,7 +31,7 @@ const CHUNK_BYTES: u64 = 256 << 20;
 pub struct RawLog {
     file: File,
     mode: Mode,
-    table: RwLock<HashMap<KeyBytes, Place>>,
+    table: RwLock<HashMap<InlineKey, Place>>,
     end: AtomicU64,
     reserved: AtomicU64,
 }
@@ -43,7 +44,7 @@ struct Place {
 
 impl RawLog {
     /// Appends the pairs with one write; the table is updated under the same lock.
-    fn append<'p>(&self, pairs: impl Iterator<Item = (&'p KeyBytes, &'p [u8])>) -> Result<()> {
+    fn append<'p>(&self, pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>) -> Result<()> {
         let mut bytes = Vec::with_capacity(256);
         let mut table = self.table.write();
         let start = self.end.load(Ordering::Relaxed);
@@ -51,11 +52,11 @@ impl RawLog {
             bytes.extend_from_slice(&[0x5a; HEADER_BYTES]);
             bytes.extend_from_slice(key);
             let offset = start + bytes.len() as u64;
-            table.insert(*key, Place { offset, len: u32::try_from(value.len())? });
+            table.insert(inline(key)?, Place { offset, len: u32::try_from(value.len())? });
             bytes.extend_from_slice(value);
         }
         let end = start + bytes.len() as u64;
-        if end > self.reserved.load(Ordering::Relaxed) {
+        while end > self.reserved.load(Ordering::Relaxed) {
             self.reserved.fetch_add(CHUNK_BYTES, Ordering::Relaxed);
             reserve(&self.file, self.reserved.load(Ordering::Relaxed))?;
         }
@@ -75,12 +76,16 @@ impl Engine for RawLog {
     type Reader<'e> = &'e RawLog;
 
     fn supports(work: Work) -> bool {
-        use Work::{Get, Get2, Load, New, Overwrite, SyncBatch, SyncPut, Zipf};
+        use Work::{Get, Get2, Get4, Get8, Load, New, Overwrite, SyncBatch, SyncPut, Zipf};
         cfg!(unix)
-            && matches!(work, Load | Get | Get2 | Overwrite | New | Zipf | SyncPut | SyncBatch)
+            && matches!(
+                work,
+                Load | Get | Get2 | Get4 | Get8 | Overwrite | New | Zipf | SyncPut | SyncBatch
+            )
     }
 
-    fn open(dir: &Path, mode: Mode) -> Result<Self> {
+    fn open(dir: &Path, setup: Setup) -> Result<Self> {
+        let mode = setup.mode;
         // A log of its own for each mode: it has no recovery.
         let path = dir.join(format!("raw-{mode:?}"));
         let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
@@ -99,12 +104,12 @@ impl Engine for RawLog {
         Ok(self)
     }
 
-    fn put(&self, key: &KeyBytes, value: &[u8]) -> Result<()> {
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.append(std::iter::once((key, value)))
     }
 
-    fn put_batch(&self, pairs: &[(KeyBytes, Vec<u8>)]) -> Result<()> {
-        self.append(pairs.iter().map(|(key, value)| (key, value.as_slice())))
+    fn put_batch(&self, pairs: &[Pair]) -> Result<()> {
+        self.append(pairs.iter().map(|(key, value)| (&key[..], value.as_slice())))
     }
 
     fn close(self) -> Result<()> {
@@ -113,8 +118,8 @@ impl Engine for RawLog {
 }
 
 impl Reader for &RawLog {
-    fn get<T>(&self, key: &KeyBytes, see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
-        let Some(place) = self.table.read().get(key).copied() else { return Ok(None) };
+    fn get<T>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
+        let Some(place) = self.table.read().get(&inline(key)?).copied() else { return Ok(None) };
         let len = usize::try_from(place.len)?;
         let mut short = [0; 256];
         let mut long = Vec::new();
@@ -131,40 +136,10 @@ impl Reader for &RawLog {
 
     fn scan(
         &self,
-        _from: Option<&KeyBytes>,
+        _from: Option<&[u8]>,
         _limit: usize,
         _see: impl FnMut(&[u8], &[u8]) -> Result<()>,
     ) -> Result<usize> {
         Err("the raw log has no order".into())
     }
-}
-
-#[cfg(target_os = "linux")]
-fn reserve(file: &File, len: u64) -> io::Result<()> {
-    Ok(rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, len)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn reserve(file: &File, len: u64) -> io::Result<()> {
-    file.set_len(len)
-}
-
-#[cfg(unix)]
-fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
-}
-
-#[cfg(not(unix))]
-fn write_at(_file: &File, _bytes: &[u8], _offset: u64) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-#[cfg(not(unix))]
-fn read_at(_file: &File, _bytes: &mut [u8], _offset: u64) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }

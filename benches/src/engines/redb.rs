@@ -11,14 +11,15 @@ use std::{
 
 use parking_lot::Mutex;
 use redb::{
-    Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition,
+    Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata, TableDefinition,
 };
 
-use super::CACHE_BYTES;
 use crate::{
     Result,
-    data::KeyBytes,
-    engine::{Engine, Mode, Reader, Role},
+    data::Pair,
+    engine::{Engine, Mode, Reader, Role, Setup},
+    key::KeyBytes,
 };
 
 const TABLE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("bench");
@@ -33,13 +34,13 @@ pub struct Redb {
 }
 
 impl Redb {
-    fn write<'p>(&self, pairs: impl Iterator<Item = (&'p KeyBytes, &'p [u8])>) -> Result<()> {
+    fn write<'p>(&self, pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>) -> Result<()> {
         let mut tx = self.db.begin_write()?;
         tx.set_durability(self.durability())?;
         {
             let mut table = tx.open_table(TABLE)?;
             for (key, value) in pairs {
-                table.insert(&key[..], value)?;
+                table.insert(key, value)?;
             }
         }
         Ok(tx.commit()?)
@@ -64,21 +65,38 @@ impl Engine for Redb {
         false
     }
 
-    fn open(dir: &Path, mode: Mode) -> Result<Self> {
-        let db = Builder::new().set_cache_size(CACHE_BYTES).create(dir.join("redb"))?;
-        Ok(Redb { db, mode, synced: Mutex::new(Instant::now()) })
+    fn open(dir: &Path, setup: Setup) -> Result<Self> {
+        let db = Builder::new().set_cache_size(setup.cache_bytes).create(dir.join("redb"))?;
+        Ok(Redb { db, mode: setup.mode, synced: Mutex::new(Instant::now()) })
     }
 
     fn reader(&self) -> Result<Self::Reader<'_>> {
         Ok(self.db.begin_read()?.open_table(TABLE)?)
     }
 
-    fn put(&self, key: &KeyBytes, value: &[u8]) -> Result<()> {
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.write(std::iter::once((key, value)))
     }
 
-    fn put_batch(&self, pairs: &[(KeyBytes, Vec<u8>)]) -> Result<()> {
-        self.write(pairs.iter().map(|(key, value)| (key, value.as_slice())))
+    fn put_batch(&self, pairs: &[Pair]) -> Result<()> {
+        self.write(pairs.iter().map(|(key, value)| (&key[..], value.as_slice())))
+    }
+
+    fn remove_batch(&self, keys: &[KeyBytes]) -> Result<()> {
+        let mut tx = self.db.begin_write()?;
+        tx.set_durability(self.durability())?;
+        {
+            let mut table = tx.open_table(TABLE)?;
+            for key in keys {
+                table.remove(&key[..])?;
+            }
+        }
+        Ok(tx.commit()?)
+    }
+
+    fn compact(mut self, _dir: &Path) -> Result<()> {
+        while self.db.compact()? {}
+        self.close()
     }
 
     fn close(self) -> Result<()> {
@@ -88,18 +106,18 @@ impl Engine for Redb {
 }
 
 impl Reader for ReadOnlyTable<&'static [u8], &'static [u8]> {
-    fn get<T>(&self, key: &KeyBytes, see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
-        Ok(ReadableTable::get(self, &key[..])?.map(|value| see(value.value())))
+    fn get<T>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
+        Ok(ReadableTable::get(self, key)?.map(|value| see(value.value())))
     }
 
     fn scan(
         &self,
-        from: Option<&KeyBytes>,
+        from: Option<&[u8]>,
         limit: usize,
         mut see: impl FnMut(&[u8], &[u8]) -> Result<()>,
     ) -> Result<usize> {
         let pairs = match from {
-            Some(key) => ReadableTable::range(self, &key[..]..)?,
+            Some(key) => ReadableTable::range(self, key..)?,
             None => self.iter()?,
         };
         let mut seen = 0;
@@ -109,5 +127,9 @@ impl Reader for ReadOnlyTable<&'static [u8], &'static [u8]> {
             seen += 1;
         }
         Ok(seen)
+    }
+
+    fn len(&self) -> Result<u64> {
+        Ok(ReadableTableMetadata::len(self)?)
     }
 }

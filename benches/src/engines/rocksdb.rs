@@ -11,11 +11,11 @@ use rocksdb::{
     WaitForCompactOptions, WriteBatch, WriteOptions,
 };
 
-use super::CACHE_BYTES;
 use crate::{
     Result,
-    data::KeyBytes,
-    engine::{Engine, Mode, Reader, Role},
+    data::Pair,
+    engine::{Engine, Mode, Reader, Role, Setup},
+    key::KeyBytes,
 };
 
 /// An open database.
@@ -38,32 +38,46 @@ impl Engine for Rocksdb {
     const ROLE: Role = Role::Peer;
     type Reader<'e> = &'e DB;
 
-    fn open(dir: &Path, mode: Mode) -> Result<Self> {
+    fn open(dir: &Path, setup: Setup) -> Result<Self> {
         let mut table = BlockBasedOptions::default();
-        table.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
+        table.set_block_cache(&Cache::new_lru_cache(setup.cache_bytes));
         table.set_bloom_filter(10.0, false);
         let mut options = Options::default();
         options.create_if_missing(true);
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_block_based_table_factory(&table);
         options.increase_parallelism(2);
-        Ok(Rocksdb { db: DB::open(&options, dir)?, mode })
+        Ok(Rocksdb { db: DB::open(&options, dir)?, mode: setup.mode })
     }
 
     fn reader(&self) -> Result<&DB> {
         Ok(&self.db)
     }
 
-    fn put(&self, key: &KeyBytes, value: &[u8]) -> Result<()> {
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         Ok(self.db.put_opt(key, value, &self.write_options())?)
     }
 
-    fn put_batch(&self, pairs: &[(KeyBytes, Vec<u8>)]) -> Result<()> {
+    fn put_batch(&self, pairs: &[Pair]) -> Result<()> {
         let mut batch = WriteBatch::default();
         for (key, value) in pairs {
-            batch.put(key, value);
+            batch.put(&key[..], value);
         }
         Ok(self.db.write_opt(batch, &self.write_options())?)
+    }
+
+    fn remove_batch(&self, keys: &[KeyBytes]) -> Result<()> {
+        let mut batch = WriteBatch::default();
+        for key in keys {
+            batch.delete(&key[..]);
+        }
+        Ok(self.db.write_opt(batch, &self.write_options())?)
+    }
+
+    fn compact(self, _dir: &Path) -> Result<()> {
+        self.db.compact_range::<&[u8], &[u8]>(None, None);
+        self.settle()?;
+        self.close()
     }
 
     fn settle(&self) -> Result<()> {
@@ -76,13 +90,13 @@ impl Engine for Rocksdb {
 }
 
 impl Reader for &DB {
-    fn get<T>(&self, key: &KeyBytes, see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
+    fn get<T>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         Ok(self.get_pinned(key)?.map(|value| see(&value)))
     }
 
     fn scan(
         &self,
-        from: Option<&KeyBytes>,
+        from: Option<&[u8]>,
         limit: usize,
         mut see: impl FnMut(&[u8], &[u8]) -> Result<()>,
     ) -> Result<usize> {
@@ -97,5 +111,14 @@ impl Reader for &DB {
             seen += 1;
         }
         Ok(seen)
+    }
+
+    fn len(&self) -> Result<u64> {
+        let mut count = 0;
+        for pair in self.iterator(IteratorMode::Start) {
+            pair?;
+            count += 1;
+        }
+        Ok(count)
     }
 }

@@ -8,11 +8,12 @@ use std::path::Path;
 
 use sled::{Batch, Config, Db};
 
-use super::CACHE_BYTES;
 use crate::{
     Result,
-    data::KeyBytes,
-    engine::{Engine, Mode, Reader, Role},
+    data::Pair,
+    engine::{Engine, Mode, Reader, Role, Setup},
+    key::KeyBytes,
+    work::Work,
 };
 
 /// An open database.
@@ -44,24 +45,37 @@ impl Engine for Sled {
         false
     }
 
-    fn open(dir: &Path, mode: Mode) -> Result<Self> {
-        let config = Config::new().path(dir).cache_capacity(u64::try_from(CACHE_BYTES)?);
-        Ok(Sled { db: config.open()?, mode })
+    fn supports(work: Work) -> bool {
+        !work.is_positional() && !work.is_of_keydir() && work != Work::Compacted
+    }
+
+    fn open(dir: &Path, setup: Setup) -> Result<Self> {
+        let config = Config::new().path(dir).cache_capacity(u64::try_from(setup.cache_bytes)?);
+        Ok(Sled { db: config.open()?, mode: setup.mode })
     }
 
     fn reader(&self) -> Result<&Db> {
         Ok(&self.db)
     }
 
-    fn put(&self, key: &KeyBytes, value: &[u8]) -> Result<()> {
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.db.insert(key, value)?;
         self.sync()
     }
 
-    fn put_batch(&self, pairs: &[(KeyBytes, Vec<u8>)]) -> Result<()> {
+    fn put_batch(&self, pairs: &[Pair]) -> Result<()> {
         let mut batch = Batch::default();
         for (key, value) in pairs {
-            batch.insert(key, value.as_slice());
+            batch.insert(&key[..], value.as_slice());
+        }
+        self.db.apply_batch(batch)?;
+        self.sync()
+    }
+
+    fn remove_batch(&self, keys: &[KeyBytes]) -> Result<()> {
+        let mut batch = Batch::default();
+        for key in keys {
+            batch.remove(&key[..]);
         }
         self.db.apply_batch(batch)?;
         self.sync()
@@ -74,18 +88,18 @@ impl Engine for Sled {
 }
 
 impl Reader for &Db {
-    fn get<T>(&self, key: &KeyBytes, see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
+    fn get<T>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         Ok(sled::Tree::get(self, key)?.map(|value| see(&value)))
     }
 
     fn scan(
         &self,
-        from: Option<&KeyBytes>,
+        from: Option<&[u8]>,
         limit: usize,
         mut see: impl FnMut(&[u8], &[u8]) -> Result<()>,
     ) -> Result<usize> {
         let pairs = match from {
-            Some(key) => self.range(&key[..]..),
+            Some(key) => self.range(key..),
             None => self.iter(),
         };
         let mut seen = 0;
@@ -95,5 +109,9 @@ impl Reader for &Db {
             seen += 1;
         }
         Ok(seen)
+    }
+
+    fn len(&self) -> Result<u64> {
+        Ok(u64::try_from(sled::Tree::len(self))?)
     }
 }

@@ -8,7 +8,8 @@ use kvcore::{BytesKeyspace, Durability, Keyspace, Options, Raw, Schema, Store};
 
 use crate::{
     Result,
-    data::{Data, KeyBytes},
+    data::Data,
+    key::{InlineKey, Shape, inline},
 };
 
 /// Keys in the store before an operation is counted.
@@ -71,9 +72,9 @@ struct Loaded {
     store: Store,
     keyspace: BytesKeyspace,
     /// Keys in random order: the first [`COUNT`] of [`KEYS`], as loaded.
-    old: Vec<(KeyBytes, Vec<u8>)>,
+    old: Vec<(InlineKey, Vec<u8>)>,
     /// Keys that are not there.
-    new: Vec<(KeyBytes, Vec<u8>)>,
+    new: Vec<(InlineKey, Vec<u8>)>,
 }
 
 impl Loaded {
@@ -83,23 +84,28 @@ impl Loaded {
     }
 
     fn of(store: Store, schema: Schema<'static, Vec<u8>, [u8], Raw>) -> Result<Loaded> {
-        let data = Data::new(3, 150);
-        let pair = |index| {
+        let data = Data::new(3, Shape::Random24, 150);
+        let pair = |index| -> Result<_> {
             let mut value = Vec::new();
             data.value(index, 0, &mut value);
-            (data.key(index), value)
+            Ok((inline(&data.key(index))?, value))
         };
         let keyspace = store.keyspace(schema)?;
-        let all: Vec<_> = (0..KEYS).map(pair).collect();
+        let all: Vec<_> = (0..KEYS).map(pair).collect::<Result<_>>()?;
         for pairs in all.chunks(MANY) {
             put_batch(&store, &keyspace, pairs)?;
         }
         let old = all.into_iter().take(usize::try_from(COUNT)?).collect();
-        Ok(Loaded { store, keyspace, old, new: (KEYS..KEYS + COUNT).map(pair).collect() })
+        let new = (KEYS..KEYS + COUNT).map(pair).collect::<Result<_>>()?;
+        Ok(Loaded { store, keyspace, old, new })
     }
 }
 
-fn put_batch(store: &Store, keyspace: &BytesKeyspace, pairs: &[(KeyBytes, Vec<u8>)]) -> Result<()> {
+fn put_batch(
+    store: &Store,
+    keyspace: &BytesKeyspace,
+    pairs: &[(InlineKey, Vec<u8>)],
+) -> Result<()> {
     let mut batch = store.batch();
     for (key, value) in pairs {
         batch.put(keyspace, key, value)?;
@@ -114,8 +120,8 @@ fn expect_found(is_found: bool) -> Result<()> {
 
 /// Counts `body` for every pair.
 fn each(
-    pairs: &[(KeyBytes, Vec<u8>)],
-    mut body: impl FnMut(&KeyBytes, &[u8]) -> Result<()>,
+    pairs: &[(InlineKey, Vec<u8>)],
+    mut body: impl FnMut(&InlineKey, &[u8]) -> Result<()>,
 ) -> Result<()> {
     counted_operations(&mut || pairs.iter().try_for_each(|(key, value)| body(key, value)))
 }

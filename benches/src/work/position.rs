@@ -4,21 +4,22 @@ use super::Work;
 use crate::{
     Result,
     engine::{Engine, Reader},
-    measure::{Sample, Timed, rate},
+    measure::{Done, Job, Sample, Timed},
     plan::Plan,
 };
 
 /// Asks one of them at random places. The loaded store holds exactly the keys of the plan.
 pub(crate) fn positions<E: Engine>(engine: &E, plan: &Plan, work: Work) -> Result<Sample> {
     let asked = plan.keys.div_ceil(4);
-    let sample = rate(work, u64::from(asked), 1, Timed::Sometimes, |_, latencies| {
+    let job = Job { work, threads: 1, timed: Timed::Sometimes };
+    let sample = job.run(|_, latencies| {
         let reader = engine.reader()?;
         let mut rng = fastrand::Rng::with_seed(plan.seed);
         for _ in 0..asked {
             let index = rng.u32(..plan.keys);
             latencies.time(|| ask(&reader, plan, work, index))?;
         }
-        Ok(())
+        Ok(Done::reads(asked))
     })?;
     agree(&engine.reader()?, plan)?;
     Ok(sample)

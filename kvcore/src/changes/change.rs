@@ -9,7 +9,7 @@ use crate::{
     index::NEVER_MS,
     key::{EncodedRange, Key, Position},
     keyspace::{Keyspace, decode_error},
-    log::{Form, Record, compression},
+    log::{Form, Record},
     options::system_time,
     token::ChangeToken,
     value::{Value, ValueRef},
@@ -303,8 +303,7 @@ impl Change {
         match self.record.record() {
             Record::Put { value, form: Form::Plain, .. } => self.record.lend(value, f).map(Some),
             Record::Put { value, form: Form::Compressed, .. } => {
-                let value = compression::unpack(value).map_err(|e| decode_error(e.into()))?;
-                f(ValueRef::from(&value[..])).map(Some)
+                f(ValueRef::from(&self.record.unpack(value)?[..])).map(Some)
             }
             Record::BlobRef { blob, len_bytes, checksum, .. } => {
                 let value = self.engine.read_blob(blob, len_bytes, checksum)?;
@@ -347,20 +346,53 @@ impl Change {
         if !self.is_of(keyspace)? {
             return Ok(None);
         }
+        let key =
+            |mut bytes: &[u8]| K::decode_key(&mut bytes, Position::Last).map_err(decode_error);
+        self.event_with(key, |value| C::decode(value).map_err(decode_error)).map(Some)
+    }
+
+    /// What happened, in bytes: for tools that look at whatever keyspaces there are.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// use kvcore::Event;
+    /// users.put("ada", &36)?;
+    /// users.clear()?;
+    /// let mut changes = store.changes(store.oldest_change_token())?;
+    /// let put = changes.try_next()?.expect("the put").event()?;
+    /// assert_eq!(put, Event::Put { key: b"ada".to_vec(), value: vec![36].into() });
+    /// let cleared = changes.try_next()?.expect("the rest").event()?;
+    /// assert!(matches!(cleared, Event::DeleteRange { range } if range.contains(b"ada")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Change::value_bytes`].
+    pub fn event(&self) -> Result<Event<Vec<u8>, Value>> {
+        self.event_with(|key| Ok(key.to_vec()), |value| Ok(value.to_value()))
+    }
+
+    fn event_with<K, T>(
+        &self,
+        key: impl FnOnce(&[u8]) -> Result<K>,
+        value: impl FnOnce(ValueRef<'_>) -> Result<T>,
+    ) -> Result<Event<K, T>> {
         let record = self.record.record();
         if let Record::RangeTombstone { start, end, .. } = record {
             let (start, end) = (start.map(<[u8]>::to_vec), end.map(<[u8]>::to_vec));
-            return Ok(Some(Event::DeleteRange { range: EncodedRange { start, end } }));
+            return Ok(Event::DeleteRange { range: EncodedRange { start, end } });
         }
-        let mut bytes = record.key().expect("all others have a key");
-        let key = K::decode_key(&mut bytes, Position::Last).map_err(decode_error)?;
-        let value = self.with_value(|value| C::decode(value).map_err(decode_error))?;
-        Ok(Some(match (value, record) {
+        let key = key(record.key().expect("all others have a key"))?;
+        Ok(match (self.with_value(value)?, record) {
             (Some(value), _) => Event::Put { key, value },
             (None, Record::ExpiryChange { .. }) => {
                 Event::Expire { key, expires_at: self.expires_at() }
             }
             (None, _) => Event::Delete { key },
-        }))
+        })
     }
 }

@@ -94,18 +94,36 @@ impl Mapping {
     pub(crate) fn prefetch(&self, offset: u64, len: usize) {
         let Ok(start) = usize::try_from(offset) else { return };
         let end = start.saturating_add(len).min(self.raw.len());
-        for at in (start..end).step_by(CACHE_LINE_BYTES) {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the address lies inside the mapping, and a prefetch of any address has no
-            // effect that a program can observe but time.
-            unsafe {
-                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                _mm_prefetch::<_MM_HINT_T0>(self.raw.as_ptr().add(at).cast());
-            }
-            #[cfg(not(target_arch = "x86_64"))]
-            let _ = at;
+        if start < end {
+            prefetch_lines(self.raw.as_ptr().wrapping_add(start), end - start);
         }
     }
+}
+
+/// Starts fetching what is about to be read into the cache, and returns at once: so that
+/// several places in memory are waited for together, not one after the other.
+#[inline]
+pub(crate) fn prefetch<T>(items: &[T]) {
+    prefetch_lines(items.as_ptr().cast(), size_of_val(items));
+}
+
+#[inline]
+fn prefetch_lines(start: *const u8, len: usize) {
+    let before = start.addr() % CACHE_LINE_BYTES;
+    let (mut at, mut left) = (start.wrapping_sub(before), before.saturating_add(len));
+    while left > 0 {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch is a hint. Of whatever address, also of one that is not mapped, it has
+        // no effect that a program can observe but time.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(at.cast());
+        }
+        at = at.wrapping_add(CACHE_LINE_BYTES);
+        left = left.saturating_sub(CACHE_LINE_BYTES);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 impl fmt::Debug for Mapping {

@@ -125,10 +125,13 @@ impl Writer {
     /// Bytes appended since the last sync are spread over these files.
     pub(crate) fn take_sync_scope(&mut self) -> SyncScope {
         let mut files = std::mem::take(&mut self.unsynced);
-        let end = self.active.as_ref().map(|a| {
+        let active = self.active.as_ref().map(|a| {
             files.push(Arc::clone(&a.file));
-            LogPosition { file: a.file.id, offset: a.file.written() }
+            (a.file.id, a.file.written())
         });
+        // With the log sealed, it ends where its last file does.
+        let end = active.or(self.end.last_file);
+        let end = end.map(|(file, offset)| LogPosition { file, offset });
         SyncScope {
             files,
             directory: std::mem::take(&mut self.directory_changed),
@@ -141,6 +144,21 @@ impl Writer {
 impl Engine {
     /// Appends a batch: its sequences, its place, its bytes. Applies nothing.
     pub(super) fn append(
+        &self,
+        writer: &mut Writer,
+        batch: &BatchEncoder,
+        write: Write,
+    ) -> Result<Appended> {
+        match self.append_once(writer, batch, write) {
+            // Where nothing reserves space, it is the write that finds none.
+            Err(e) if e.is_full() => self.with_reserve_after(e, Purpose::of(batch), || {
+                self.append_once(writer, batch, write)
+            }),
+            appended => appended,
+        }
+    }
+
+    fn append_once(
         &self,
         writer: &mut Writer,
         batch: &BatchEncoder,

@@ -141,6 +141,12 @@ impl BlobTable {
         BlobPin { table: self.clone(), id }
     }
 
+    /// The same of the blob that the put of this sequence refers to.
+    pub(crate) fn pin_of(&self, put: Sequence) -> Option<BlobPin> {
+        let id = self.0.lock().live.get(&put).map(|(id, _)| *id)?;
+        Some(self.pin(id))
+    }
+
     /// Holds what another table holds, which is left empty, and nothing else.
     pub(crate) fn replace(&self, other: &BlobTable) {
         let mut taken = std::mem::take(&mut *other.0.lock());

@@ -9,13 +9,15 @@
 use super::{
     Engine,
     append::{LogEndState, Write},
-    prepared::{PreparedBatch, change_of},
+    prepared::{PreparedBatch, put_change},
+    tell::Wakers,
     thread_token,
 };
 use crate::{
     error::{Error, Result},
-    ids::Sequence,
-    index::{Applying, Change, Index, KeyHash},
+    ids::{Location, Sequence},
+    index::{Applying, Index, KeyHash},
+    keydir::EntryFlags,
     log::{BatchEncoder, LogEnd, Record},
     options::Durability,
 };
@@ -31,16 +33,23 @@ use std::{
 pub(crate) enum When {
     /// As the durability says, before the call returns.
     Now(Durability),
-    /// By whoever writes next; see [`Engine::flush`].
-    Later,
+    /// By whoever writes next; see [`Engine::flush`]. Synced as the durability says by whoever
+    /// acknowledges it.
+    Later(Durability),
 }
 
 impl When {
     fn write(self) -> Write {
         match self {
             When::Now(_) => Write::Through,
-            When::Later => Write::Deferred,
+            When::Later(_) => Write::Deferred,
         }
+    }
+
+    /// It is not acknowledged before it is durable.
+    pub(super) fn must_be_durable(self) -> bool {
+        let (When::Now(durability) | When::Later(durability)) = self;
+        durability == Durability::Immediate
     }
 }
 
@@ -74,6 +83,21 @@ impl Scratch {
     }
 }
 
+thread_local! { static KEY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) }; }
+
+/// Lends this thread's buffer for one key, emptied: all that a read needs, and less to reset than
+/// a [`Scratch`]. User code may run inside `f` and come here again.
+#[inline]
+pub(crate) fn with_key_buffer<R>(f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut key = KEY.take();
+    key.clear();
+    let result = f(&mut key);
+    if key.capacity() <= SCRATCH_BYTES_MAX {
+        KEY.set(key);
+    }
+    result
+}
+
 thread_local! {
     /// Of which stores this thread runs closures of optimistic transactions, outermost first.
     static CLOSURES: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
@@ -94,6 +118,8 @@ pub(crate) struct WriteGuard<'a> {
     writer: MutexGuard<'a, super::Writer>,
     /// This commit makes room itself.
     pub(super) is_evicting: bool,
+    /// Of watchers that were told. Stands last: it is dropped when the lock has been released.
+    wakers: Wakers,
 }
 
 impl Drop for WriteGuard<'_> {
@@ -113,7 +139,7 @@ impl Engine {
         let writer = self.writer.lock();
         self.check_open()?;
         self.owner.store(thread_token(), Ordering::Relaxed);
-        Ok(WriteGuard { engine: self, writer, is_evicting: false })
+        Ok(WriteGuard { engine: self, writer, is_evicting: false, wakers: Wakers::default() })
     }
 
     /// Until the guard is dropped, writes from this thread are nested, as they are under the
@@ -138,13 +164,14 @@ impl Engine {
 
     /// The writer lock of a read-only store, which applies what others have written.
     pub(super) fn write_lock(&self) -> WriteGuard<'_> {
-        WriteGuard { engine: self, writer: self.writer.lock(), is_evicting: false }
+        let (writer, wakers) = (self.writer.lock(), Wakers::default());
+        WriteGuard { engine: self, writer, is_evicting: false, wakers }
     }
 
     /// The same for a commit of a caller, who waits while merge is behind. Commits of a round have
     /// waited when it began.
     pub(crate) fn write_paced(&self, when: When) -> Result<WriteGuard<'_>> {
-        if when != When::Later {
+        if matches!(when, When::Now(_)) {
             self.check_nested()?;
             self.wait_for_space();
         }
@@ -168,7 +195,7 @@ impl Engine {
                 self.sync_within(every);
                 Ok(())
             }
-            When::Now(Durability::Buffered) | When::Later => Ok(()),
+            When::Now(Durability::Buffered) | When::Later(_) => Ok(()),
         }
     }
 
@@ -216,28 +243,33 @@ impl Engine {
 }
 
 impl WriteGuard<'_> {
-    /// Appends and applies one put whose record is the only one in `batch`.
+    /// Appends and applies one put: `record`, the only one in `batch`.
     pub(crate) fn commit_put(
         &mut self,
         index: &Arc<Index>,
-        batch: &BatchEncoder,
+        (record, batch): (&Record<'_>, &BatchEncoder),
         hash: KeyHash,
         when: When,
     ) -> Result<Sequence> {
         let engine = self.engine;
         check_frozen(index)?;
-        engine.check_memory(|| batch.record(0).key().map_or(0, |key| index.added_bytes(key)))?;
+        engine.check_memory(|| record.key().map_or(0, |key| index.added_bytes(key)))?;
         let at = engine.append(&mut self.writer, batch, when.write())?;
-        let change = change_of(batch, 0, &at, hash);
+        let offset = u32::try_from(at.offset).expect("a data file ends below 4 GiB");
+        let location = Location { file: at.file.id, offset };
+        let put = put_change(record, hash, at.last, location, EntryFlags::NONE);
         let files = engine.files.load();
         let mut views = engine.views.lock();
         views.touch(index);
+        let telling = engine.start_telling(batch, &at, std::slice::from_ref(index));
         let cx = Applying { files: &files, views: &views, file: &at.file, blobs: &engine.blobs };
-        if let Change::Put(put) = &change {
-            index.put(&cx, put);
-        }
+        index.put(&cx, &put);
         views.advance(at.last);
         drop(views);
+        engine.feeds.tip_moved(&mut self.wakers.0);
+        if let Some(telling) = telling {
+            telling.tell(when, &mut self.wakers.0);
+        }
         self.keep_to_budget(index);
         Ok(at.last)
     }
@@ -253,7 +285,8 @@ impl WriteGuard<'_> {
             return Ok(self.writer.last_sequence());
         }
         if let Some((index, hash)) = batch.single_put() {
-            return self.commit_put(index, &batch.encoder, hash, when);
+            let record = batch.encoder.record(0);
+            return self.commit_put(index, (&record, &batch.encoder), hash, when);
         }
         batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
         engine.check_memory(|| batch.added_memory_bytes())?;
@@ -261,11 +294,16 @@ impl WriteGuard<'_> {
         let files = engine.files.load();
         let mut views = engine.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
+        let telling = engine.start_telling(&batch.encoder, &at, &batch.indexes);
         let cx = Applying { files: &files, views: &views, file: &at.file, blobs: &engine.blobs };
         batch.apply(&cx, &at);
         views.advance(at.last);
         let pending = batch.indexes.iter().any(|i| i.has_pending());
         drop(views);
+        engine.feeds.tip_moved(&mut self.wakers.0);
+        if let Some(telling) = telling {
+            telling.tell(when, &mut self.wakers.0);
+        }
         if pending {
             engine.notify(super::Task::WorkOff);
         }

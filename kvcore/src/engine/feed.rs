@@ -8,7 +8,7 @@
 //!     file only after the floor was raised over it.
 //! N2. A feed starts at or above the floor, and merge raises the floor over no open feed's place
 //!     and nothing within the retention budget, unless space has run out.
-//! N3. A commit asks nothing here.
+//! N3. A commit asks nothing here but whether somebody waits for it to be visible: one flag.
 
 use super::{BlobTable, Engine};
 use crate::{
@@ -18,9 +18,12 @@ use crate::{
     token::ChangeToken,
 };
 use parking_lot::Mutex;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::Waker,
 };
 
 mod cursor;
@@ -39,7 +42,12 @@ pub(crate) enum Keep {
 
 /// The open feeds and the floor.
 #[derive(Debug)]
-pub(crate) struct Feeds(Mutex<State>);
+pub(crate) struct Feeds {
+    state: Mutex<State>,
+    /// Somebody waits for the tip to move.
+    is_awaited: AtomicBool,
+    waiting: Mutex<Vec<Waker>>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -64,26 +72,53 @@ impl OpenFeed {
 
 impl Drop for OpenFeed {
     fn drop(&mut self) {
-        self.engine.feeds.0.lock().places.retain(|place| !Arc::ptr_eq(place, &self.place));
+        self.engine.feeds.state.lock().places.retain(|place| !Arc::ptr_eq(place, &self.place));
     }
 }
 
 impl Feeds {
     pub(super) fn new(floor: Sequence) -> Feeds {
-        Feeds(Mutex::new(State { floor, places: Vec::new() }))
+        let state = Mutex::new(State { floor, places: Vec::new() });
+        Feeds { state, is_awaited: AtomicBool::new(false), waiting: Mutex::default() }
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.0.lock().places.len()
+        self.state.lock().places.len()
     }
 
     fn floor(&self) -> Sequence {
-        self.0.lock().floor
+        self.state.lock().floor
+    }
+
+    /// Wakes it, once, when the tip moves. The caller looks at the tip after this.
+    pub(crate) fn await_tip(&self, waker: &Waker) {
+        let mut waiting = self.waiting.lock();
+        if !waiting.iter().any(|known| known.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+        // Whoever moves the tip locks the views for it, and so does whoever looks at it: either
+        // the one sees this flag, or the other the new tip.
+        self.is_awaited.store(true, Ordering::Relaxed);
+    }
+
+    /// The tip has moved: adds those who wait for that to whom is woken when no lock is held.
+    #[inline]
+    pub(super) fn tip_moved(&self, to_wake: &mut Vec<Waker>) {
+        if self.is_awaited.load(Ordering::Relaxed) {
+            self.take_waiting(to_wake);
+        }
+    }
+
+    #[cold]
+    fn take_waiting(&self, to_wake: &mut Vec<Waker>) {
+        let mut waiting = self.waiting.lock();
+        self.is_awaited.store(false, Ordering::Relaxed);
+        to_wake.append(&mut waiting);
     }
 
     /// Another process has merged.
     pub(super) fn raise(&self, floor: Sequence) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.floor = state.floor.max(floor);
     }
 }
@@ -98,7 +133,7 @@ impl State {
 impl Engine {
     /// Registers a feed of what comes after this sequence.
     fn open_feed(self: &Arc<Self>, after: Sequence) -> Result<OpenFeed, Error> {
-        let mut state = self.feeds.0.lock();
+        let mut state = self.feeds.state.lock();
         if after < state.floor {
             drop(state);
             return Err(self.compacted());
@@ -130,7 +165,7 @@ impl Engine {
 
     /// Followers may still ask for what is above this sequence.
     pub(crate) fn kept_above(&self, keep: Keep) -> Sequence {
-        self.kept_above_of(&self.feeds.0.lock(), keep)
+        self.kept_above_of(&self.feeds.state.lock(), keep)
     }
 
     fn kept_above_of(&self, state: &State, keep: Keep) -> Sequence {
@@ -151,7 +186,7 @@ impl Engine {
         inputs: &[Arc<DataFile>],
         keep: Keep,
     ) -> Vec<Arc<DataFile>> {
-        let mut state = self.feeds.0.lock();
+        let mut state = self.feeds.state.lock();
         let above = self.kept_above_of(&state, keep);
         let is_free = |f: &&Arc<DataFile>| f.max_sequence() <= above;
         let inputs: Vec<_> = inputs.iter().filter(is_free).cloned().collect();
@@ -163,7 +198,7 @@ impl Engine {
     /// A merge has ended, well or not: the floor is what the manifest says.
     pub(crate) fn settle_floor(&self) {
         let floor = self.manifest.lock().feed_floor;
-        self.feeds.0.lock().floor = floor;
+        self.feeds.state.lock().floor = floor;
     }
 
     /// Dead bytes of data files that merge leaves alone.

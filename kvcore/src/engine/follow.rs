@@ -3,11 +3,12 @@
 //! # Invariants
 //!
 //! W1. Frames are applied in the order of the log and each as a whole, up to the durable floor.
-//! W2. When the set of files has changed (a merge, a recovery), everything is loaded anew and
-//!     takes the old place keyspace by keyspace; handles stay valid.
+//! W2. When the set of files has changed (a merge, a recovery), or a keyspace has gone, everything
+//!     is loaded anew and takes the old place keyspace by keyspace; handles stay valid, but of
+//!     keyspaces that were dropped or migrated, which keep what they had.
 //! W3. Nothing is written.
 
-use super::{Access, Engine, append::Appended, prepared::PreparedBatch};
+use super::{Access, Engine, When, append::Appended, prepared::PreparedBatch, wake};
 use crate::{
     error::{Error, Result},
     ids::{FileId, Sequence},
@@ -17,6 +18,7 @@ use crate::{
         Manifest, Step, UNORDERED,
         file_names::{self, Name},
     },
+    options::Durability,
     recovery,
 };
 use std::sync::Arc;
@@ -72,12 +74,20 @@ impl Engine {
                 let files: Vec<_> = m.files.iter().map(|f| (f.id, f.length)).collect();
                 (m.log_floor, files)
             };
-            if lists(&next) != lists(&current) {
+            if lists(&next) != lists(&current) || self.has_lost_keyspaces(&next) {
                 return self.reload();
             }
             self.adopt(next);
         }
         self.follow_log(&names)
+    }
+
+    /// A keyspace was dropped, or another has taken its name.
+    fn has_lost_keyspaces(&self, next: &Manifest) -> bool {
+        let is_there = |name: &String, core: &Arc<super::KeyspaceCore>| {
+            next.keyspaces.iter().any(|m| !m.dropped && m.name == *name && m.id == core.id())
+        };
+        self.keyspaces.read().iter().any(|(name, core)| !is_there(name, core))
     }
 
     /// The same files: keyspaces may have come, and the log may have been closed.
@@ -101,11 +111,16 @@ impl Engine {
         let old: Vec<FileId> = self.files.load().iter().map(|f| f.id).collect();
         let is_new = |f: &&Arc<DataFile>| !old.contains(&f.id);
         let new: Vec<_> = content.live.iter().filter(is_new).cloned().collect();
+        // Before files of merged records come in; see `feed/cursor.rs`.
+        self.feeds.raise(content.manifest.feed_floor);
         // Old and new entries find their files while they change places.
         self.files.change(&new, &[]);
         let mut registry = self.keyspaces.write();
+        let mut gone = Vec::new();
         registry.retain(|name, core| {
-            content.keyspaces.get(name).is_some_and(|new| new.id() == core.id())
+            let stays = content.keyspaces.get(name).is_some_and(|new| new.id() == core.id());
+            gone.extend((!stays).then_some(core.id()));
+            stays
         });
         for (name, core) in content.keyspaces {
             match registry.get(&name) {
@@ -117,12 +132,16 @@ impl Engine {
         self.blobs.replace(&content.blobs);
         let all: Vec<FileId> = self.files.load().iter().map(|f| f.id).collect();
         self.files.change(&content.live, &all);
-        self.feeds.raise(content.manifest.feed_floor);
         *self.manifest.lock() = content.manifest;
         let mut views = self.views.lock();
-        let tip = views.tip().max(content.last_sequence);
+        let before = views.tip();
+        let tip = before.max(content.last_sequence);
         views.advance(tip);
+        let missed = (tip > before).then_some(Sequence(before.0 + 1));
+        let mut wakers = missed.map_or_else(Vec::new, |first| self.watching.lag_all(first));
         drop(views);
+        wakers.extend(gone.into_iter().flat_map(|id| self.watching.end_keyspace(id)));
+        wake(wakers);
         self.sync.advance(content.position, content.last_sequence);
         Ok(())
     }
@@ -247,6 +266,8 @@ impl Engine {
     fn apply_frame(&self, file: &Arc<DataFile>, offset: u64, frame: &FrameView<'_>) -> Result<()> {
         let mut batch = PreparedBatch::default();
         let all = self.all_keyspaces();
+        let newest = frame.members().filter_map(|m| m.record.keyspace()).max();
+        self.manifest.lock().check_known(newest.unwrap_or_default(), &self.dir)?;
         for member in frame.members() {
             let id = member.record.keyspace();
             match all.iter().find(|k| Some(k.id()) == id) {
@@ -262,10 +283,16 @@ impl Engine {
         let files = self.files.load();
         let mut views = self.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
+        let telling = self.start_telling(&batch.encoder, &at, &batch.indexes);
         let cx = Applying { files: &files, views: &views, file, blobs: &self.blobs };
         batch.apply(&cx, &at);
         views.advance(at.last);
         drop(views);
+        let mut wakers = Vec::new();
+        if let Some(telling) = telling {
+            telling.tell(When::Now(Durability::Buffered), &mut wakers);
+        }
+        wake(wakers);
         self.sync.advance(Some(LogPosition { file: file.id, offset: end }), at.last);
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::{
     index::{Index, Item, KeyHash, State},
     keydir::{Entry, EntryFlags},
     log::{
-        DataFile, Found, FrameError,
+        DataFile, FilesGuard, Found, FrameError,
         compression::{self, UnpackError},
         decode_put_value, read_member, read_single, record_bytes,
     },
@@ -47,25 +47,40 @@ impl Engine {
         key: &[u8],
         decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
     ) -> Result<Option<T>> {
-        self.check_open()?;
         let hash = index.hash(key);
-        // The table is loaded under the shard's lock, so it lists the file (D2).
-        let found = index.find_used(key, hash, |state| (state, self.files.load()));
-        let Some((state, files)) = found else { return Ok(None) };
-        let location = state.entry.location;
-        let file = files.get(location.file);
-        let len = record_bytes_len(index.id, key, &state.entry);
-        if let Some(file) = file {
-            file.prefetch(u64::from(location.offset), len);
-        }
-        if !state.is_alive(|| self.clock.now_ms()) {
-            return Ok(None);
-        }
+        let Some((state, files)) = self.look_up(index, key, hash)? else { return Ok(None) };
         if state.entry.flags.has(EntryFlags::BLOB) {
             return self.get_blob(index, key, hash, decode);
         }
+        let file = files.get(state.entry.location.file);
         let file = file.ok_or_else(|| self.missing_file(&state.entry))?;
+        let len = record_bytes_len(index.id, key, &state.entry);
         self.read_record(file, index.id, key, (&state.entry, len), decode).map(Some)
+    }
+
+    /// A key's state at the tip, if it has not expired, and the files its record is in. The record
+    /// is on its way to the cache.
+    fn look_up(
+        &self,
+        index: &Index,
+        key: &[u8],
+        hash: KeyHash,
+    ) -> Result<Option<(State, FilesGuard)>> {
+        self.check_open()?;
+        let (state, files) = {
+            let shard = index.shard(hash);
+            // Under the shard's lock, so it lists the file (D2). Before the look-up, because it
+            // waits for every load before it and none of the look-up's should wait for it.
+            let files = self.files.load();
+            let Some(state) = index.find_used(&shard, key, hash) else { return Ok(None) };
+            let location = state.entry.location;
+            if let Some(file) = files.get(location.file) {
+                let len = record_bytes_len(index.id, key, &state.entry);
+                file.prefetch(u64::from(location.offset), len);
+            }
+            (state, files)
+        };
+        Ok(state.is_alive(|| self.clock.now_ms()).then_some((state, files)))
     }
 
     /// The same for a value in a blob, which may be superseded and unlinked meanwhile.
@@ -168,7 +183,7 @@ impl Engine {
                 if value.len() > crate::value::COPIED_LEN_BYTES_MAX
                     && self.is_durable(file, offset, len)
                 {
-                    owner = Arc::clone(file) as Arc<dyn Bytes>;
+                    owner = self.owner_of(file);
                     let start =
                         usize::try_from(offset).unwrap_or(usize::MAX) + offset_within(bytes, value);
                     decode(ValueRef::pinnable(value, &owner, start))
@@ -185,6 +200,15 @@ impl Engine {
             }
         };
         decoded.map_err(|source| Error::Decode { source })
+    }
+
+    /// What a value in this file is pinned in: the stripe of this thread, so that threads do not
+    /// count where others do. A file that has been merged away has none.
+    fn owner_of(&self, file: &Arc<DataFile>) -> Arc<dyn Bytes> {
+        match self.files.load().pin(file.id) {
+            Some(pin) => pin.into(),
+            None => Arc::clone(file) as Arc<dyn Bytes>,
+        }
     }
 
     /// The value itself, pinned or copied.
@@ -242,32 +266,6 @@ impl Engine {
         }
     }
 
-    /// Looks a key up at the tip and starts to fetch its record, to be read a little later.
-    pub(crate) fn find_ahead(&self, index: &Index, key: &[u8]) -> Result<Option<Item>> {
-        self.check_open()?;
-        let found = index.find(key, index.hash(key), |state| self.item(key, state)).flatten();
-        let item = found.filter(|item| item.state.is_alive(|| self.clock.now_ms()));
-        if let Some(Item { state, file, .. }) = &item {
-            let len = record_bytes_len(index.id, key, &state.entry);
-            file.prefetch(u64::from(state.entry.location.offset), len);
-        }
-        Ok(item)
-    }
-
-    /// The value of what was found. One in a blob is looked up again: nothing keeps its file.
-    pub(crate) fn get_found<T>(
-        &self,
-        index: &Index,
-        found: &Item,
-        decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
-    ) -> Result<Option<T>> {
-        let Item { key, state, file } = found;
-        if state.entry.flags.has(EntryFlags::BLOB) {
-            return self.get(index, key, decode);
-        }
-        self.read_value(file, index.id, key, &state.entry, decode).map(Some)
-    }
-
     /// One key at an open view, if it was there and had not expired.
     pub(crate) fn item_at(&self, index: &Index, key: &[u8], view: &View) -> Result<Option<Item>> {
         self.check_open()?;
@@ -305,7 +303,7 @@ impl Engine {
 
     /// An entry to be read later. Called under the shard's lock, so the file is listed (D2).
     pub(crate) fn item(&self, key: &[u8], state: State) -> Option<Item> {
-        let file = self.files.load().get(state.entry.location.file).cloned()?;
+        let file = self.files.load().pin(state.entry.location.file)?;
         Some(Item { key: key.into(), state, file })
     }
 
@@ -368,15 +366,20 @@ fn unpacked<T>(
     packed: &[u8],
     decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
 ) -> Result<T> {
-    let value = compression::unpack(packed).map_err(|e| match e {
+    let value = unpack_value(file, u64::from(entry.location.offset), packed)?;
+    decode(ValueRef::copied(&value)).map_err(|source| Error::Decode { source })
+}
+
+/// Unpacks a value of the record at this offset, or thereabouts.
+pub(super) fn unpack_value(file: &DataFile, offset: u64, packed: &[u8]) -> Result<Vec<u8>> {
+    compression::unpack(packed).map_err(|e| match e {
         UnpackError::NotBuilt => Error::NewerFormat {
             path: file.path.clone(),
             found: e.to_string(),
             supported: "plain values".to_owned(),
         },
-        UnpackError::Damaged { .. } => file.corrupt(u64::from(entry.location.offset), e),
-    })?;
-    decode(ValueRef::copied(&value)).map_err(|source| Error::Decode { source })
+        UnpackError::Damaged { .. } => file.corrupt(offset, e),
+    })
 }
 
 /// Where `part` starts inside `whole`, of which it is a part.

@@ -11,14 +11,17 @@
 
 use super::{Engine, prepared::PreparedBatch};
 use crate::{
+    disk::{DiskFile, Reserve},
     error::{Error, Result},
-    ids::FileId,
     log::{BatchEncoder, Record, file_names::Name},
 };
 use parking_lot::Mutex;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 /// Who asks for space.
@@ -51,8 +54,20 @@ pub(crate) struct Space {
     was_refused: AtomicBool,
     /// How many live on the reserve, which must not be taken back meanwhile.
     uses: AtomicUsize,
-    /// The reserve file, while there is one.
-    reserve: Mutex<Option<FileId>>,
+    /// Which files of the reserve there are.
+    reserve: Mutex<[bool; SHARES]>,
+}
+
+/// The reserve is two files, so that deletes leave a merge what it needs to begin with.
+const SHARES: usize = 2;
+
+/// What of the reserve is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// For the log: the larger part.
+    Log,
+    /// All there is, for a merge and for manifests.
+    All,
 }
 
 /// The reserve, given up until this is dropped.
@@ -115,10 +130,9 @@ impl Engine {
         let space = &self.space;
         let unlisted = space.streaming_bytes.load(Ordering::Relaxed)
             + space.prepared_bytes.load(Ordering::Relaxed);
-        let reserve = match *space.reserve.lock() {
-            Some(_) => self.options.disk_reserve_bytes,
-            None => 0,
-        };
+        let held = *space.reserve.lock();
+        let shares = self.reserve_shares().into_iter().zip(held);
+        let reserve: u64 = shares.filter(|(_, held)| *held).map(|(bytes, _)| bytes).sum();
         data + self.blobs.held_bytes() + unlisted + reserve
     }
 
@@ -227,41 +241,65 @@ impl Engine {
 
     // ---- the reserve file ----
 
+    /// Bytes of the log's share, and of the rest.
+    fn reserve_shares(&self) -> [u64; SHARES] {
+        let bytes = self.options.reserve_bytes();
+        [bytes - bytes / 4, bytes / 4]
+    }
+
     /// Takes the reserve, if there is one to take and it is not there. False: it is spent.
     pub(crate) fn restore_reserve(&self) -> bool {
-        let bytes = self.options.disk_reserve_bytes;
         let mut reserve = self.space.reserve.lock();
-        if bytes == 0 || reserve.is_some() {
+        if self.options.reserve_bytes() == 0 || reserve.iter().all(|held| *held) {
             return true;
         }
         if self.space.uses.load(Ordering::Acquire) > 0 {
             return false;
         }
-        // A temporary name: what is left behind is removed at the next open.
-        let Ok(id) = self.allocate_file() else { return false };
-        let path = self.dir.join(Name::DataTmp(id).to_string());
-        let made = self.disk.create_new(&path).and_then(|file| file.reserve(bytes));
-        if made.is_err() {
-            let _ = self.disk.unlink(&path);
-            return false;
-        }
-        *reserve = Some(id);
-        true
+        let mut shares = reserve.iter_mut().zip(self.reserve_shares()).enumerate();
+        shares.all(|(i, (held, bytes))| {
+            *held = *held || self.hold(i, bytes);
+            *held
+        })
     }
 
-    /// Gives the reserve to whoever gives space back, and waits for the end of an attempt to
+    /// A share's file: temporary by its name, so what is left behind is removed at the next open.
+    fn reserve_path(&self, share: usize) -> PathBuf {
+        self.dir.join(Name::ReserveTmp(share as u64).to_string())
+    }
+
+    /// Makes a share's file, of this size; false if there is no room.
+    fn hold(&self, share: usize, bytes: u64) -> bool {
+        let path = self.reserve_path(share);
+        let made = self.disk.create_new(&path).and_then(|file| hold(&*file, bytes));
+        if made.is_err() {
+            let _ = self.disk.unlink(&path);
+        }
+        made.is_ok()
+    }
+
+    /// Gives of the reserve to whoever gives space back, and waits for the end of an attempt to
     /// restore it, which takes space too.
-    pub(crate) fn use_reserve(&self) -> ReserveUse<'_> {
+    pub(crate) fn use_reserve(&self, share: Share) -> ReserveUse<'_> {
         self.space.uses.fetch_add(1, Ordering::AcqRel);
-        self.release_reserve();
+        if self.options.reserve_bytes() > 0 {
+            self.space.is_tight.store(true, Ordering::Relaxed);
+        }
+        self.release_reserve(share);
         ReserveUse(&self.space)
     }
 
-    /// Removes the reserve, if there is one.
-    pub(crate) fn release_reserve(&self) {
-        if let Some(id) = self.space.reserve.lock().take() {
-            self.space.is_tight.store(true, Ordering::Relaxed);
-            let _ = self.disk.unlink(&self.dir.join(Name::DataTmp(id).to_string()));
+    /// Removes this of the reserve, as far as it is there.
+    pub(crate) fn release_reserve(&self, share: Share) {
+        let mut reserve = self.space.reserve.lock();
+        let given = match share {
+            Share::Log => 1,
+            Share::All => SHARES,
+        };
+        for (i, held) in reserve.iter_mut().enumerate().take(given) {
+            if std::mem::take(held) {
+                let _ = self.disk.unlink(&self.reserve_path(i));
+            }
         }
     }
 
@@ -274,21 +312,61 @@ impl Engine {
         Err(self.io("take back the reserve in", "", full))
     }
 
-    /// Tries again with the reserve given up, if the disk was full and the purpose allows it.
+    /// Tries again with the log's share given up, if the disk was full and the purpose allows it.
     pub(crate) fn with_reserve<T>(
         &self,
         purpose: Purpose,
-        step: impl Fn() -> Result<T>,
+        mut step: impl FnMut() -> Result<T>,
     ) -> Result<T> {
+        step().or_else(|e| self.with_reserve_after(e, purpose, step))
+    }
+
+    /// The same for what failed with this.
+    pub(super) fn with_reserve_after<T>(
+        &self,
+        e: Error,
+        purpose: Purpose,
+        step: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        if purpose == Purpose::Growing || !e.is_full() {
+            return Err(e);
+        }
+        let _until_done = self.use_reserve(Share::Log);
+        step()
+    }
+
+    /// Tries again with all of the reserve given up, for a step that gives space back.
+    pub(crate) fn with_whole_reserve<T>(&self, mut step: impl FnMut() -> Result<T>) -> Result<T> {
         match step() {
-            Err(e) if purpose == Purpose::GivingBack && e.is_full() => {
-                let _until_done = self.use_reserve();
+            Err(e) if e.is_full() => {
+                let _until_done = self.use_reserve(Share::All);
                 step()
             }
             result => result,
         }
     }
 }
+
+/// Takes this much space: by a reservation, or where there is no such thing by writing bytes that
+/// no file system makes shorter.
+fn hold(file: &dyn DiskFile, bytes: u64) -> std::io::Result<()> {
+    if file.reserve(bytes)? == Reserve::Done {
+        return Ok(());
+    }
+    let mut random = fastrand::Rng::with_seed(bytes);
+    let mut piece = vec![0; HOLD_BYTES];
+    random.fill(&mut piece);
+    let mut at = 0;
+    while at < bytes {
+        let len = usize::try_from(bytes - at).unwrap_or(HOLD_BYTES).min(HOLD_BYTES);
+        file.write_all_at(&piece[..len], at)?;
+        at += len as u64;
+    }
+    Ok(())
+}
+
+/// Bytes written at a time to take space.
+const HOLD_BYTES: usize = 64 << 10;
 
 impl PreparedBatch {
     /// Bytes of memory for the keys it adds.

@@ -12,10 +12,10 @@
 use super::{Engine, append::SyncScope};
 use crate::{
     error::{Error, Result},
-    ids::Sequence,
+    ids::{FileId, Sequence},
     log::LogPosition,
 };
-use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     task::Waker,
@@ -27,7 +27,8 @@ pub(crate) struct SyncState {
     turn: Mutex<Turn>,
     /// Told when a sync has ended.
     ended: Condvar,
-    position: RwLock<Option<LogPosition>>,
+    /// The durable watermark, packed: see [`pack`]. Every commit asks for it.
+    position: AtomicU64,
     sequence: AtomicU64,
     wakers: Mutex<Vec<Waker>>,
 }
@@ -41,6 +42,19 @@ struct Turn {
     served: usize,
 }
 
+/// A position as one number that sorts as positions do. No file has the number 0, and none ends
+/// above 4 GiB.
+fn pack(position: LogPosition) -> u64 {
+    let offset = u32::try_from(position.offset).unwrap_or(u32::MAX);
+    u64::from(position.file.0) << u32::BITS | u64::from(offset)
+}
+
+fn unpack(packed: u64) -> Option<LogPosition> {
+    let file = u32::try_from(packed >> u32::BITS).expect("64 bits less 32 are 32");
+    let offset = packed & u64::from(u32::MAX);
+    (file > 0).then_some(LogPosition { file: FileId(file), offset })
+}
+
 /// A sync waits for at most this many other threads to join it.
 const JOINERS_MAX: usize = 64;
 
@@ -50,7 +64,7 @@ impl SyncState {
         SyncState {
             turn: Mutex::default(),
             ended: Condvar::new(),
-            position: RwLock::new(position),
+            position: AtomicU64::new(position.map_or(0, pack)),
             sequence: AtomicU64::new(durable.0),
             wakers: Mutex::default(),
         }
@@ -58,7 +72,7 @@ impl SyncState {
 
     /// The durable watermark; none before a new store's first sync.
     pub(crate) fn durable_position(&self) -> Option<LogPosition> {
-        *self.position.read()
+        unpack(self.position.load(Ordering::Acquire))
     }
 
     pub(crate) fn durable_sequence(&self) -> Sequence {
@@ -85,8 +99,7 @@ impl SyncState {
 
     pub(super) fn advance(&self, end: Option<LogPosition>, last: Sequence) {
         if let Some(end) = end {
-            let mut position = self.position.write();
-            *position = (*position).max(Some(end));
+            self.position.fetch_max(pack(end), Ordering::AcqRel);
         }
         self.sequence.fetch_max(last.0, Ordering::AcqRel);
         self.wake_all();

@@ -45,11 +45,16 @@ impl Index {
         put: &PutChange<'_>,
     ) {
         self.keep_undo(cx, put.key, shard.state(r, old).into(), put.entry.sequence);
-        self.forget_record(cx, put.key.len(), &old, put.entry.sequence);
+        self.forget_place(cx, put.key.len(), &old, put.entry.sequence);
         if old.flags.has(EntryFlags::EXPIRES) {
             self.forget_expiry(shard, r);
         }
         shard.table.set(r, put.entry);
+        // Most values are as long as the one before.
+        if old.value_len != put.entry.value_len {
+            self.data_bytes.fetch_add(data_bytes(put.key.len(), &put.entry), Ordering::Relaxed);
+            self.data_bytes.fetch_sub(data_bytes(put.key.len(), &old), Ordering::Relaxed);
+        }
         self.remember_record(cx, shard, r, put);
     }
 
@@ -61,6 +66,7 @@ impl Index {
     ) -> EntryRef {
         self.keep_undo(cx, put.key, None, put.entry.sequence);
         let r = load::insert(&mut shard.table, put.hash.tag, put.key, put.entry);
+        self.data_bytes.fetch_add(data_bytes(put.key.len(), &put.entry), Ordering::Relaxed);
         self.remember_record(cx, shard, r, put);
         self.len.fetch_add(1, Ordering::Release);
         self.entries_bytes.fetch_add(self.entry_bytes(put.key.len()), Ordering::Relaxed);
@@ -75,7 +81,6 @@ impl Index {
         put: &PutChange<'_>,
     ) {
         cx.file.add_live(record_bytes(self.id, put.key.len(), &put.entry));
-        self.data_bytes.fetch_add(data_bytes(put.key.len(), &put.entry), Ordering::Relaxed);
         self.note_written(shard, r);
         if let Some((id, len)) = put.blob {
             cx.blobs.add(put.entry.sequence, id, len);
@@ -101,6 +106,11 @@ impl Index {
         until: Sequence,
     ) {
         self.data_bytes.fetch_sub(data_bytes(key_len, old), Ordering::Relaxed);
+        self.forget_place(cx, key_len, old, until);
+    }
+
+    /// The same, without the bytes of the key and the value.
+    fn forget_place(&self, cx: &Applying<'_>, key_len: usize, old: &Entry, until: Sequence) {
         if old.flags.has(EntryFlags::BLOB) {
             cx.blobs.supersede(old.sequence, until);
         }
@@ -120,10 +130,8 @@ impl Index {
         if cx.views.is_empty() {
             return;
         }
-        let old = old.map(|state| OldState {
-            state,
-            file: cx.files.get(state.entry.location.file).cloned(),
-        });
+        let old =
+            old.map(|state| OldState { state, file: cx.files.pin(state.entry.location.file) });
         self.undo.write().keep(key, old, until, cx.views);
         self.has_undo.store(true, Ordering::Release);
     }

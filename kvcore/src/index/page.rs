@@ -1,15 +1,13 @@
 //! Pages of a view in key order: what iterators are made of.
 
-use super::{FilePin, Index, State, undo::OldState};
+use super::{Index, State, reading::Reading, undo::OldState};
 use crate::{
+    disk::prefetch,
     ids::Sequence,
     keydir::{KeySource, OrderRef, Side},
-    log::{FileTable, Files, record_bytes},
+    log::{FilePin, FileTable, Files, record_bytes},
 };
-use std::{
-    ops::Bound,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::VecDeque, ops::Bound, sync::atomic::Ordering};
 
 /// One key of a page with its state at the view.
 #[derive(Clone, Debug)]
@@ -29,6 +27,7 @@ pub(crate) enum ItemKey {
 const SHORT_KEY_BYTES: usize = 38;
 
 impl From<&[u8]> for ItemKey {
+    #[inline]
     fn from(key: &[u8]) -> ItemKey {
         match u8::try_from(key.len()) {
             Ok(len) if key.len() <= SHORT_KEY_BYTES => {
@@ -44,6 +43,7 @@ impl From<&[u8]> for ItemKey {
 impl std::ops::Deref for ItemKey {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         match self {
             ItemKey::Short { len, bytes } => &bytes[..usize::from(*len)],
@@ -67,19 +67,18 @@ pub(crate) struct PageRequest<'a> {
     pub(crate) now_ms: u64,
 }
 
-/// A page, and whether the range has been looked through to its end.
-#[derive(Debug, Default)]
-pub(crate) struct Page {
-    pub(crate) items: Vec<Item>,
-    /// The next page starts behind this key; `None` at the end.
-    pub(crate) last: Option<Vec<u8>>,
-}
-
 impl Index {
-    /// The next keys of a range at a view, in order. The index must be ordered.
-    pub(crate) fn page(&self, files: &Files, request: &PageRequest<'_>) -> Page {
-        let Some(order) = &self.order else { return Page::default() };
-        let order = order.read();
+    /// Appends the next keys of a range at a view to `out`, in order. The index must be ordered.
+    ///
+    /// Returns the key behind which the next page starts, or `None` if the range has been looked
+    /// through to its end.
+    pub(crate) fn page(
+        &self,
+        files: &Files,
+        request: &PageRequest<'_>,
+        out: &mut VecDeque<Item>,
+    ) -> Option<ItemKey> {
+        let order = self.order.as_ref()?.read();
         let mut refs = Vec::with_capacity(request.limit);
         let (start, end, limit) = (request.start, request.end, request.limit);
         if request.reverse {
@@ -87,27 +86,60 @@ impl Index {
         } else {
             order.page(self, start, end, limit, &mut refs);
         }
-        // At the tip the order index holds what there is, whatever older views need.
-        if request.view == TIP || (!self.has_undo() && !self.has_pending()) {
-            return self.plain_page(files, request, &refs);
+        let shards = Reading::new(self, &refs);
+        // At the tip the order index holds what there is, whatever older views need. Else undo and
+        // pending ranges tell; both change under the lock of a changed key's shard, or the order
+        // index's.
+        if request.view != TIP && (self.has_undo() || self.has_pending()) {
+            drop(shards);
+            return self.merged_page(files, request, refs, out);
         }
-        self.merged_page(files, request, refs)
+        self.plain_page(&shards, files, request, &refs, out)
     }
 
-    /// No key changed since the view, or it is the tip: the order index is the view.
-    fn plain_page(&self, files: &Files, request: &PageRequest<'_>, refs: &[OrderRef]) -> Page {
-        let mut page = Page::default();
-        page.items.reserve(refs.len());
-        let table = files.load();
+    /// No key of the page changed since the view, or it is the tip: the order index is the view.
+    ///
+    /// In passes, so that in each all that is waited for, of memory and of address translation,
+    /// is waited for together: a look at each entry after the other takes twice as long. What
+    /// writes to memory that threads share is kept out of the passes that fetch.
+    fn plain_page(
+        &self,
+        shards: &Reading<'_>,
+        files: &Files,
+        request: &PageRequest<'_>,
+        refs: &[OrderRef],
+        out: &mut VecDeque<Item>,
+    ) -> Option<ItemKey> {
         for r in refs {
-            if let Some(item) = self.item_at(files, &table, request, *r) {
-                page.items.push(item);
+            prefetch(shards.shard(*r).table.front(r.entry));
+        }
+        let table = files.load();
+        let before = out.len();
+        out.reserve(refs.len());
+        for r in refs {
+            let shard = shards.shard(*r);
+            let (entry, key) = shard.table.entry_and_key(r.entry);
+            let state = shard.state(r.entry, entry);
+            if entry.sequence <= request.view
+                && state.is_alive(|| request.now_ms)
+                && let Some(file) = pin(files, &table, &state)
+            {
+                out.push_back(Item { key: key.into(), state, file });
             }
         }
-        if refs.len() == request.limit {
-            page.last = refs.last().map(|r| self.with_key(*r, <[u8]>::to_vec));
+        for item in out.range(before..) {
+            self.fetch_record(item);
         }
-        page
+        let last = refs.last().filter(|_| refs.len() == request.limit)?;
+        Some(shards.shard(*last).table.key(last.entry).into())
+    }
+
+    /// Starts fetching an item's record.
+    #[inline]
+    fn fetch_record(&self, item: &Item) {
+        let len = record_bytes(self.id, item.key.len(), &item.state.entry);
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        item.file.prefetch(u64::from(item.state.entry.location.offset), len);
     }
 
     /// The state behind a reference at the view; `None` if it was not there, or had expired.
@@ -125,10 +157,9 @@ impl Index {
         if !state.is_alive(|| request.now_ms) {
             return None;
         }
-        let len = record_bytes(self.id, key.len(), &state.entry);
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        file.prefetch(u64::from(state.entry.location.offset), len);
-        Some(Item { key: key.into(), state, file })
+        let item = Item { key: key.into(), state, file };
+        self.fetch_record(&item);
+        Some(item)
     }
 
     pub(super) fn has_undo(&self) -> bool {
@@ -151,7 +182,13 @@ impl Index {
     }
 
     /// Merges the order index with keys that were removed from it since the view.
-    fn merged_page(&self, files: &Files, request: &PageRequest<'_>, refs: Vec<OrderRef>) -> Page {
+    fn merged_page(
+        &self,
+        files: &Files,
+        request: &PageRequest<'_>,
+        refs: Vec<OrderRef>,
+        out: &mut VecDeque<Item>,
+    ) -> Option<ItemKey> {
         let limit = request.limit;
         let mut sources: Vec<Vec<(Vec<u8>, Option<OrderRef>)>> = Vec::new();
         let with_keys = |refs: Vec<OrderRef>| -> Vec<(Vec<u8>, Option<OrderRef>)> {
@@ -176,14 +213,11 @@ impl Index {
             keys.retain(|(key, _)| nearer(key, cut).is_le());
         }
         let table = files.load();
-        let items = keys
-            .into_iter()
-            .filter_map(|(key, r)| match r {
-                Some(r) => self.item_at(files, &table, request, r),
-                None => self.undone_item(request, &key),
-            })
-            .collect();
-        Page { items, last: cut }
+        out.extend(keys.into_iter().filter_map(|(key, r)| match r {
+            Some(r) => self.item_at(files, &table, request, r),
+            None => self.undone_item(request, &key),
+        }));
+        cut.map(|key| ItemKey::from(&key[..]))
     }
 
     /// What later range deletes took out of the order index but not yet out of the tables.
@@ -241,6 +275,13 @@ impl Index {
         (rank..order.len()).find_map(|at| self.alive_item(files, order.nth(at)?, now_ms))
     }
 
+    /// The key at this rank, at the tip.
+    pub(crate) fn key_at(&self, rank: u64) -> Option<Box<[u8]>> {
+        let order = self.order.as_ref()?.read();
+        let r = order.nth(rank)?;
+        Some(self.shard_at(usize::from(r.shard)).table.key(r.entry).into())
+    }
+
     /// The last key that has not expired, at the tip.
     pub(crate) fn last(&self, files: &Files, now_ms: u64) -> Option<Item> {
         let order = self.order.as_ref()?.read();
@@ -261,8 +302,5 @@ impl Index {
 /// The file a state points into. Called under the shard's lock, so the file is still listed.
 pub(super) fn pin(files: &Files, table: &FileTable, state: &State) -> Option<FilePin> {
     let id = state.entry.location.file;
-    match table.get(id) {
-        Some(file) => Some(Arc::clone(file)),
-        None => files.load().get(id).cloned(),
-    }
+    table.pin(id).or_else(|| files.load().pin(id))
 }

@@ -3,11 +3,11 @@
 //! Rests on X4: whatever changed since an open view began left its old state in undo, under the
 //! lock of the key's shard.
 
-use super::{FilePin, Index, Item, State, page::pin, pending::Work, undo::OldState};
+use super::{Index, Item, State, page::pin, pending::Work, undo::OldState};
 use crate::{
     ids::Sequence,
     keydir::{Entry, EntryRef},
-    log::{FileTable, Files},
+    log::{FilePin, FileTable, Files},
 };
 use std::ops::Bound;
 

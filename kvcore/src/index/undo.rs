@@ -3,14 +3,14 @@
 //! Knows keys, states and sequences; takes no locks of its own.
 
 use super::State;
-use crate::{ids::Sequence, log::DataFile, view::Views};
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use crate::{ids::Sequence, log::FilePin, view::Views};
+use std::{collections::BTreeMap, ops::Bound};
 
 /// What a key mapped to, and the file it is in, which merge may take away meanwhile.
 #[derive(Clone, Debug)]
 pub(crate) struct OldState {
     pub(crate) state: State,
-    pub(crate) file: Option<Arc<DataFile>>,
+    pub(crate) file: Option<FilePin>,
 }
 
 /// One state a key had, up to, but not including, `until`. `None`: it was absent.

@@ -18,6 +18,12 @@ impl Index {
         keys
     }
 
+    /// Some key's time has come, later than `after_ms`.
+    pub(crate) fn any_due_after(&self, after_ms: u64, now_ms: u64) -> bool {
+        self.expiring() > 0
+            && self.shards.iter().any(|s| s.0.read().expiries.any_due_after(after_ms, now_ms))
+    }
+
     /// One page in hash order from `cursor`, never splitting equal hashes; `None` at the end.
     ///
     /// `visit` gets every key of the page with its state, under the shard's lock.

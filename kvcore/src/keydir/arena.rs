@@ -40,6 +40,9 @@ struct Chunk {
     live_entries: u32,
 }
 
+/// Header and key of most entries.
+const FRONT_BYTES: usize = 64;
+
 /// Entries with their keys, addressed by [`EntryRef`].
 #[derive(Debug)]
 pub(super) struct Arena {
@@ -123,11 +126,45 @@ impl Arena {
         split(self.block(r)).1
     }
 
+    #[inline]
+    pub(super) fn entry_and_key(&self, r: EntryRef) -> (Entry, &[u8]) {
+        let (header, key) = split(self.block(r));
+        (entry::unpack(header), key)
+    }
+
     /// The entry, if this is its key.
     #[inline]
     pub(super) fn entry_if_key(&self, r: EntryRef, key: &[u8]) -> Option<Entry> {
         let (header, stored) = split(self.block(r));
         (stored == key).then(|| entry::unpack(header))
+    }
+
+    /// From where an entry begins, as many bytes as most entries have, to be fetched ahead of a
+    /// look at it. Touches none of them.
+    #[inline]
+    pub(super) fn front(&self, r: EntryRef) -> &[u8] {
+        let block = self.block(r);
+        &block[..block.len().min(FRONT_BYTES)]
+    }
+
+    /// All entries with their keys, in the order in which they lie in memory.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (EntryRef, Entry, &[u8])> {
+        let numbered = (0..).zip(&self.chunks);
+        numbered.flat_map(move |(number, chunk): (u32, &Chunk)| {
+            let mut at = 0;
+            std::iter::from_fn(move || {
+                while at < chunk.used_units {
+                    let r = EntryRef(number << UNIT_BITS | at);
+                    if self.header(r)[FREE_MARK_AT] != FREE_MARK {
+                        let (header, key) = split(&chunk.bytes[index(at) * UNIT_BYTES..]);
+                        at += units_of(entry::key_len(header));
+                        return Some((r, entry::unpack(header), key));
+                    }
+                    at += self.read_free(r).units;
+                }
+                None
+            })
+        })
     }
 
     /// Bytes taken from the allocator.

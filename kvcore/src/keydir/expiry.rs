@@ -75,6 +75,13 @@ impl ExpiryIndex {
         due.take(limit).map(|&(_, r)| r).collect()
     }
 
+    /// An entry's time has come, later than `after_ms`.
+    pub(crate) fn any_due_after(&self, after_ms: u64, now_ms: u64) -> bool {
+        let (first, last) = (EntryRef(0), EntryRef(u32::MAX));
+        let due = (after_ms.saturating_add(1), first)..=(now_ms, last);
+        after_ms < now_ms && self.by_time.range(due).next().is_some()
+    }
+
     /// The earliest time at which an entry expires.
     #[cfg(test)]
     pub(crate) fn next_at(&self) -> Option<u64> {

@@ -10,7 +10,7 @@ use std::time::Instant;
 use parking_lot::RwLock;
 
 use super::entry::{Entry, EntryFlags, EntryRef};
-use super::order::{KeySource, OrderBuilder, OrderIndex, OrderRef, Side};
+use super::order::{KeySource, Leaves, OrderBuilder, OrderIndex, OrderRef, Side};
 use super::table::Table;
 use super::{figure, index};
 use crate::ids::{FileId, Location, Sequence};
@@ -164,9 +164,10 @@ fn times_of_single_operations() {
     sorted.sort_unstable_by_key(|&n| key(n));
     time("order insert, ascending", &sorted, |n| order.insert(&shards, key(n), refs[index(n)]));
     println!("{:.1} bytes per key", order.memory_bytes() as f64 / f64::from(count));
-    let mut builder = OrderBuilder::new();
+    let mut builder = OrderBuilder::starting_at(Vec::new());
     time("order build", &sorted, |n| builder.push(key(n), refs[index(n)]));
-    print_split(builder.finish(), &shards);
+    let high = key(sorted[sorted.len() - 1]).to_vec();
+    print_split(Leaves::join(vec![builder.finish(&high)], high), &shards);
     time("remove", &shuffled, |n| shards.remove(key(n)));
     assert!(get > 0.0);
 }

@@ -27,7 +27,7 @@ mod tests;
 
 use std::ops::Bound;
 
-pub(crate) use build::OrderBuilder;
+pub(crate) use build::{Leaves, OrderBuilder};
 use inner::{Inner, Node};
 use leaf::Leaf;
 

@@ -109,6 +109,34 @@ impl Table {
         self.arena.key(r)
     }
 
+    /// Both.
+    #[inline]
+    pub(crate) fn entry_and_key(&self, r: EntryRef) -> (Entry, &[u8]) {
+        self.arena.entry_and_key(r)
+    }
+
+    /// Where the entry at a live reference begins, to be fetched ahead.
+    #[inline]
+    pub(crate) fn front(&self, r: EntryRef) -> &[u8] {
+        self.arena.front(r)
+    }
+
+    /// The bucket that a look-up of this tag begins with, to be fetched ahead; none of an empty
+    /// table.
+    #[inline]
+    pub(crate) fn first_bucket(&self, tag: u32) -> &[u64] {
+        let home = self.home(tag);
+        self.buckets.get(home..=home).unwrap_or_default()
+    }
+
+    /// The entry that a look-up of this tag would compare first, to be fetched ahead.
+    #[inline]
+    pub(crate) fn first_entry(&self, tag: u32) -> Option<EntryRef> {
+        let behind = self.buckets.get(self.home(tag)..)?;
+        let bucket = *behind.iter().find(|&&b| b == EMPTY || tag_of(b) >= tag)?;
+        (bucket != EMPTY && tag_of(bucket) == tag).then(|| ref_of(bucket))
+    }
+
     /// Tags and entries in tag order, from the first with at least this tag.
     ///
     /// A cursor is the tag to go on with. An entry present throughout is met, whatever is added
@@ -119,6 +147,37 @@ impl Table {
             .filter(|&&bucket| bucket != EMPTY)
             .map(|&bucket| (tag_of(bucket), ref_of(bucket)))
             .skip_while(move |&(found, _)| found < tag)
+    }
+
+    /// All entries with their keys, in the order in which they lie in memory.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (EntryRef, Entry, &[u8])> {
+        self.arena.entries()
+    }
+
+    /// Looks at the bucket where a probe for this tag begins, so that its cache line is on its
+    /// way. The number means nothing.
+    #[inline]
+    pub(crate) fn touch(&self, tag: u32) -> u64 {
+        self.buckets.get(self.home(tag)).copied().unwrap_or(EMPTY)
+    }
+
+    /// Makes room for so many more entries in few, large steps; [`Table::fit`] gives back what of
+    /// it is not needed.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let needed = homes_for(self.len + more);
+        if needed > self.homes {
+            self.resize(needed.max(self.homes + self.homes / 2).max(HOMES_MIN));
+        }
+    }
+
+    /// Gives back the room that is not needed.
+    pub(crate) fn fit(&mut self) {
+        let needed = homes_for(self.len + self.len / 32).max(HOMES_MIN);
+        if self.len == 0 {
+            (self.buckets, self.homes) = (Vec::new(), 0);
+        } else if needed + needed / 16 < self.homes {
+            self.resize(needed);
+        }
     }
 
     /// An entry, each with the same probability if `random` draws evenly from all numbers.
@@ -158,8 +217,8 @@ impl Table {
 
     #[inline]
     fn find(&self, tag: u32, key: &[u8]) -> Option<(usize, EntryRef, Entry)> {
-        let home = self.home(tag);
-        for (step, &bucket) in self.buckets[home..].iter().enumerate() {
+        let mut at = self.home(tag);
+        while let Some(&bucket) = self.buckets.get(at) {
             let found = tag_of(bucket);
             if found > tag || bucket == EMPTY {
                 return None;
@@ -167,9 +226,10 @@ impl Table {
             if found == tag {
                 let r = ref_of(bucket);
                 if let Some(entry) = self.arena.entry_if_key(r, key) {
-                    return Some((home + step, r, entry));
+                    return Some((at, r, entry));
                 }
             }
+            at += 1;
         }
         None
     }
@@ -228,6 +288,11 @@ impl Table {
         self.buckets = buckets;
         self.homes = homes;
     }
+}
+
+/// The shortest array for so many entries.
+fn homes_for(len: usize) -> usize {
+    (len * 16).div_ceil(LOAD_MAX_SIXTEENTHS)
 }
 
 #[inline]

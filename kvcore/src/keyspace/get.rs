@@ -5,9 +5,9 @@ use super::Keyspace;
 use crate::Error;
 use crate::{
     codec::Codec,
-    engine::Scratch,
+    engine::{GROUP_KEYS, KeyGroup, with_key_buffer},
     error::Result,
-    index::{Item, State},
+    index::State,
     key::{AsKey, Key, Position},
     value::Value,
 };
@@ -34,9 +34,9 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     /// [`Error::Corrupt`] if the bytes are not what was written, [`Error::Decode`] if they do not
     /// decode, [`Error::Io`], [`Error::Closed`], [`Error::Poisoned`].
     pub fn get(&self, key: impl AsKey<K>) -> Result<Option<C::Owned>> {
-        Scratch::with(|s| {
-            key.encode_key(&mut s.key, Position::Last);
-            self.engine().get(self.index(), &s.key, C::decode)
+        with_key_buffer(|bytes| {
+            key.encode_key(bytes, Position::Last);
+            self.engine().get(self.index(), bytes, C::decode)
         })
     }
 
@@ -57,9 +57,9 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     ///
     /// As [`Keyspace::get`], without decoding.
     pub fn get_bytes(&self, key: impl AsKey<K>) -> Result<Option<Value>> {
-        Scratch::with(|s| {
-            key.encode_key(&mut s.key, Position::Last);
-            self.engine().get(self.index(), &s.key, |v| Ok(v.to_value()))
+        with_key_buffer(|bytes| {
+            key.encode_key(bytes, Position::Last);
+            self.engine().get(self.index(), bytes, |v| Ok(v.to_value()))
         })
     }
 
@@ -82,16 +82,17 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     ///
     /// As [`Keyspace::get_bytes`].
     pub fn get_with<R>(&self, key: impl AsKey<K>, f: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
-        Scratch::with(|s| {
-            key.encode_key(&mut s.key, Position::Last);
-            self.engine().get(self.index(), &s.key, |v| Ok(f(&v)))
+        with_key_buffer(|bytes| {
+            key.encode_key(bytes, Position::Last);
+            self.engine().get(self.index(), bytes, |v| Ok(f(&v)))
         })
     }
 
     /// The values of several keys, in their order.
     ///
-    /// All are looked up before the first is read, so that the memory they are in can be fetched
-    /// side by side. Each is as of its own moment: a [`Snapshot`](crate::Snapshot) has them as of
+    /// They are looked up and read 32 at a time, so that the memory they are in is fetched side by
+    /// side: where the data exceeds the processor's caches, this takes about half of the time of
+    /// single reads. Each is as of its own moment: a [`Snapshot`](crate::Snapshot) has them as of
     /// one.
     ///
     /// ```
@@ -112,21 +113,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         &self,
         keys: impl IntoIterator<Item = Q>,
     ) -> Result<Vec<Option<C::Owned>>> {
-        let (engine, index) = (self.engine(), self.index());
-        let found: Result<Vec<Option<Item>>> = keys
-            .into_iter()
-            .map(|key| {
-                Scratch::with(|s| {
-                    key.encode_key(&mut s.key, Position::Last);
-                    engine.find_ahead(index, &s.key)
-                })
-            })
-            .collect();
-        let read = |item: Option<Item>| match item {
-            None => Ok(None),
-            Some(item) => engine.get_found(index, &item, C::decode),
-        };
-        found?.into_iter().map(read).collect()
+        let mut keys = keys.into_iter();
+        let (mut group, mut values) = (KeyGroup::default(), Vec::new());
+        values.reserve(keys.size_hint().0);
+        loop {
+            group.clear();
+            let left = keys.by_ref().take(GROUP_KEYS);
+            left.for_each(|key| group.push(|bytes| key.encode_key(bytes, Position::Last)));
+            self.engine().get_group(self.index(), &group, C::decode, &mut values)?;
+            if !group.is_full() {
+                return Ok(values);
+            }
+        }
     }
 
     /// Whether the key is there and has not expired. Reads nothing but memory.
@@ -151,10 +149,9 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     }
 
     pub(super) fn live_state(&self, key: impl AsKey<K>) -> Option<State> {
-        Scratch::with(|s| {
-            key.encode_key(&mut s.key, Position::Last);
-            let state = self.index().state(&s.key, self.index().hash(&s.key))?;
-            state.is_alive(|| self.engine().clock.now_ms()).then_some(state)
+        with_key_buffer(|bytes| {
+            key.encode_key(bytes, Position::Last);
+            self.state_now(bytes)
         })
     }
 

@@ -204,7 +204,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
             let expires_at_ms = state.and_then(|s| s.expires_at_ms);
             let record = self.inner.put_record(key, &s.value, &mut s.packed, expires_at_ms)?;
             s.batch.push(&record);
-            guard.commit_put(self.index(), &s.batch, self.index().hash(key), when)
+            guard.commit_put(self.index(), (&record, &s.batch), self.index().hash(key), when)
         })
     }
 

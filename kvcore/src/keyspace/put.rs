@@ -75,7 +75,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         let sequence = self.with_put_record(key, value, put, |index, record, batch| {
             batch.push(record);
             let hash = index.hash(record.key().unwrap_or_default());
-            engine.write_paced(when)?.commit_put(index, batch, hash, when)
+            engine.write_paced(when)?.commit_put(index, (record, batch), hash, when)
         })?;
         engine.acknowledge(sequence, when)?;
         Ok(sequence)

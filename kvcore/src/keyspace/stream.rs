@@ -102,16 +102,17 @@ impl<K: Key> Keyspace<K, [u8], Raw> {
     /// Appends and applies the record that refers to a durable blob.
     fn refer_to(&self, key: &[u8], blob: NewBlob, put: &Put, when: When) -> Result<Sequence> {
         let mut batch = BatchEncoder::new();
-        batch.push(&Record::BlobRef {
+        let record = Record::BlobRef {
             keyspace: self.index().id,
             key,
             blob: blob.id,
             len_bytes: blob.len_bytes,
             checksum: blob.checksum,
             expires_at_ms: put.expires_at_ms(|| self.engine().clock.now_ms()),
-        });
+        };
+        batch.push(&record);
         let hash = self.index().hash(key);
-        self.engine().write_paced(when)?.commit_put(self.index(), &batch, hash, when)
+        self.engine().write_paced(when)?.commit_put(self.index(), (&record, &batch), hash, when)
     }
 
     /// A key's value to be read piece by piece, from anywhere in it; `None` if it is absent or has

@@ -7,14 +7,11 @@ use crate::{
     codec::Codec,
     error::{Error, Result},
     index::{Index, Item, PageRequest, TIP},
-    iter::Entry,
+    iter::{Entry, move_behind},
     key::{EncodedRange, Key, KeyRange},
     value::Value,
 };
-use std::{
-    fmt,
-    ops::{Bound, ControlFlow},
-};
+use std::{collections::VecDeque, fmt, ops::ControlFlow};
 
 /// From which end a range is walked.
 ///
@@ -187,7 +184,7 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         self.check_ordered("walk")?;
         let mut range = range.encode_range();
         let (mut left, now_ms) = (limit, self.engine().clock.now_ms());
-        let mut page_keys = FIRST_PAGE_KEYS;
+        let (mut page_keys, mut items) = (FIRST_PAGE_KEYS, VecDeque::new());
         while left > 0 && !range.is_empty() {
             let request = PageRequest {
                 start: borrow(&range.start),
@@ -197,18 +194,19 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
                 view: TIP,
                 now_ms,
             };
-            let page = self.index().page(&self.engine().files, &request);
-            for item in &page.items {
+            items.clear();
+            let last = self.index().page(&self.engine().files, &request, &mut items);
+            for item in &items {
                 if f(&Visited { item, inner: &self.inner })?.is_break() {
                     return Ok(());
                 }
             }
             page_keys = (page_keys * 2).min(PAGE_KEYS_MAX);
-            left = left.saturating_sub(page.items.len());
-            match (page.last, direction) {
+            left = left.saturating_sub(items.len());
+            match (last, direction) {
                 (None, _) => return Ok(()),
-                (Some(key), Direction::Ascending) => range.start = Bound::Excluded(key),
-                (Some(key), Direction::Descending) => range.end = Bound::Excluded(key),
+                (Some(key), Direction::Ascending) => move_behind(&mut range.start, &key),
+                (Some(key), Direction::Descending) => move_behind(&mut range.end, &key),
             }
         }
         Ok(())

@@ -17,12 +17,12 @@ use crate::{
     log::{FileKey, Role},
     value::Bytes,
 };
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -37,6 +37,8 @@ pub(crate) struct DataFile {
     handle: Arc<dyn DiskFile>,
     mapping: Option<Mapping>,
     written: AtomicU64,
+    /// `written` and the length of the tail, so that the writer need not lock it to know.
+    end: AtomicU64,
     tail: RwLock<Vec<u8>>,
     /// Bytes of records that the keydir points at.
     pub(crate) live_bytes: AtomicU64,
@@ -86,6 +88,7 @@ impl DataFile {
             handle,
             mapping,
             written: AtomicU64::new(written),
+            end: AtomicU64::new(written),
             tail: RwLock::new(Vec::new()),
             live_bytes: AtomicU64::new(0),
             min_dead: AtomicU64::new(u64::MAX),
@@ -111,14 +114,14 @@ impl DataFile {
     }
 
     /// Bytes in the file, without the tail buffer.
+    #[inline]
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
     }
 
     /// Bytes in the file and in the tail buffer.
     pub(crate) fn len(&self) -> u64 {
-        let tail = self.tail.read();
-        self.written() + tail.len() as u64
+        self.end.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_sealed(&self) -> bool {
@@ -161,15 +164,22 @@ impl DataFile {
 
     /// A put with this sequence in this file is dead. Keeps F3.
     pub(crate) fn note_dead(&self, sequence: Sequence) {
-        self.min_dead.fetch_min(sequence.0, Ordering::AcqRel);
+        // It only goes down, and seldom: most of the time looking is enough.
+        if sequence.0 < self.min_dead.load(Ordering::Acquire) {
+            self.min_dead.fetch_min(sequence.0, Ordering::AcqRel);
+        }
     }
 
     pub(crate) fn max_sequence(&self) -> Sequence {
         Sequence(self.max_sequence.load(Ordering::Acquire))
     }
 
+    /// The file holds a record with this sequence. Said by one thread at a time: the writer, the
+    /// merge that makes the file, or the loader of it.
     pub(crate) fn note_sequence(&self, sequence: Sequence) {
-        self.max_sequence.fetch_max(sequence.0, Ordering::AcqRel);
+        if sequence.0 > self.max_sequence.load(Ordering::Relaxed) {
+            self.max_sequence.store(sequence.0, Ordering::Release);
+        }
     }
 
     pub(crate) fn add_live(&self, bytes: u64) {
@@ -189,32 +199,36 @@ impl DataFile {
         debug_assert!(self.tail.read().is_empty(), "the tail comes first");
         let at = self.written.load(Ordering::Relaxed);
         self.handle.write_all_at(bytes, at)?;
-        self.written.store(at + bytes.len() as u64, Ordering::Release);
+        let end = at + bytes.len() as u64;
+        self.written.store(end, Ordering::Release);
+        self.end.store(end, Ordering::Release);
         Ok(())
     }
 
     /// Another process has written up to here, and it counts now. Never goes back.
     pub(crate) fn grow(&self, to: u64) {
         self.written.fetch_max(to, Ordering::AcqRel);
+        self.end.fetch_max(to, Ordering::AcqRel);
     }
 
     /// Puts `bytes` behind the end, readable at once, to be written by `flush`.
     pub(crate) fn buffer(&self, bytes: &[u8]) {
         self.tail.write().extend_from_slice(bytes);
+        self.end.fetch_add(bytes.len() as u64, Ordering::AcqRel);
     }
 
     pub(crate) fn has_tail(&self) -> bool {
-        !self.tail.read().is_empty()
+        self.len() > self.written()
     }
 
     /// Writes the tail buffer. After an error it is unknown how much of it is in the file.
     pub(crate) fn flush(&self) -> io::Result<()> {
+        if !self.has_tail() {
+            return Ok(());
+        }
         let at = self.written.load(Ordering::Relaxed);
         let len = {
             let tail = self.tail.read();
-            if tail.is_empty() {
-                return Ok(());
-            }
             self.handle.write_all_at(&tail, at)?;
             tail.len() as u64
         };
@@ -227,6 +241,7 @@ impl DataFile {
     // ---- reading ----
 
     /// The mapped bytes at `offset`, if they are written and mapped.
+    #[inline]
     pub(crate) fn mapped(&self, offset: u64, len: usize) -> Option<&[u8]> {
         let mapping = self.mapping.as_ref()?;
         let end = offset.checked_add(len as u64)?;
@@ -298,81 +313,5 @@ pub(crate) fn corrupt(file: &Path, offset_bytes: u64, what: impl ToString) -> Er
 impl Bytes for DataFile {
     fn bytes(&self, start: usize, len: usize) -> &[u8] {
         self.mapped(start as u64, len).expect("a value is pinned only when it is mapped")
-    }
-}
-
-/// All files that can be read, found by id in one or two steps. Replaced whole when it changes.
-#[derive(Debug, Default)]
-pub(crate) struct FileTable {
-    slots: Vec<Option<Arc<DataFile>>>,
-}
-
-impl FileTable {
-    pub(crate) fn new(files: impl IntoIterator<Item = Arc<DataFile>>) -> FileTable {
-        let files: Vec<_> = files.into_iter().collect();
-        let mut slots = vec![None; (files.len() * 2).next_power_of_two()];
-        for file in files {
-            let mut at = slot(file.id, slots.len());
-            while slots[at].is_some() {
-                at = (at + 1) & (slots.len() - 1);
-            }
-            slots[at] = Some(file);
-        }
-        FileTable { slots }
-    }
-
-    pub(crate) fn get(&self, id: FileId) -> Option<&Arc<DataFile>> {
-        let mut at = slot(id, self.slots.len());
-        // At least half of the slots are empty, so the probe ends.
-        while let Some(file) = self.slots.get(at)? {
-            if file.id == id {
-                return Some(file);
-            }
-            at = (at + 1) & (self.slots.len() - 1);
-        }
-        None
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<DataFile>> {
-        self.slots.iter().flatten()
-    }
-
-    /// The same files with some added and some taken out.
-    pub(crate) fn changed(&self, add: &[Arc<DataFile>], remove: &[FileId]) -> FileTable {
-        let kept = self.iter().filter(|f| !remove.contains(&f.id)).cloned();
-        FileTable::new(kept.chain(add.iter().cloned()))
-    }
-}
-
-fn slot(id: FileId, slots: usize) -> usize {
-    // Ids are nearly consecutive, so their low bits spread them.
-    id.0 as usize & slots.wrapping_sub(1)
-}
-
-/// Serialises changes of the published [`FileTable`].
-#[derive(Debug, Default)]
-pub(crate) struct Files {
-    table: arc_swap::ArcSwap<FileTable>,
-    /// Held while the table is changed: the files taken out of it that something still reads.
-    retired: Mutex<Vec<Weak<DataFile>>>,
-}
-
-impl Files {
-    pub(crate) fn load(&self) -> arc_swap::Guard<Arc<FileTable>> {
-        self.table.load()
-    }
-
-    pub(crate) fn change(&self, add: &[Arc<DataFile>], remove: &[FileId]) {
-        let mut retired = self.retired.lock();
-        let table = self.table.load();
-        retired.retain(|file| file.strong_count() > 0);
-        retired.extend(remove.iter().filter_map(|id| table.get(*id)).map(Arc::downgrade));
-        let next = table.changed(add, remove);
-        self.table.store(Arc::new(next));
-    }
-
-    /// Bytes of files that are not in the table any more and that something still reads.
-    pub(crate) fn pinned_bytes(&self) -> u64 {
-        self.retired.lock().iter().filter_map(Weak::upgrade).map(|file| file.len()).sum()
     }
 }

@@ -17,6 +17,7 @@ use crate::ids::FileId;
 const DIGITS: usize = 12;
 const MANIFEST_PREFIX: &str = "MANIFEST-";
 const LOCK: &str = "LOCK";
+const RESERVE_PREFIX: &str = "RESERVE-";
 const TMP_SUFFIX: &str = ".tmp";
 
 /// A file of the store.
@@ -40,6 +41,8 @@ pub(crate) enum Name {
     DataTmp(FileId),
     /// `000000000001.blob.tmp`: a blob not yet whole.
     BlobTmp(FileId),
+    /// `RESERVE-000000000001.tmp`: holds space, and nothing else.
+    ReserveTmp(u64),
 }
 
 impl Name {
@@ -47,7 +50,11 @@ impl Name {
     pub(crate) fn is_temporary(self) -> bool {
         matches!(
             self,
-            Name::ManifestTmp(_) | Name::HintTmp(_) | Name::DataTmp(_) | Name::BlobTmp(_)
+            Name::ManifestTmp(_)
+                | Name::HintTmp(_)
+                | Name::DataTmp(_)
+                | Name::BlobTmp(_)
+                | Name::ReserveTmp(_)
         )
     }
 
@@ -67,7 +74,7 @@ impl Name {
         match self {
             Name::Data(id) | Name::Hint(id) | Name::Blob(id) => Some(id),
             Name::DataTmp(id) | Name::HintTmp(id) | Name::BlobTmp(id) => Some(id),
-            Name::Lock | Name::Manifest(_) | Name::ManifestTmp(_) => None,
+            Name::Lock | Name::Manifest(_) | Name::ManifestTmp(_) | Name::ReserveTmp(_) => None,
         }
     }
 }
@@ -83,6 +90,7 @@ impl fmt::Display for Name {
             Name::ManifestTmp(number) => {
                 write!(f, "{MANIFEST_PREFIX}{number:012}{TMP_SUFFIX}")
             }
+            Name::ReserveTmp(number) => write!(f, "{RESERVE_PREFIX}{number:012}{TMP_SUFFIX}"),
             Name::DataTmp(id) => write!(f, "{id}.data{TMP_SUFFIX}"),
             Name::HintTmp(id) => write!(f, "{id}.hint{TMP_SUFFIX}"),
             Name::BlobTmp(id) => write!(f, "{id}.blob{TMP_SUFFIX}"),
@@ -122,7 +130,10 @@ pub(crate) fn parse(name: &OsStr) -> Option<Name> {
         return Some(Name::Lock);
     }
     match name.strip_suffix(TMP_SUFFIX) {
-        Some(target) => parse_numbered(target)?.temporary(),
+        Some(target) => match target.strip_prefix(RESERVE_PREFIX) {
+            Some(digits) => parse_number(digits).map(Name::ReserveTmp),
+            None => parse_numbered(target)?.temporary(),
+        },
         None => parse_numbered(name),
     }
 }

@@ -132,21 +132,25 @@ pub(crate) fn read_member(
 }
 
 /// The body length a header declares.
+#[inline]
 fn length(header: &[u8; HEADER_LEN]) -> usize {
     // Longer than any slice where addresses are narrower; `body` refuses it.
     usize::try_from(u32_at(header, BODY_LEN_AT)).unwrap_or(usize::MAX)
 }
 
 /// The `len` bytes after the header, if they are there.
+#[inline]
 fn body(bytes: &[u8], len: usize) -> Result<&[u8], FrameError> {
     let needed = HEADER_LEN.saturating_add(len);
     bytes.get(HEADER_LEN..needed).ok_or(FrameError::Truncated { needed, available: bytes.len() })
 }
 
 fn header_checksum(header: &[u8; HEADER_LEN], file: FileKey, offset: u64) -> u32 {
-    Partial::of(&header[BODY_LEN_AT..]).at(file, offset, checksum::HEADER)
+    let covered = header.last_chunk().expect("a header is longer than its checksum");
+    checksum::of_frame_header(covered, file, offset)
 }
 
+#[inline]
 fn u32_at(header: &[u8; HEADER_LEN], at: usize) -> u32 {
     let mut bytes = [0; size_of::<u32>()];
     bytes.copy_from_slice(&header[at..at + size_of::<u32>()]);

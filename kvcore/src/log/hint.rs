@@ -84,6 +84,16 @@ pub(crate) fn data_len_of(bytes: &[u8]) -> Option<u64> {
     take_u64(&mut rest).ok()
 }
 
+/// These bytes with a checksum that fits, if they begin as a hint, and what it is bound to.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn signed(bytes: &[u8]) -> Option<(Vec<u8>, StoreId, FileId, u64)> {
+    let unverified = Unverified::of(bytes, KIND).ok()?;
+    let mut rest = unverified.body;
+    let (file, data_len) = (take_file_id(&mut rest).ok()?, take_u64(&mut rest).ok()?);
+    let signed = super::preamble::signed(bytes, KIND, file, data_len);
+    Some((signed, unverified.store, file, data_len))
+}
+
 impl<'a> HintReader<'a> {
     /// Verifies that `bytes` are the hint for the first `data_len` bytes of that file.
     pub(crate) fn open(

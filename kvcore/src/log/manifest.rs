@@ -136,6 +136,13 @@ impl Manifest {
         out
     }
 
+    /// These bytes with a checksum that fits, if they begin as a manifest.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn signed(bytes: &[u8]) -> Option<Vec<u8>> {
+        let number = codec::number(Unverified::of(bytes, KIND).ok()?.body).ok()?;
+        Some(preamble::signed(bytes, KIND, NO_FILE, number))
+    }
+
     /// Decodes a whole manifest file. The caller compares the number with the name's.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Manifest, FormatError> {
         let unverified = Unverified::of(bytes, KIND)?;

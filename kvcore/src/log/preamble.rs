@@ -114,6 +114,14 @@ pub(super) fn put_checksum(out: &mut Vec<u8>, start: usize, kind: Kind, file: Fi
     out.extend_from_slice(&crc.to_le_bytes());
 }
 
+/// A structure with another checksum, which fits.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn signed(bytes: &[u8], kind: Kind, file: FileId, place: u64) -> Vec<u8> {
+    let mut out = bytes[..bytes.len() - CRC_LEN].to_vec();
+    put_checksum(&mut out, 0, kind, file, place);
+    out
+}
+
 /// Bytes that begin as a structure of that kind; nothing else is known about them.
 pub(super) struct Unverified<'a> {
     kind: Kind,

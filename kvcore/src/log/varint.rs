@@ -43,9 +43,16 @@ pub(crate) fn take(bytes: &mut &[u8]) -> Option<u32> {
         *bytes = rest;
         return Some(u32::from(first));
     }
+    // Two bytes without a call: lengths of most values.
+    let (&second, rest) = rest.split_first()?;
+    if second & MORE == 0 && second != 0 {
+        *bytes = rest;
+        return Some(u32::from(first & !MORE) | u32::from(second) << BITS);
+    }
     take_long(bytes)
 }
 
+#[cold]
 fn take_long(bytes: &mut &[u8]) -> Option<u32> {
     let mut n = 0_u64;
     for (at, &byte) in bytes.iter().take(U32_LEN_MAX).enumerate() {

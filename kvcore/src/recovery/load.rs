@@ -2,12 +2,12 @@
 //!
 //! Files are loaded in parallel and in any order: the highest sequence of a key wins.
 
-use super::{Found, scan::read_hint};
+use super::{Found, fill::Filler, scan::read_hint};
 use crate::{
     engine::{BlobTable, KeyspaceCore},
     error::{Error, Result},
     ids::{FileId, KeyspaceId, Location, Sequence},
-    index::{HashKey, Index, Loaded},
+    index::{HashKey, Index},
     keydir::EntryFlags,
     log::{
         DataFile, FrameView, FrameWalk, HintEntry, HintFacts, HintKind, HintRange, HintReader,
@@ -21,13 +21,15 @@ use std::{
     ops::Bound,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 /// What loading found beside the keys.
 #[derive(Debug, Default)]
 pub(super) struct LoadResult {
+    /// The highest number of a keyspace of which there are records, and that is not registered.
+    pub(super) newest_unknown: KeyspaceId,
     pub(super) keys: u64,
     pub(super) files_from_hints: u64,
     pub(super) last_sequence: Sequence,
@@ -43,12 +45,12 @@ struct Range {
 }
 
 /// An expiry change, to be applied when its put is known.
-struct ExpiryChange {
-    keyspace: KeyspaceId,
-    key: Vec<u8>,
-    put: Sequence,
-    at_ms: Option<u64>,
-    record: (Location, Sequence),
+pub(super) struct ExpiryChange {
+    pub(super) keyspace: KeyspaceId,
+    pub(super) key: Vec<u8>,
+    pub(super) put: Sequence,
+    pub(super) at_ms: Option<u64>,
+    pub(super) record: (Location, Sequence),
 }
 
 /// What becomes of bytes that are not what was written.
@@ -61,16 +63,17 @@ pub(crate) enum Damaged {
 }
 
 /// The loaders' shared state.
-struct Loader<'a> {
+pub(super) struct Loader<'a> {
     store: &'a Found,
     damaged: Damaged,
     files: HashMap<FileId, &'a Arc<DataFile>>,
-    indexes: HashMap<KeyspaceId, Arc<Index>>,
-    blobs: &'a BlobTable,
+    pub(super) indexes: HashMap<KeyspaceId, Arc<Index>>,
+    pub(super) blobs: &'a BlobTable,
     late: Mutex<Late>,
     bytes_done: AtomicU64,
     bytes_total: u64,
     keys: AtomicU64,
+    newest_unknown: AtomicU32,
 }
 
 /// What can only be applied when every file is loaded.
@@ -110,12 +113,14 @@ pub(super) fn load(
         bytes_done: AtomicU64::new(0),
         bytes_total: live.iter().map(|f| f.written()).sum(),
         keys: AtomicU64::new(0),
+        newest_unknown: AtomicU32::new(0),
     };
     loader.load_files(live)?;
     let mut late = std::mem::take(&mut *loader.late.lock());
     loader.apply_ranges(&late.ranges);
     loader.apply_changes(&mut late.changes);
     loader.indexes.values().for_each(|index| index.finish_loading());
+    late.result.newest_unknown = KeyspaceId(loader.newest_unknown.load(Ordering::Relaxed));
     late.result.keys = loader.indexes.values().map(|index| index.len()).sum();
     loader.report(late.result.keys);
     Ok(late.result)
@@ -184,10 +189,12 @@ impl Loader<'_> {
             let Ok(range) = range else { return false };
             self.add_range(range.keyspace, range.place.sequence, range.bounds);
         }
+        let mut filler = Filler::new(self, file);
         for entry in hint.entries() {
             let Ok(entry) = entry else { return false };
-            self.add(file, &entry);
+            filler.add(&entry);
         }
+        filler.flush();
         let mut late = self.late.lock();
         late.result.last_sequence = late.result.last_sequence.max(facts.max_sequence);
         late.result.highest_clock_ms = late.result.highest_clock_ms.max(facts.highest_clock_ms);
@@ -196,8 +203,9 @@ impl Loader<'_> {
 
     fn load_data(&self, file: &Arc<DataFile>) -> Result<()> {
         let mut highest_clock_ms = 0;
+        let mut filler = Filler::new(self, file);
         let take = |found: Item<'_>| match found {
-            Item::Entry(entry) => self.add(file, &entry),
+            Item::Entry(entry) => filler.add(&entry),
             Item::Range(r) => self.add_range(r.keyspace, r.place.sequence, r.bounds),
             Item::Clock(ms) => highest_clock_ms = highest_clock_ms.max(ms),
         };
@@ -205,6 +213,7 @@ impl Loader<'_> {
             Damaged::IsAnError => for_each_entry(file, take)?,
             Damaged::IsLeftOut => for_each_sound_entry(file, take)?,
         };
+        filler.flush();
         file.note_sequence(last);
         let mut late = self.late.lock();
         late.result.last_sequence = late.result.last_sequence.max(last);
@@ -223,55 +232,21 @@ impl Loader<'_> {
         self.late.lock().ranges.push(range);
     }
 
-    /// Takes one entry into the keydir, if nothing newer of its key is there.
-    fn add(&self, file: &Arc<DataFile>, entry: &HintEntry<'_>) {
-        // Records of a keyspace that was dropped are dead.
-        let Some(index) = self.indexes.get(&entry.keyspace) else {
-            file.note_dead(entry.place.sequence);
-            if let HintKind::BlobRef { blob, len_bytes, .. } = entry.kind {
-                self.blobs.add(entry.place.sequence, blob, len_bytes);
-                self.blobs.forget(entry.place.sequence);
-            }
-            return;
-        };
-        let location = Location { file: file.id, offset: entry.place.offset };
-        let sequence = entry.place.sequence;
-        let mut flags = EntryFlags::NONE;
-        if entry.place.is_member {
-            flags = flags.with(EntryFlags::MEMBER);
-        }
-        let (value_len, expires_at_ms) = match entry.kind {
-            HintKind::Put { value_len, expires_at_ms } => (value_len, expires_at_ms),
-            HintKind::BlobRef { blob, len_bytes, expires_at_ms } => {
-                self.blobs.add(sequence, blob, len_bytes);
-                flags = flags.with(EntryFlags::BLOB);
-                (u32::try_from(len_bytes).unwrap_or(u32::MAX), expires_at_ms)
-            }
-            HintKind::Tombstone => {
-                flags = flags.with(EntryFlags::TOMBSTONE);
-                (0, None)
-            }
-            HintKind::ExpiryChange { put_sequence, expires_at_ms } => {
-                self.late.lock().changes.push(ExpiryChange {
-                    keyspace: entry.keyspace,
-                    key: entry.key.to_vec(),
-                    put: put_sequence,
-                    at_ms: expires_at_ms,
-                    record: (location, sequence),
-                });
-                return;
-            }
-        };
-        if expires_at_ms.is_some() {
-            flags = flags.with(EntryFlags::EXPIRES).with(EntryFlags::EXPIRY_IN_RECORD);
-        }
-        let loaded = Loaded { key: entry.key, sequence, location, value_len, flags, expires_at_ms };
-        index.load(&loaded, |dead| self.note_dead(index.id, entry.key.len(), dead), file);
-        self.keys.fetch_add(1, Ordering::Relaxed);
+    /// There is a record of a keyspace that is not registered: not any more, or not yet.
+    pub(super) fn note_unknown(&self, keyspace: KeyspaceId) {
+        self.newest_unknown.fetch_max(keyspace.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_change(&self, change: ExpiryChange) {
+        self.late.lock().changes.push(change);
+    }
+
+    pub(super) fn count_keys(&self, count: u64) {
+        self.keys.fetch_add(count, Ordering::Relaxed);
     }
 
     /// A put that something newer of its key was found for.
-    fn note_dead(&self, keyspace: KeyspaceId, key_len: usize, dead: crate::index::Dead) {
+    pub(super) fn note_dead(&self, keyspace: KeyspaceId, key_len: usize, dead: crate::index::Dead) {
         let entry = dead.entry;
         if entry.flags.has(EntryFlags::TOMBSTONE) {
             return;

@@ -8,6 +8,7 @@
 //! O1. Nothing is written, created, renamed or removed, and no lock is taken.
 //! O2. Log files are read from the last to the first, so that what one says of its predecessors
 //!     was true before they were read.
+//! O3. Nothing is passed by of a keyspace that was registered after the manifest was read.
 
 use super::{
     Directory, Found, load, read_manifest,
@@ -17,7 +18,7 @@ use crate::{
     clock::ClampedClock,
     engine::{Access, BlobTable, Engine, KeyspaceCore, LogEndState, Recovered, Tasks},
     error::{Error, Result},
-    ids::Sequence,
+    ids::{KeyspaceId, Sequence},
     log::{DataFile, FILE_HEADER_LEN, Files, LogPosition, Manifest, Role},
     options::Options,
     stats::Recovery,
@@ -139,6 +140,9 @@ pub(super) fn load_content(
     let keyspaces = load::keyspaces(&store.manifest);
     let blobs = BlobTable::default();
     let loaded = load::load(&store, &live, &keyspaces, &blobs, damaged)?;
+    if damaged == load::Damaged::IsAnError {
+        store.manifest.check_known(loaded.newest_unknown, &store.dir)?;
+    }
     // Whose they are is not this process's to unlink.
     blobs.keep_above(Sequence(u64::MAX));
     let recovery = Recovery {
@@ -186,6 +190,19 @@ impl Content {
             manifest: self.manifest,
         };
         (Engine::new(recovered, tasks), self.recovery)
+    }
+}
+
+impl Manifest {
+    /// Refuses a record of a keyspace that this manifest cannot know of: it was registered since,
+    /// which another look shows, or the record is damaged.
+    pub(crate) fn check_known(&self, id: KeyspaceId, dir: &Path) -> Result<()> {
+        if id.0 < self.next_keyspace.max(1) {
+            return Ok(());
+        }
+        let path = dir.join(crate::log::file_names::manifest(self.number));
+        let what = format!("there is a record of keyspace {}, which it does not know", id.0);
+        Err(crate::log::corrupt(&path, 0, what))
     }
 }
 

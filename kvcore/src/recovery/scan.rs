@@ -2,7 +2,7 @@
 
 use super::{Directory, Found, format_error};
 use crate::{
-    disk::OpenMode,
+    disk::{Mapping, OpenMode},
     error::{Error, Result},
     ids::{FileId, Sequence},
     log::{
@@ -103,13 +103,37 @@ fn trust_hint(store: &Found, found: &mut LogFile) {
     }
 }
 
+/// The bytes of a hint file.
+pub(super) enum HintBytes {
+    /// Nothing is copied, and no large buffer is left behind in the allocator.
+    Mapped(Mapping),
+    Read(Vec<u8>),
+}
+
+impl std::ops::Deref for HintBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            HintBytes::Mapped(mapping) => mapping.slice(0, mapping.len()).unwrap_or_default(),
+            HintBytes::Read(bytes) => bytes,
+        }
+    }
+}
+
 /// The bytes of a hint file, if it can be read.
-pub(super) fn read_hint(store: &Found, id: FileId) -> Option<Vec<u8>> {
+pub(super) fn read_hint(store: &Found, id: FileId) -> Option<HintBytes> {
     let path = store.path(&file_names::hint(id));
     let file = store.options.disk.open(&path, OpenMode::Read).ok()?;
-    let mut bytes = vec![0; usize::try_from(file.len().ok()?).ok()?];
+    let len = file.len().ok()?;
+    if store.options.read_mode == ReadMode::Map
+        && let Ok(mapping) = file.map(len)
+    {
+        return Some(HintBytes::Mapped(mapping));
+    }
+    let mut bytes = vec![0; usize::try_from(len).ok()?];
     file.read_exact_at(&mut bytes, 0).ok()?;
-    Some(bytes)
+    Some(HintBytes::Read(bytes))
 }
 
 /// Walks the frames, and past damage for the watermarks behind it.

@@ -1,7 +1,10 @@
 //! The end of a store: everything durable, and the end of the log written down.
 
 use super::Handle;
-use crate::{engine::Engine, error::Result};
+use crate::{
+    engine::{Engine, Share},
+    error::Result,
+};
 
 impl Handle {
     /// Closes the store, once; later calls do nothing.
@@ -11,9 +14,10 @@ impl Handle {
             return Ok(());
         }
         self.threads.stop(&self.engine);
+        // First, since what comes now takes space.
+        self.engine.release_reserve(Share::All);
         let result = self.engine.finish();
-        self.engine.end();
-        self.engine.release_reserve();
+        self.engine.declare_ended();
         self.engine.unlock();
         self.remove_if_temporary();
         result

@@ -44,6 +44,8 @@ impl Store {
         }
         let open = engine.views.figures();
         (stats.snapshots, stats.views) = (open.snapshots, open.views);
+        let watchers = engine.watching.watchers();
+        (stats.watchers, stats.watchers_lagging) = (watchers.all, watchers.lagging);
         let age_ms = open.since_ms.map(|since| engine.clock.now_ms().saturating_sub(since));
         stats.oldest_view_age = Duration::from_millis(age_ms.unwrap_or(0));
         stats.pinned_bytes = engine.files.pinned_bytes();

@@ -8,7 +8,7 @@
 
 use super::Store;
 use crate::{
-    engine::{Engine, KeyspaceCore, PreparedBatch, When},
+    engine::{Engine, KeyspaceCore, PreparedBatch, When, wake},
     error::{Error, Result},
     ids::KeyspaceId,
     index::Index,
@@ -161,9 +161,13 @@ impl Engine {
 
     fn forget(&self, core: &KeyspaceCore) -> Result<()> {
         let mut registry = self.keyspaces.write();
-        self.publish(|manifest| manifest.keyspaces.retain(|meta| meta.id != core.id()))?;
+        self.with_whole_reserve(|| {
+            self.publish(|manifest| manifest.keyspaces.retain(|meta| meta.id != core.id()))
+        })?;
         // Durable from here.
         registry.remove(&core.meta.name);
+        drop(registry);
+        wake(self.watching.end_keyspace(core.id()));
         Ok(())
     }
 
@@ -186,6 +190,8 @@ impl Engine {
         registry.insert(new.meta.name.clone(), Arc::clone(old));
         let core = Arc::new(KeyspaceCore::new(meta, Arc::clone(&new.index)));
         registry.insert(core.meta.name.clone(), core);
+        drop(registry);
+        wake(self.watching.end_keyspace(old.id()));
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::{
     ids::Sequence,
     key::{AsKey, Key},
     keyspace::Keyspace,
-    options::Put,
+    options::{Durability, Put},
 };
 use std::sync::Arc;
 
@@ -31,13 +31,14 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Round<'s> {
     store: &'s Store,
+    when: When,
     last: Option<Sequence>,
 }
 
 impl<'s> Round<'s> {
-    pub(super) fn new(store: &'s Store) -> Round<'s> {
+    pub(super) fn new(store: &'s Store, durability: Durability) -> Round<'s> {
         store.engine().wait_for_space();
-        Round { store, last: None }
+        Round { store, when: When::Later(durability), last: None }
     }
 
     /// Commits a batch. It is visible when this returns, and written at the end of the round. Its
@@ -63,7 +64,7 @@ impl<'s> Round<'s> {
         if !Arc::ptr_eq(&batch.store().0, &self.store.0) {
             return Err(Error::ForeignKeyspace { keyspace: "(the batch's)".to_owned() });
         }
-        let sequence = batch.commit_when(When::Later)?;
+        let sequence = batch.commit_when(self.when)?;
         self.last = Some(sequence);
         Ok(sequence)
     }
@@ -95,7 +96,7 @@ impl<'s> Round<'s> {
         put: impl Into<Put>,
     ) -> Result<Sequence> {
         keyspace.check_store(self.store)?;
-        let sequence = keyspace.put_when(key, value, &put.into(), When::Later)?;
+        let sequence = keyspace.put_when(key, value, &put.into(), self.when)?;
         self.last = Some(sequence);
         Ok(sequence)
     }
@@ -122,7 +123,7 @@ impl<'s> Round<'s> {
         key: impl AsKey<K>,
     ) -> Result<bool> {
         keyspace.check_store(self.store)?;
-        let deleted = keyspace.delete_when(key, When::Later)?;
+        let deleted = keyspace.delete_when(key, self.when)?;
         self.last = deleted.or(self.last);
         Ok(deleted.is_some())
     }

@@ -7,6 +7,7 @@ use crate::{
     batch::borrow,
     codec::Codec,
     error::Result,
+    index::Index,
     iter::Entry,
     key::{EncodedRange, Key, KeyPrefix, KeyRange},
     keyspace::Keyspace,
@@ -123,43 +124,6 @@ impl Transaction<'_> {
         Read::count(self, keyspace, range)
     }
 
-    /// The entry with this many entries below it, own writes included. O(n) in its place.
-    ///
-    /// Entries that have expired do not count here.
-    ///
-    /// ```
-    /// # fn main() -> kvcore::Result<()> {
-    /// # let dir = tempfile::tempdir().expect("a temporary directory");
-    /// # let store = kvcore::Store::open(dir.path())?;
-    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
-    /// users.put("ada", &36)?;
-    /// users.put("bob", &41)?;
-    /// store.transaction(|tx| {
-    ///     let second = tx.nth(&users, 1)?.map(|entry| entry.into_key());
-    ///     assert_eq!(second.as_deref(), Some("bob"));
-    ///     Ok(())
-    /// })?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Keyspace::nth`], and [`Error::ForeignKeyspace`].
-    pub fn nth<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &self,
-        keyspace: &Keyspace<K, V, C>,
-        index: u64,
-    ) -> Result<Option<Entry<K, V, C>>> {
-        let mut entries = self.iter(keyspace);
-        for _ in 0..index {
-            if entries.next().transpose()?.is_none() {
-                return Ok(None);
-            }
-        }
-        entries.next().transpose()
-    }
-
     /// The entry with the smallest key.
     ///
     /// ```
@@ -216,7 +180,7 @@ impl Transaction<'_> {
         Read::last(self, keyspace)
     }
 
-    /// How many keys lie in a range, own writes included.
+    /// How many keys lie in a range, own writes included, and that it was asked.
     pub(super) fn count_encoded<K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
         keyspace: &Keyspace<K, V, C>,
@@ -224,13 +188,19 @@ impl Transaction<'_> {
     ) -> Result<u64> {
         keyspace.check_store(self.store)?;
         keyspace.check_range(range, "count")?;
-        let (engine, index) = (self.store.engine(), keyspace.index());
+        let index = keyspace.index();
         if range.is_empty() {
             return Ok(0);
         }
         if let Some(reads) = &self.reads {
             reads.borrow_mut().add_range(index, range);
         }
+        self.count_within(index, range)
+    }
+
+    /// The same, without its being noted.
+    pub(super) fn count_within(&self, index: &Index, range: &EncodedRange) -> Result<u64> {
+        let engine = self.store.engine();
         let stored = |range: &EncodedRange| {
             let (start, end) = (borrow(&range.start), borrow(&range.end));
             engine.count_at(index, start, end, &self.view)

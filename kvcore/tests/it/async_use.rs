@@ -98,3 +98,34 @@ async fn store_without_threads_syncs_in_the_task_that_awaits() {
     store.durable(sequence).await.unwrap();
     assert_eq!(store.durable_sequence(), sequence);
 }
+
+#[tokio::test]
+async fn hundred_tasks_watch_on_one_thread_and_are_woken_by_commits() {
+    let store = Options::new().durability(Durability::Buffered).open_temporary().unwrap();
+    let numbers: Keyspace<u64, u64> = store.keyspace("numbers").unwrap();
+    let tasks: Vec<_> = (0..100)
+        .map(|n| {
+            let mut watcher = numbers.watch(n).unwrap();
+            is_async_friendly(&watcher);
+            tokio::spawn(async move {
+                let mut told = Vec::new();
+                while let Some(next) = watcher.next_async().await {
+                    told.push(next.unwrap().event);
+                }
+                told
+            })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    for n in 0..100 {
+        // Those of `Immediate` commits come with the sync.
+        let durability = if n % 2 == 0 { Durability::Immediate } else { Durability::Buffered };
+        let numbers = numbers.clone();
+        let put = tokio::task::spawn_blocking(move || numbers.put_with(n, &n, durability));
+        put.await.unwrap().unwrap();
+    }
+    tokio::task::spawn_blocking(move || store.close()).await.unwrap().unwrap();
+    for (n, task) in (0..).zip(tasks) {
+        assert_eq!(task.await.unwrap(), [kvcore::Event::Put { key: n, value: n }]);
+    }
+}

@@ -1,6 +1,7 @@
 //! Bad input of every kind: each is an error that says what is wrong, and loses nothing.
 
 mod calls;
+mod cut;
 mod directory;
 mod fail;
 mod full;

@@ -234,6 +234,14 @@ fn sweep(files: CheckpointFiles, dir: &str) {
             let what = format!("crash at call {at} of {dir}: {result:?}, {which}");
             let source = content(&image, "/store");
             assert_eq!(source, second, "{what}");
+            let again = image.process_crash_image();
+            let (store, numbers) = open_at(&again, "/store");
+            let into = store.checkpoint_with(dir, files);
+            into.unwrap_or_else(|e| panic!("{what}, and again: {e}\n{}", image.describe()));
+            assert_eq!(all(&numbers), second);
+            drop((store, numbers));
+            assert_eq!(content(&again, dir), second, "{what}, and again");
+            assert!(!temporaries(&again, dir), "{what}, and again");
             match restored(&image, dir) {
                 Some(found) if found == second => {}
                 Some(found) => {
@@ -255,6 +263,73 @@ fn sweep(files: CheckpointFiles, dir: &str) {
     }
     println!("{at} calls, {images} images");
     assert!(at > 10 && images > at);
+}
+
+fn temporaries(disk: &SimDisk, dir: &str) -> bool {
+    files(disk, dir).iter().any(|(path, _)| path.extension().is_some_and(|e| e == "tmp"))
+}
+
+/// A directory as a first checkpoint leaves it when the power is cut just before its manifest.
+fn unfinished(disk: &SimDisk, dir: &str) -> SimDisk {
+    let (store, numbers) = open_at(disk, "/store");
+    fill(&numbers, 0..12, "first");
+    drop(numbers);
+    store.close().unwrap();
+    for at in 0.. {
+        let copy = disk.process_crash_image();
+        let (store, _) = open_at(&copy, "/store");
+        copy.fail(copy.operations() + at, Fault::Crash, Repeat::Once);
+        let _ = store.checkpoint(dir);
+        assert!(copy.crashed(), "it was never unfinished");
+        drop(store);
+        let image = copy.process_crash_image();
+        let names: Vec<_> = files(&image, dir).into_iter().map(|(p, _)| p).collect();
+        let is = |what: &str| names.iter().any(|p| p.to_string_lossy().contains(what));
+        if is(".data") && is("MANIFEST-") && !names.iter().any(|p| is_manifest(p)) {
+            return image;
+        }
+    }
+    unreachable!("the loop ends by itself")
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.to_string_lossy().contains("MANIFEST-") && path.extension().is_none()
+}
+
+#[test]
+fn u2_files_without_a_manifest_that_are_no_leftovers_of_ours_are_left_alone() {
+    let disk = unfinished(&SimDisk::new(1), "/fresh");
+    // A store of another identity takes its place.
+    disk.create_dir(Path::new("/elsewhere")).unwrap();
+    let (other, numbers) = open_at(&disk, "/elsewhere/store");
+    fill(&numbers, 0..3, "other");
+    let before = files(&disk, "/fresh");
+    let error = other.checkpoint("/fresh").unwrap_err();
+    assert!(matches!(error, Error::NotAStore { .. }), "{error}");
+    assert_eq!(files(&disk, "/fresh"), before);
+    // A file that no marker lists, or no marker at all: a store that lost its manifest, perhaps.
+    let (store, numbers) = open_at(&disk, "/store");
+    let refused = |disk: &SimDisk| {
+        let before = files(disk, "/fresh");
+        let error = store.checkpoint("/fresh").unwrap_err();
+        assert!(matches!(error, Error::NotAStore { .. }), "{error}");
+        assert_eq!(files(disk, "/fresh"), before);
+    };
+    for name in ["000000009999.data", "000000009999.hint", "letter.txt"] {
+        let path = Path::new("/fresh").join(name);
+        disk.write_file(&path, b"something").unwrap();
+        refused(&disk);
+        disk.unlink(&path).unwrap();
+    }
+    let is_marker = |p: &&PathBuf| p.to_string_lossy().contains("MANIFEST-");
+    let marker = before.iter().map(|(path, _)| path).find(is_marker);
+    let marker = marker.unwrap().clone();
+    let bytes = disk.read_file(&marker).unwrap();
+    disk.unlink(&marker).unwrap();
+    refused(&disk);
+    disk.write_file(&marker, &bytes).unwrap();
+    store.checkpoint("/fresh").unwrap();
+    assert_eq!(content(&disk, "/fresh"), all(&numbers));
 }
 
 #[test]
@@ -289,6 +364,30 @@ fn every_failing_call_is_an_error_that_leaves_what_was_there() {
             assert!(found == second || (found == first && result.is_err()), "{what}");
             assert_eq!(content(&disk, "/store"), second, "{what}");
         }
+    }
+}
+
+#[test]
+fn after_every_failing_call_the_next_checkpoint_into_the_same_new_directory_succeeds() {
+    for at in 0.. {
+        let disk = SimDisk::new(7);
+        let (store, numbers, _) = prepared(&disk);
+        let second = all(&numbers);
+        disk.fail(disk.operations() + at, Fault::EIO, Repeat::Once);
+        let result = store.checkpoint_with("/fresh", CheckpointFiles::Copy);
+        if disk.faults_fired() == 0 {
+            assert!(at > 20);
+            return;
+        }
+        disk.clear_faults();
+        drop((store, numbers));
+        let what = format!("EIO at call {at}: {result:?}");
+        let (store, numbers) = open_at(&disk, "/store");
+        let again = store.checkpoint("/fresh");
+        assert!(again.is_ok(), "{what}, then {again:?}");
+        drop((store, numbers));
+        assert_eq!(content(&disk, "/fresh"), second, "{what}");
+        assert!(!temporaries(&disk, "/fresh"), "{what}");
     }
 }
 

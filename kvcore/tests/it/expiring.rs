@@ -170,6 +170,35 @@ fn nothing_is_due_for_a_while_after_the_clock_jumped() {
 }
 
 #[test]
+fn what_was_seen_expired_stays_so_after_a_crash_with_the_clock_set_back() {
+    let world = World::new();
+    let store = world.open();
+    // Left to an owner who does not come, and kept by the grace after a jump.
+    let sessions = store.keyspace(SESSIONS).unwrap();
+    let plain: Keyspace<u64, u64> = store.keyspace("plain").unwrap();
+    store.maintain().unwrap();
+    for (round, jump_ms) in [(0, 5_000), (1, 5_000), (2, 86_400_000)] {
+        sessions.put_with(round, "ada", Put::expires_in(SECOND)).unwrap();
+        plain.put_with(round, &1, Put::expires_in(SECOND)).unwrap();
+        world.clock.jump_wall_ms(jump_ms);
+        assert_eq!((sessions.get(round).unwrap(), plain.get(round).unwrap()), (None, None));
+        store.maintain().unwrap();
+        let killed =
+            World { disk: world.disk.process_crash_image(), clock: SimClock::new(START_MS) };
+        let store = killed.open();
+        let sessions = store.keyspace(SESSIONS).unwrap();
+        let plain: Keyspace<u64, u64> = store.keyspace("plain").unwrap();
+        for n in 0..=round {
+            let left = (sessions.get(n).unwrap(), plain.get(n).unwrap());
+            assert_eq!(left, (None, None), "{n} after round {round}");
+        }
+    }
+    let before = store.tip_sequence();
+    store.maintain().unwrap();
+    assert_eq!(store.tip_sequence(), before, "the clock is written down when it matters");
+}
+
+#[test]
 fn who_removes_expired_entries_is_part_of_the_schema() {
     let store = World::new().open();
     store.keyspace(SESSIONS).unwrap();

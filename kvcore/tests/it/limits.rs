@@ -25,16 +25,16 @@ fn open(options: Options) -> (Store, BytesKeyspace) {
     (store, keyspace)
 }
 
-fn key(n: u32) -> [u8; 4] {
+pub(crate) fn key(n: u32) -> [u8; 4] {
     n.to_be_bytes()
 }
 
-fn value(n: u32) -> Vec<u8> {
+pub(crate) fn value(n: u32) -> Vec<u8> {
     vec![n.to_le_bytes()[0]; 1_000]
 }
 
 /// Puts keys from `first` on until one is refused; returns the first that is not there, and why.
-fn fill(keyspace: &BytesKeyspace, first: u32) -> (u32, Error) {
+pub(crate) fn fill(keyspace: &BytesKeyspace, first: u32) -> (u32, Error) {
     let refused = |n: u32| keyspace.put(&key(n), &value(n)).err().map(|e| (n, e));
     (first..first + 100_000).find_map(refused).expect("some put is refused")
 }
@@ -43,7 +43,7 @@ fn is_disk_limit(e: &Error) -> bool {
     matches!(e, Error::LimitReached { what: "disk space", .. })
 }
 
-fn is_full(e: &Error) -> bool {
+pub(crate) fn is_full(e: &Error) -> bool {
     matches!(e, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)
 }
 
@@ -210,7 +210,7 @@ fn impossible_limits_are_bad_options() {
 // ---- disk, by the machine ----
 
 /// Fills the disk, deletes a part of everything, merges, and goes on, without a restart.
-fn come_back_from_full(
+pub(crate) fn come_back_from_full(
     store: &Store,
     keyspace: &BytesKeyspace,
     mut fill: impl FnMut(u32) -> (u32, Error),
@@ -280,11 +280,11 @@ fn f2_reserve_that_was_spent_is_not_eaten_by_puts() {
 
 /// A file system of its own, as far as the machine lets us have one.
 #[cfg(target_os = "linux")]
-struct Tmpfs(tempfile::TempDir);
+pub(crate) struct Tmpfs(tempfile::TempDir);
 
 #[cfg(target_os = "linux")]
 impl Tmpfs {
-    fn new(bytes: u64) -> Option<Tmpfs> {
+    pub(crate) fn new(bytes: u64) -> Option<Tmpfs> {
         let dir = tempfile::tempdir().unwrap();
         let mut mount = std::process::Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(dir.path());
@@ -292,7 +292,7 @@ impl Tmpfs {
         mounted.then(|| Tmpfs(dir))
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 }

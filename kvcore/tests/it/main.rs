@@ -21,6 +21,8 @@ mod concurrency;
 #[cfg(test)]
 mod corruption;
 #[cfg(test)]
+mod costs;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod disk;
@@ -28,6 +30,8 @@ mod disk;
 mod events;
 #[cfg(test)]
 mod expiring;
+#[cfg(test)]
+mod full_disk;
 #[cfg(test)]
 mod large;
 #[cfg(test)]
@@ -39,7 +43,11 @@ mod model;
 #[cfg(test)]
 mod next_ids;
 #[cfg(test)]
+mod prepared;
+#[cfg(test)]
 mod read_only;
+#[cfg(test)]
+mod reads;
 #[cfg(test)]
 mod regressions;
 #[cfg(test)]
@@ -58,3 +66,5 @@ mod transactions;
 mod verify;
 #[cfg(test)]
 mod walk;
+#[cfg(test)]
+mod watching;

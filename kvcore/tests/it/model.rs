@@ -7,7 +7,9 @@
 
 mod check;
 mod expected;
+mod mirror;
 mod operations;
+mod wider;
 mod world;
 
 use self::world::{Kind, World};
@@ -45,6 +47,19 @@ fn any_operations_on_the_simulated_disk_give_what_the_model_gives() {
 }
 
 #[test]
+fn seed_gives_the_same_run_every_time() {
+    let run = || {
+        let mut world = World::new(Kind::Sim, 20_261_121);
+        (0..1_000).for_each(|_| world.step());
+        world.finish();
+        let mut totals = world::Totals::default();
+        totals.add(&world);
+        (totals.to_string(), world.disk.operations())
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
 fn any_operations_on_a_disk_with_only_what_every_system_has_give_what_the_model_gives() {
     run(Kind::Portable, 4_000, 2_000);
 }
@@ -57,4 +72,23 @@ fn any_operations_with_threads_and_mapped_files_give_what_the_model_gives() {
 #[test]
 fn any_operations_with_threads_and_preads_give_what_the_model_gives() {
     run(Kind::Os(ReadMode::Pread), 3_000, 1_500);
+}
+
+#[test]
+fn any_operations_over_keyspaces_and_copies_give_what_the_model_gives() {
+    let ops = setting("KVCORE_MODEL_OPS", 8_000);
+    let seed = setting("KVCORE_MODEL_SEED", 20_261_121);
+    let mut counts = std::collections::BTreeMap::<&str, u64>::new();
+    let mut done = 0;
+    while done < ops {
+        let mut wider = wider::Wider::new(seed + done);
+        for _ in 0..2_000.min(ops - done) {
+            wider.step();
+            done += 1;
+        }
+        wider.finish();
+        wider.counts.iter().for_each(|(kind, count)| *counts.entry(kind).or_default() += count);
+    }
+    println!("{done} operations from seed {seed}: {counts:?}");
+    assert!(counts.len() > 20, "every kind of step: {counts:?}");
 }

@@ -362,3 +362,71 @@ fn a_read_only_directory_will_do() {
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(value.unwrap().as_deref(), Some("one"));
 }
+
+#[test]
+fn a_keyspace_that_was_migrated_or_dropped_and_made_again_is_followed() {
+    const OLD: kvcore::Schema<u64, String> = kvcore::Schema::new("things").version(1);
+    const NEW: kvcore::Schema<u64, u64> = kvcore::Schema::new("things").version(2);
+    let disk = SimDisk::new(1);
+    let (store, numbers) = open(&disk);
+    let things = store.keyspace(OLD).unwrap();
+    things.put(1, &"11".to_owned()).unwrap();
+    commit(&store, &numbers);
+    let (follower, _) = read(&disk);
+    let old = follower.keyspace(OLD).unwrap();
+    assert_eq!(old.get(1).unwrap().as_deref(), Some("11"));
+    let migrated = store.migrate(OLD, NEW, |key, text| Ok(Some((key, text.len() as u64))));
+    assert!(migrated.unwrap());
+    store.keyspace(NEW).unwrap().put(2, &22).unwrap();
+    commit(&store, &numbers);
+    follower.refresh().unwrap();
+    let things = follower.keyspace(NEW).unwrap();
+    assert_eq!((things.get(1).unwrap(), things.get(2).unwrap()), (Some(2), Some(22)));
+    assert!(store.drop_keyspace("things").unwrap());
+    commit(&store, &numbers);
+    follower.refresh().unwrap();
+    assert_eq!(follower.keyspace_names(), ["numbers"]);
+    store.keyspace(OLD).unwrap().put(3, &"3".to_owned()).unwrap();
+    commit(&store, &numbers);
+    follower.refresh().unwrap();
+    let things = follower.keyspace(OLD).unwrap();
+    assert_eq!((things.len(), things.get(3).unwrap().as_deref()), (1, Some("3")));
+}
+
+#[test]
+fn entries_of_keyspaces_made_while_a_follower_looks_are_not_passed_by() {
+    const KEYSPACES: u64 = 150;
+    let disk = SimDisk::new(3);
+    let (store, numbers) = open(&disk);
+    commit(&store, &numbers);
+    let (follower, _) = read(&disk);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for n in 0..KEYSPACES {
+                let space: Keyspace<u64, u64> = store.keyspace(&format!("k{n:03}")).unwrap();
+                space.put(n, &n).unwrap();
+                store.sync().unwrap();
+                numbers.put(n, &n.to_string()).unwrap();
+            }
+            commit(&store, &numbers);
+        });
+        // Of each keyspace the entry comes before the next keyspace.
+        let check = |follower: &Store| {
+            let names = follower.keyspace_names();
+            let made = names.iter().filter(|name| name.starts_with('k'));
+            for name in made.rev().skip(1) {
+                let space: Keyspace<u64, u64> = follower.keyspace(name).unwrap();
+                assert_eq!(space.len(), 1, "{name} of {}", names.len());
+            }
+        };
+        while !writer.is_finished() {
+            follower.refresh().unwrap();
+            check(&follower);
+            check(&read(&disk).0);
+        }
+        writer.join().unwrap();
+        follower.refresh().unwrap();
+        check(&follower);
+        assert_eq!(follower.keyspace_names().len() as u64, KEYSPACES + 1);
+    });
+}

@@ -1,10 +1,14 @@
 //! What several integration tests need: keyspaces of any type behind one face of plain bytes.
 
-use std::{borrow::Borrow, ops::Bound, time::SystemTime};
+use std::{
+    borrow::Borrow,
+    ops::{Bound, RangeBounds},
+    time::SystemTime,
+};
 
 use kvcore::{
-    AsKey, Batch, Codec, Entry, Iter, Key, KeyPrefix, Keyspace, Put, Result, Round, ScanCursor,
-    Swap,
+    AsKey, Batch, Codec, EncodedRange, Entry, Event, Iter, Key, KeyPrefix, Keyspace, Position, Put,
+    Result, Round, ScanCursor, Swap, Watcher,
 };
 
 /// A range of keys as the tests draw it.
@@ -64,6 +68,56 @@ pub(crate) trait Space {
     fn batch_persist(&self, batch: &mut Batch, key: &[u8]) -> Result<()>;
     fn round_put(&self, round: &mut Round<'_>, key: &[u8], value: &[u8], put: Put) -> Result<()>;
     fn round_delete(&self, round: &mut Round<'_>, key: &[u8]) -> Result<bool>;
+    /// All of it, with old values.
+    fn watch(&self) -> Result<Box<dyn Watch>>;
+}
+
+/// An event of which keys and values are plain bytes.
+pub(crate) struct Told {
+    pub(crate) sequence: u64,
+    pub(crate) event: Event<Vec<u8>, Vec<u8>>,
+    pub(crate) old: Option<Vec<u8>>,
+}
+
+/// A watcher of a whole keyspace.
+pub(crate) trait Watch {
+    /// What waits.
+    fn next(&mut self) -> Result<Option<Told>>;
+    /// Whether a key is in a range that was told.
+    fn contains(&self, range: &EncodedRange, key: &[u8]) -> bool;
+}
+
+struct TypedWatch<K, V: ?Sized, C> {
+    watcher: Watcher<K, V, C>,
+    to_key: fn(&[u8]) -> K,
+    to_bytes: fn(&K) -> Vec<u8>,
+}
+
+impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Watch for TypedWatch<K, V, C>
+where
+    C::Owned: AsRef<[u8]>,
+{
+    fn next(&mut self) -> Result<Option<Told>> {
+        let Some(told) = self.watcher.try_next()? else { return Ok(None) };
+        let key = self.to_bytes;
+        let event = match told.event {
+            Event::Put { key: k, value } => {
+                Event::Put { key: key(&k), value: value.as_ref().to_vec() }
+            }
+            Event::Delete { key: k } => Event::Delete { key: key(&k) },
+            Event::DeleteRange { range } => Event::DeleteRange { range },
+            Event::Expire { key: k, expires_at } => Event::Expire { key: key(&k), expires_at },
+            _ => panic!("an event that this test does not know"),
+        };
+        let old = told.old.map(|old| old.as_ref().to_vec());
+        Ok(Some(Told { sequence: told.sequence.get(), event, old }))
+    }
+
+    fn contains(&self, range: &EncodedRange, key: &[u8]) -> bool {
+        let mut bytes = Vec::new();
+        (self.to_key)(key).encode_key(&mut bytes, Position::Last);
+        (range.start.clone(), range.end.clone()).contains(&bytes)
+    }
 }
 
 /// An open iterator.
@@ -299,5 +353,10 @@ where
 
     fn round_delete(&self, round: &mut Round<'_>, key: &[u8]) -> Result<bool> {
         round.delete(&self.keyspace, (self.to_key)(key))
+    }
+
+    fn watch(&self) -> Result<Box<dyn Watch>> {
+        let watcher = self.keyspace.watcher().with_old_values().range(..)?;
+        Ok(Box::new(TypedWatch { watcher, to_key: self.to_key, to_bytes: self.to_bytes }))
     }
 }

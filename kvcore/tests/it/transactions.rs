@@ -642,3 +642,51 @@ fn every_job_of_a_queue_is_claimed_once() -> Result<()> {
     assert_eq!((claims.into_inner(), waiting.len(), claimed.len()), (200, 0, 200));
     Ok(())
 }
+
+#[test]
+fn nth_skips_what_has_expired_in_a_transaction_as_outside() -> Result<()> {
+    let store = simulated();
+    let numbers: Keyspace<u64, u64> = store.keyspace("numbers")?;
+    let past = std::time::SystemTime::UNIX_EPOCH;
+    for n in 0..6 {
+        numbers.put(n, &n)?;
+    }
+    for n in [1, 3, 5] {
+        numbers.expire(n, past)?;
+    }
+    for is_optimistic in [false, true] {
+        let seen = run(&store, is_optimistic, |tx| {
+            let nth = |n| tx.nth(&numbers, n).map(|entry| entry.map(|e| e.into_key()));
+            (0..8).map(nth).collect::<Result<Vec<_>>>()
+        })?;
+        let outside = |n| numbers.nth(n).map(|entry| entry.map(|e| e.into_key()));
+        assert_eq!(seen, (0..8).map(outside).collect::<Result<Vec<_>>>()?);
+        assert_eq!(seen[..4], [Some(0), Some(2), Some(2), Some(4)]);
+    }
+    Ok(())
+}
+
+#[test]
+fn nth_does_not_walk_to_its_place() -> Result<()> {
+    let store = simulated();
+    let numbers: Keyspace<u64, u64> = store.keyspace("numbers")?;
+    let mut batch = store.batch();
+    for n in 0..40_000 {
+        batch.put(&numbers, n * 2, &n)?;
+    }
+    batch.commit()?;
+    store.transaction(|tx| {
+        (0..50).try_for_each(|n| tx.put(&numbers, n * 401 + 1, &0))?;
+        let timed = |at: u64| {
+            let started = std::time::Instant::now();
+            (0..20)
+                .try_for_each(|n| tx.nth(&numbers, at + n).map(|found| assert!(found.is_some())))?;
+            Ok::<_, Error>(started.elapsed())
+        };
+        let (near, far) = (timed(0)?, timed(40_000)?);
+        println!("20 at the start: {near:?}, 20 at the end: {far:?}");
+        // Walking there would take some thousand times as long.
+        assert!(far < near * 100 + std::time::Duration::from_millis(5), "{near:?} {far:?}");
+        Ok(())
+    })
+}

@@ -3,13 +3,11 @@
 //! Pure: text in, meaning or error out. Does not know keys or replies.
 
 mod count;
-#[cfg_attr(not(test), expect(dead_code, reason = "for lists and sorted sets"))]
 mod indexes;
 mod scan;
 
 pub(crate) use count::{Draw, draw_count};
-#[cfg_attr(not(test), expect(unused_imports, reason = "for lists and sorted sets"))]
-pub(crate) use indexes::Indexes;
+pub(crate) use indexes::{Indexes, from_end};
 pub(crate) use scan::{Pattern, ScanOptions, Scanned, cursor};
 
 use super::CommandError;
@@ -29,6 +27,34 @@ pub(crate) fn integer_within(text: &[u8], least: i64, most: i64) -> Result<i64, 
     Err(CommandError::err(format_args!(
         "value is out of range, value must between {least} and {most}"
     )))
+}
+
+/// An integer that is not negative; whatever else stands there is one and the same mistake.
+pub(crate) fn not_negative(text: &[u8], mistake: &'static str) -> Result<u64, CommandError> {
+    let number = parse_i64(text).and_then(|number| u64::try_from(number).ok());
+    number.ok_or(CommandError::text(mistake))
+}
+
+/// The same, where the reference server has no mistake of its own.
+pub(crate) fn positive(text: &[u8]) -> Result<u64, CommandError> {
+    not_negative(text, "ERR value is out of range, must be positive")
+}
+
+/// An integer above zero; whatever else stands there is one and the same mistake.
+pub(crate) fn above_zero(text: &[u8], mistake: &'static str) -> Result<u64, CommandError> {
+    let number = parse_i64(text).and_then(|number| u64::try_from(number).ok());
+    number.filter(|number| *number > 0).ok_or(CommandError::text(mistake))
+}
+
+/// Arguments in a row.
+type Args<'a> = &'a [&'a [u8]];
+
+/// Some keys, their number before them, and what follows them.
+pub(crate) fn counted_keys<'a>(args: Args<'a>) -> Result<(Args<'a>, Args<'a>), CommandError> {
+    let (count, rest) = args.split_first().ok_or(CommandError::Syntax)?;
+    let count = above_zero(count, "ERR numkeys should be greater than 0")?;
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    rest.split_at_checked(count).ok_or(CommandError::Syntax)
 }
 
 /// Arguments two by two; an odd number of them is a wrong number of arguments.

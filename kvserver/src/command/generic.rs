@@ -6,6 +6,7 @@ mod existence;
 mod expire;
 mod object;
 mod scan;
+mod sort;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -134,6 +135,19 @@ pub(crate) const COMMANDS: &[Command] = &[
         .since("2.8.0")
         .summary("Walks over the keys of the database in steps.")
         .complexity("O(1) for a step, O(N) for a walk over N keys"),
+    generic("sort", -2, sort::sort)
+        .flags(WRITE.and(Flags::DENYOOM).and(Flags::MOVABLEKEYS).and(Flags::DANGEROUS))
+        .keys(&[KeySpec::one(1, READ_KEY)])
+        .keys_of(sort::sort_keys)
+        .summary("Sorts the elements of a list, set or sorted set, perhaps by other keys.")
+        .complexity("O(N log N + M) with M the number of elements returned"),
+    generic("sort_ro", -2, sort::sort_ro)
+        .flags(READ.and(Flags::MOVABLEKEYS).and(Flags::DANGEROUS))
+        .keys(&[KeySpec::one(1, READ_KEY)])
+        .keys_of(sort::sort_keys)
+        .since("7.0.0")
+        .summary("Sorts the elements of a list, set or sorted set, and never stores them.")
+        .complexity("O(N log N + M) with M the number of elements returned"),
     server("swapdb", 3, database::swapdb)
         .flags(WRITE_FAST.and(Flags::DANGEROUS))
         .since("4.0.0")

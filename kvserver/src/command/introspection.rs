@@ -166,11 +166,14 @@ fn categories(command: &Command) -> Vec<&'static str> {
         super::Group::Connection => "@connection",
         super::Group::Generic => "@keyspace",
         super::Group::Hash => "@hash",
+        super::Group::List => "@list",
         // Commands on whole databases.
         super::Group::Server if flags.has(Flags::WRITE) || flags.has(Flags::READONLY) => {
             "@keyspace"
         }
         super::Group::Server => "@server",
+        super::Group::Set => "@set",
+        super::Group::SortedSet => "@sortedset",
         super::Group::String => "@string",
         super::Group::Transactions => "@transaction",
     });

@@ -59,7 +59,6 @@ pub(crate) enum Span {
     /// From the first to `last` (relative to the first; −1 is the last argument), every `step`-th.
     Range { last: i32, step: usize },
     /// `args[first]` holds the number of keys, which follow it directly.
-    #[expect(dead_code, reason = "the collections' commands count keys so: SINTERCARD, ZUNION")]
     Counted,
 }
 

@@ -158,6 +158,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 /// The string `key` holds, `None` if there is no key.
+#[inline]
 fn read(ctx: &mut Context<'_>, key: &[u8]) -> Result<Option<Stored>, CommandError> {
     match ctx.db().get(key)? {
         Some(stored) if stored.kind() != Type::String => Err(CommandError::WrongType),

@@ -3,20 +3,23 @@
 use std::sync::LazyLock;
 
 use super::{
-    Command, CommandError, client, config, connection, generic, hash, introspection, server,
-    string, transaction,
+    Command, CommandError, client, config, connection, generic, hash, introspection, list, server,
+    set, string, transaction, zset,
 };
 
-static FAMILIES: [&[Command]; 9] = [
+static FAMILIES: [&[Command]; 12] = [
     client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
     introspection::COMMANDS,
+    list::COMMANDS,
     server::COMMANDS,
+    set::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
+    zset::COMMANDS,
 ];
 
 /// Longest part of an unknown command that an error repeats.

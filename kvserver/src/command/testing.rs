@@ -12,7 +12,7 @@ use crate::background::expire_step;
 use crate::client::{Card, ClientState};
 use crate::config::{AppendFsync, Config};
 use crate::context::Context;
-use crate::data::{Class, Data, Engine};
+use crate::data::{Class, Data, Db, Engine};
 use crate::executor::{Executor, call};
 use crate::resp::Reply;
 use crate::shared::Shared;
@@ -113,6 +113,15 @@ impl Fixture {
         let events = events.collect();
         self.data.roll_back(mark);
         events
+    }
+
+    /// Calls `f` with database 0 and commits what it changes.
+    pub(super) fn with_db(&mut self, f: impl FnOnce(&mut Db<'_>)) {
+        self.data.set_now_ms(self.now_ms);
+        f(&mut self.data.db(0));
+        let data = &mut self.data;
+        let run = self.shared.engine.round(AppendFsync::No, |round| data.commit(round));
+        run.and_then(|done| done).expect("a simulated disk fails only when asked to");
     }
 
     /// Collections without a key and keys without their collection.

@@ -92,7 +92,9 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
         return Err(CommandError::text("ERR EXEC without MULTI"));
     };
     let changed = ctx.client.watched.is_changed(ctx.now_ms);
-    ctx.server.watches.forget(&mut ctx.client.watched);
+    if transaction.refused || changed {
+        ctx.server.watches.forget(&mut ctx.client.watched);
+    }
     if transaction.refused {
         return Err(CommandError::text(
             "EXECABORT Transaction discarded because of previous errors.",
@@ -115,10 +117,11 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
             data: ctx.data,
         };
         executor::call(queued.entry, &mut inner);
-        ctx.server.stats.command(queued.entry).count_call();
         // HELLO may have changed it.
         ctx.reply.set_protocol(ctx.client.protocol);
     }
+    // The rest is the executor's, once it is committed.
+    ctx.client.executed = Some(transaction);
     Ok(())
 }
 

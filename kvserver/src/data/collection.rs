@@ -107,6 +107,12 @@ impl<'a> Seen<'a> {
     }
 }
 
+impl<'k> Collection<'k> {
+    pub(crate) fn key(&self) -> &'k [u8] {
+        self.key
+    }
+}
+
 impl Db<'_> {
     /// The collection `key` holds, with its type; strings are none of it.
     pub(crate) fn collection<'k>(
@@ -134,10 +140,14 @@ impl Db<'_> {
     pub(crate) fn settle(&mut self, collection: Collection<'_>) -> Result<bool> {
         let is_empty = !self.any(collection)?;
         if is_empty {
-            // The elements are gone, one by one: there is nothing to remove with it.
-            self.data.pending.delete(self.place, collection.key);
+            self.end(collection);
         }
         Ok(is_empty)
+    }
+    /// Removes the key, whose last element has gone, as the caller knows.
+    pub(crate) fn end(&mut self, collection: Collection<'_>) {
+        // The elements are gone, one by one: there is nothing to remove with it.
+        self.data.pending.delete(self.place, collection.key);
     }
     /// True if the collection has an element.
     fn any(&mut self, collection: Collection<'_>) -> Result<bool> {

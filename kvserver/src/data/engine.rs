@@ -6,6 +6,7 @@
 //! `kvserver:state` holds what belongs to no database. Nothing else of the server names a keyspace.
 
 mod elements;
+mod staged;
 mod state;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,6 +19,8 @@ use super::pending::{Change, Pending, What};
 use super::{Place, Stored};
 use crate::config::AppendFsync;
 pub(super) use elements::{Held, Visit};
+pub(super) use staged::LargeValue;
+pub(crate) use staged::{Large, Staged};
 
 pub(crate) use kvcore::Value;
 
@@ -99,7 +102,8 @@ impl Engine {
     pub(crate) fn count(&self) -> usize {
         self.by_index.len()
     }
-    /// The home of the database with this index.
+    /// The home of the database with this index, which SELECT has checked.
+    #[inline]
     pub(super) fn home(&self, index: usize) -> usize {
         self.by_index[index].load(Ordering::Acquire)
     }
@@ -221,10 +225,13 @@ pub(crate) struct Round<'e, 's> {
 }
 
 impl Round<'_, '_> {
-    /// Applies all changes as one batch.
-    pub(super) fn apply(&mut self, pending: &Pending) -> Result<()> {
+    /// Applies all changes as one batch. Large values are written here, unless they are staged:
+    /// then all of them are, in their order.
+    pub(super) fn apply(&mut self, pending: &Pending, staged: Vec<Staged>) -> Result<()> {
         let mut changes = pending.iter();
-        if let (Some((place, change)), None) = (changes.next(), changes.next()) {
+        if let (Some((place, change)), None, true) =
+            (changes.next(), changes.next(), staged.is_empty())
+        {
             let home = &self.engine.homes[place.home];
             match change {
                 Change::Key(key, What::Put { value, expires_at_ms }) => {
@@ -239,8 +246,14 @@ impl Round<'_, '_> {
             }
         }
         let mut batch = self.engine.store.batch();
+        let mut staged = staged.into_iter();
         for (place, change) in pending.iter() {
-            self.add(&mut batch, place, change)?;
+            let is_large = |value: &[u8]| value.len() > self.engine.large_value_bytes();
+            let large = change.value().filter(|value| is_large(value));
+            match large.and_then(|_| staged.next()) {
+                Some(value) => self.add_staged(&mut batch, place, change, value)?,
+                None => self.add(&mut batch, place, change)?,
+            }
         }
         let homes = pending.has_swaps().then(|| self.engine.swapped(pending.swaps()));
         if let Some(homes) = &homes {
@@ -251,6 +264,26 @@ impl Round<'_, '_> {
             if let Some(at) = self.engine.by_index.get(index) {
                 at.store(home, Ordering::Release);
             }
+        }
+        Ok(())
+    }
+
+    fn add_staged(
+        &self,
+        batch: &mut kvcore::Batch,
+        place: Place,
+        change: Change<'_>,
+        value: Staged,
+    ) -> Result<()> {
+        let Home { keys, elements } = &self.engine.homes[place.home];
+        match change {
+            Change::Key(key, What::Put { expires_at_ms, .. }) => {
+                batch.put_prepared(keys, key, value.prepared, put(expires_at_ms))?;
+            }
+            Change::Element(key, Some(_)) => {
+                batch.put_prepared(elements, key, value.prepared, Put::default())?;
+            }
+            other => self.add(batch, place, other)?,
         }
         Ok(())
     }

@@ -10,15 +10,12 @@ pub(crate) enum Class {
     /// `$`
     String,
     /// `l`
-    #[expect(dead_code, reason = "for the family of lists")]
     List,
     /// `s`
-    #[expect(dead_code, reason = "for the family of sets")]
     Set,
     /// `h`
     Hash,
     /// `z`
-    #[expect(dead_code, reason = "for the family of sorted sets")]
     ZSet,
     /// `x`: the time of a key has come and it was removed.
     Expired,

@@ -17,6 +17,7 @@ mod keys;
 use std::ops::Range;
 
 use super::Place;
+use super::engine::{Large, LargeValue};
 use super::event::{Class, Event};
 pub(super) use elements::Bounds;
 
@@ -45,6 +46,17 @@ pub(super) enum Change<'p> {
     Elements(&'p [u8]),
     /// The database and the one with this index exchange what they hold.
     Swap(usize),
+}
+
+impl<'p> Change<'p> {
+    /// The value that is put.
+    pub(super) fn value(&self) -> Option<&'p [u8]> {
+        match *self {
+            Change::Key(_, What::Put { value, .. }) => Some(value),
+            Change::Element(_, value) => value,
+            _ => None,
+        }
+    }
 }
 
 /// What happens to a key.
@@ -220,6 +232,31 @@ impl Pending {
     }
     pub(super) fn has_swaps(&self) -> bool {
         self.swaps > 0
+    }
+
+    /// Some value is longer than this.
+    pub(super) fn has_longer(&self, len_bytes: usize) -> bool {
+        // The buffer holds them all, and nearly always it is short.
+        self.bytes.len() > len_bytes && self.longer(len_bytes).next().is_some()
+    }
+    /// The values that are longer than this, in the order of the changes.
+    fn longer(&self, len_bytes: usize) -> impl Iterator<Item = LargeValue> {
+        self.ops.iter().filter_map(move |op| {
+            let (at, is_element) = match &op.kind {
+                OpKind::Put { value, .. } => (value, false),
+                OpKind::Element { value: Some(value) } => (value, true),
+                _ => return None,
+            };
+            let home = op.place.home;
+            (at.len() > len_bytes).then(|| LargeValue { home, is_element, at: at.clone() })
+        })
+    }
+    /// Forgets all changes and gives the values that are longer than this.
+    pub(super) fn take_longer(&mut self, len_bytes: usize) -> Large {
+        let values = self.longer(len_bytes).collect();
+        let bytes = std::mem::take(&mut self.bytes);
+        self.clear();
+        Large { bytes, values }
     }
 
     /// Remembers that elements of `key` change.

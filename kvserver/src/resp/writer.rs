@@ -113,7 +113,6 @@ impl<'a> Reply<'a> {
         }
     }
     /// A double; `text` is its shortest form (`inf`, `-inf`, `nan` included).
-    #[cfg_attr(not(test), expect(dead_code, reason = "for sorted sets and their kin"))]
     pub(crate) fn double_text(&mut self, text: &str) {
         match self.protocol {
             Protocol::Resp2 => self.bulk(text.as_bytes()),

@@ -13,6 +13,8 @@ mod export;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod large_values;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod protocol;

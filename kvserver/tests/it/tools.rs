@@ -8,8 +8,10 @@ use std::time::{Duration, SystemTime};
 use kvcore::{BytesKeyspace, Keyspace, KeyspaceInfo, Put, Raw, Schema, Store};
 use tempfile::TempDir;
 
+use crate::spawned::PROGRAM;
+
 fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kvserver")).args(args).output().unwrap()
+    Command::new(PROGRAM).args(args).output().unwrap()
 }
 
 /// What a call that succeeds prints.
@@ -33,7 +35,7 @@ pub(crate) fn fails(args: &[&str]) -> String {
 #[cfg(target_os = "linux")]
 pub(crate) fn peak_resident_bytes(args: &[&str]) -> u64 {
     use std::process::Stdio;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kvserver"));
+    let mut command = Command::new(PROGRAM);
     command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());

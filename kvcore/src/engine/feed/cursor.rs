@@ -9,10 +9,10 @@
 
 use super::{
     OpenFeed,
-    held::{Held, HeldFrame, HeldRecord},
+    held::{Held, HeldFrame, HeldRecord, Source},
 };
 use crate::{
-    engine::{Engine, blobs::BlobPin},
+    engine::{Engine, blobs::BlobPin, read::unpack_value},
     error::{Error, Result},
     ids::{FileId, Sequence},
     log::{DataFile, FILE_HEADER_LEN, FrameError, FrameView, Parsed, Record, corrupt, parse_frame},
@@ -54,18 +54,30 @@ impl FeedRecord {
         self.held.record()
     }
 
+    /// A value that is compressed in the record.
+    pub(crate) fn unpack(&self, stored: &[u8]) -> Result<Vec<u8>> {
+        let held = &self.held.bytes;
+        unpack_value(&held.file, held.at + offset_within(held, stored), stored)
+    }
+
     /// Lends part of the record's bytes, to be pinned where they are mapped.
     pub(crate) fn lend<T>(&self, part: &[u8], f: impl FnOnce(ValueRef<'_>) -> T) -> T {
-        match &self.held.bytes {
-            Held::Mapped { file, at, .. } => {
-                let owner = Arc::clone(file) as Arc<dyn Bytes>;
-                let within = part.as_ptr().addr() - self.held.bytes.bytes().as_ptr().addr();
-                let start = usize::try_from(*at).unwrap_or(usize::MAX) + within;
+        let held = &self.held.bytes;
+        match held.source {
+            Source::Mapped(_) => {
+                let owner = Arc::clone(&held.file) as Arc<dyn Bytes>;
+                let start = held.at + offset_within(held, part);
+                let start = usize::try_from(start).expect("what is mapped has an address");
                 f(ValueRef::pinnable(part, &owner, start))
             }
-            Held::Heap(_) => f(ValueRef::copied(part)),
+            Source::Copied(_) => f(ValueRef::copied(part)),
         }
     }
+}
+
+/// Where a part of the held bytes starts in them.
+fn offset_within(held: &Held, part: &[u8]) -> u64 {
+    (part.as_ptr().addr() - held.bytes().as_ptr().addr()) as u64
 }
 
 /// Bytes read at a time where the file is not mapped.
@@ -96,18 +108,17 @@ impl FeedCursor {
     pub(crate) fn next(&mut self, bound: Sequence) -> Result<Option<FeedRecord>> {
         loop {
             let Some(frame) = &mut self.frame else {
-                if self.after >= bound {
-                    return Ok(None);
-                }
-                let frame = self.next_frame()?;
                 if let Some(open) = &self.open {
                     open.advance(self.after);
                 }
-                self.frame = Some(frame);
+                if self.after >= bound {
+                    return Ok(None);
+                }
+                self.frame = Some(self.next_frame()?);
                 continue;
             };
             let last = frame.last;
-            let Some(held) = frame.take() else {
+            let Some(held) = frame.take().transpose()? else {
                 self.frame = None;
                 continue;
             };
@@ -140,7 +151,7 @@ impl FeedCursor {
         let mut look = FeedCursor::look(&self.engine, last);
         while look.after < bound {
             let mut frame = look.next_frame()?;
-            while let Some(held) = frame.take() {
+            while let Some(held) = frame.take().transpose()? {
                 if let Record::BlobRef { blob, .. } = held.record()
                     && self.engine.pin_there(blob)?.is_none()
                 {
@@ -206,16 +217,17 @@ impl FeedCursor {
         let mapped = if left > 0 { file.mapped(at, left) } else { None };
         let Some(bytes) = mapped else { return self.frame_in_chunk(file) };
         let frame = parsed(file, at, bytes)?;
-        let held = if frame.last() <= durable {
-            Held::Mapped { file: Arc::clone(file), at, len: frame.len }
+        let source = if frame.last() <= durable {
+            Source::Mapped(frame.len)
         } else {
-            Held::Heap(Arc::from(&bytes[..frame.len]))
+            Source::Copied(Arc::from(&bytes[..frame.len]))
         };
+        let held = Held { file: Arc::clone(file), at, source };
         Ok((HeldFrame::new(held, 0, &frame), frame.first, frame.len))
     }
 
     /// The same where the bytes have to be copied: read, or still in the tail buffer.
-    fn frame_in_chunk(&mut self, file: &DataFile) -> Result<(HeldFrame, Sequence, usize)> {
+    fn frame_in_chunk(&mut self, file: &Arc<DataFile>) -> Result<(HeldFrame, Sequence, usize)> {
         let at = self.offset;
         let mut wanted = CHUNK_BYTES;
         let mut is_fresh = false;
@@ -226,7 +238,8 @@ impl FeedCursor {
             {
                 match parse_frame(bytes, file.key, at) {
                     Parsed::Frame(frame) => {
-                        let held = Held::Heap(Arc::clone(chunk));
+                        let source = Source::Copied(Arc::clone(chunk));
+                        let held = Held { file: Arc::clone(file), at: *from, source };
                         return Ok((HeldFrame::new(held, start, &frame), frame.first, frame.len));
                     }
                     Parsed::Damaged(FrameError::Truncated { needed, .. })

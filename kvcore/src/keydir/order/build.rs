@@ -27,18 +27,37 @@ pub(crate) struct OrderBuilder {
     len: usize,
 }
 
+/// The finished leaves of a part of the keys.
+#[derive(Debug)]
+pub(crate) struct Leaves {
+    nodes: Vec<(Vec<u8>, Node)>,
+    len: usize,
+}
+
+impl Leaves {
+    /// The index of all keys: the parts in their order, up to the last key, `high`.
+    pub(crate) fn join(parts: Vec<Leaves>, high: Vec<u8>) -> OrderIndex {
+        let len = figure(parts.iter().map(|part| part.len).sum());
+        let mut nodes: Vec<_> = parts.into_iter().flat_map(|part| part.nodes).collect();
+        while nodes.len() > 1 {
+            nodes = level_above(nodes, &high);
+        }
+        match nodes.pop() {
+            None => OrderIndex::new(),
+            Some((low, root)) => OrderIndex { root: Some(root), len, low, high },
+        }
+    }
+}
+
 impl OrderBuilder {
-    /// Nothing yet.
-    pub(crate) fn new() -> Self {
-        Self::default()
+    /// The part of the keys from `low` on.
+    pub(crate) fn starting_at(low: Vec<u8>) -> Self {
+        Self { low, ..Self::default() }
     }
 
     /// Adds a key above all before it.
     pub(crate) fn push(&mut self, key: &[u8], r: OrderRef) {
         debug_assert!(self.refs.is_empty() || self.last_key() < key, "keys must ascend");
-        if self.len == 0 {
-            self.low = key.to_vec();
-        }
         if self.refs.len() == LEAF_LEN {
             let boundary = separator(self.last_key(), key);
             self.finish_leaf(&boundary);
@@ -50,18 +69,12 @@ impl OrderBuilder {
         self.len += 1;
     }
 
-    /// The index of all keys.
-    pub(crate) fn finish(mut self) -> OrderIndex {
-        if self.len == 0 {
-            return OrderIndex::new();
+    /// The leaves of this part, all of whose keys are at most `high`.
+    pub(crate) fn finish(mut self, high: &[u8]) -> Leaves {
+        if !self.refs.is_empty() {
+            self.finish_leaf(high);
         }
-        let high = self.last_key().to_vec();
-        self.finish_leaf(&high);
-        while self.nodes.len() > 1 {
-            self.nodes = level_above(self.nodes, &high);
-        }
-        let (low, root) = self.nodes.pop().expect("there is at least one leaf");
-        OrderIndex { root: Some(root), len: figure(self.len), low, high }
+        Leaves { nodes: self.nodes, len: self.len }
     }
 
     fn last_key(&self) -> &[u8] {

@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
 use super::*;
-use crate::keydir::index;
+use crate::keydir::{index, order::prefix::separator};
 
 /// Keys by the number in their reference.
 #[derive(Default)]
@@ -302,14 +302,32 @@ fn ranges_split_off_a_tall_tree_leave_two_consistent_trees() {
     }
 }
 
+/// An index of leaves that were built in a few parts of random lengths.
+fn built_in_parts(model: &Model, random: &mut fastrand::Rng) -> OrderIndex {
+    let all: Vec<(&Vec<u8>, OrderRef)> = model.iter().map(|(key, &r)| (key, r)).collect();
+    let Some((last, _)) = all.last() else { return Leaves::join(Vec::new(), Vec::new()) };
+    let (mut rest, mut low, mut parts) = (&all[..], all[0].0.clone(), Vec::new());
+    while !rest.is_empty() {
+        let (part, behind) = rest.split_at(random.usize(1..=rest.len()));
+        let high = match behind.first() {
+            Some((next, _)) => separator(part[part.len() - 1].0, next),
+            None => (*last).clone(),
+        };
+        let mut builder = OrderBuilder::starting_at(low);
+        part.iter().for_each(|(key, r)| builder.push(key, *r));
+        parts.push(builder.finish(&high));
+        (low, rest) = (high, behind);
+    }
+    Leaves::join(parts, (*last).clone())
+}
+
 #[test]
 fn built_index_equals_inserted_index_and_takes_changes() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     for (shape, count) in [(0, 0), (0, 1), (1, 57), (2, 58), (3, 60), (5, 3_400), (1, 9_000)] {
-        let (mut keys, mut model, mut builder) =
-            (Keys::default(), Model::new(), OrderBuilder::new());
+        let (mut keys, mut model) = (Keys::default(), Model::new());
         for _ in 0..count {
             let key = random_key(&mut random, shape, 1_000_000);
             if let Entry::Vacant(vacant) = model.entry(key) {
@@ -317,10 +335,7 @@ fn built_index_equals_inserted_index_and_takes_changes() {
                 vacant.insert(r);
             }
         }
-        for (key, &r) in &model {
-            builder.push(key, r);
-        }
-        let mut index = builder.finish();
+        let mut index = built_in_parts(&model, &mut random);
         index.assert_consistent(&keys);
         for _ in 0..1_000 {
             let key = random_key(&mut random, shape, 1_000_000);

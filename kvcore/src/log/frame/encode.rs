@@ -24,6 +24,11 @@ pub(crate) struct BatchEncoder {
     members: Vec<Encoded>,
 }
 
+/// Room for a member's checksum. What a batch of one has before its record is in its last byte, so
+/// that body lies in one piece.
+const SINGLE_FRONT: [u8; CRC_LEN] = [0, 0, 0, SINGLE_COUNT];
+const SINGLE_BODY_AT: usize = CRC_LEN - size_of::<u8>();
+
 #[derive(Clone, Copy, Debug)]
 struct Encoded {
     /// Where in `bytes` the member starts.
@@ -47,15 +52,14 @@ impl BatchEncoder {
     /// Appends a record and returns its index, which is also its distance from the first sequence.
     pub(crate) fn push(&mut self, record: &Record<'_>) -> usize {
         let at = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; CRC_LEN]);
+        self.bytes.extend_from_slice(&SINGLE_FRONT);
         record.encode(&mut self.bytes);
         if let [first] = self.members.as_mut_slice() {
             first.partial = Partial::of(&self.bytes[first.at + CRC_LEN..at]);
         }
-        let covered = &self.bytes[at + CRC_LEN..];
         let partial = match self.members.len() {
-            0 => Partial::of(&[SINGLE_COUNT]).and(covered),
-            _ => Partial::of(covered),
+            0 => Partial::of(&self.bytes[at + SINGLE_BODY_AT..]),
+            _ => Partial::of(&self.bytes[at + CRC_LEN..]),
         };
         self.members.push(Encoded { at, partial });
         self.members.len() - 1
@@ -143,8 +147,7 @@ impl BatchEncoder {
 
     /// Appends the body of a batch of one; returns its checksum.
     fn put_single(&self, out: &mut Vec<u8>, file: FileKey, offset: u64) -> u32 {
-        out.push(SINGLE_COUNT);
-        out.extend_from_slice(&self.bytes[CRC_LEN..]);
+        out.extend_from_slice(&self.bytes[SINGLE_BODY_AT..]);
         self.members[0].partial.at(file, offset, BODY)
     }
 

@@ -7,6 +7,7 @@ use crate::{
     ids::{FileId, Sequence},
     log::{checksum::StoreId, preamble},
 };
+use std::cmp::Ordering;
 
 /// A hint on its way. Entries that come sorted are not sorted again.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct HintWriter {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     keyspace: u32,
+    /// The first bytes of the key: most of the time they decide, and the key stays where it is.
+    front: u64,
     at: usize,
     key_at: usize,
     end: usize,
@@ -31,8 +34,10 @@ struct Slot {
 }
 
 impl Slot {
-    fn order<'a>(&self, entries: &'a [u8]) -> (u32, &'a [u8], Sequence) {
-        (self.keyspace, &entries[self.key_at..self.end], self.sequence)
+    fn order(&self, other: &Slot, entries: &[u8]) -> Ordering {
+        let key = |slot: &Slot| (&entries[slot.key_at..slot.end], slot.sequence);
+        let fronts = (self.keyspace, self.front).cmp(&(other.keyspace, other.front));
+        fronts.then_with(|| key(self).cmp(&key(other)))
     }
 }
 
@@ -61,9 +66,10 @@ impl HintWriter {
         let at = self.entries.len();
         let key_at = entry::put_entry(&mut self.entries, entry);
         let (keyspace, sequence) = (entry.keyspace.0, entry.place.sequence);
-        let slot = Slot { keyspace, at, key_at, end: self.entries.len(), sequence };
+        let front = front(entry.key);
+        let slot = Slot { keyspace, front, at, key_at, end: self.entries.len(), sequence };
         if let (true, Some(last)) = (self.sorted, self.slots.last()) {
-            self.sorted = last.order(&self.entries) <= slot.order(&self.entries);
+            self.sorted = last.order(&slot, &self.entries).is_le();
         }
         self.slots.push(slot);
     }
@@ -102,7 +108,17 @@ impl HintWriter {
             return out.extend_from_slice(&self.entries);
         }
         let entries = &self.entries;
-        self.slots.sort_unstable_by(|a, b| a.order(entries).cmp(&b.order(entries)));
+        self.slots.sort_unstable_by(|a, b| a.order(b, entries));
         self.slots.iter().for_each(|slot| out.extend_from_slice(&entries[slot.at..slot.end]));
     }
+}
+
+/// The first eight bytes of a key as a number that sorts like the key, as far as it goes.
+fn front(key: &[u8]) -> u64 {
+    if let Some(bytes) = key.first_chunk() {
+        return u64::from_be_bytes(*bytes);
+    }
+    let mut bytes = [0; size_of::<u64>()];
+    bytes[..key.len()].copy_from_slice(key);
+    u64::from_be_bytes(bytes)
 }

@@ -165,6 +165,40 @@ fn values_of_every_form_are_told_as_they_were_put() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn commits_larger_than_what_is_read_at_a_time_are_given_whole() -> Result<()> {
+    for read_mode in [ReadMode::Map, ReadMode::Pread] {
+        let world = World::with(|o| o.read_mode(read_mode).data_file_bytes_max(4 << 20));
+        let (store, notes) = world.open();
+        let mut visible = store.changes(store.tip_sequence())?.visible();
+        let lens = [10, 70_000, 300, 65_536 - 24, 200_000, 1];
+        for len in lens {
+            let mut batch = store.batch();
+            for n in 0..3 {
+                batch.put(&notes, key(n), &vec![n.to_le_bytes()[0]; len])?;
+            }
+            // In the tail buffer, which only the second feed sees.
+            store.commit_many(|round| {
+                round.commit(batch)?;
+                let given = drain(&mut visible);
+                assert_eq!(given.iter().map(|g| g.1).collect::<Vec<_>>(), [false, false, true]);
+                Ok(())
+            })?;
+        }
+        store.sync()?;
+        let mut changes = store.changes(store.oldest_change_token())?;
+        for len in lens {
+            for n in 0..3 {
+                let value = changes.try_next()?.expect("a put").value_bytes()?.expect("a value");
+                let expected = vec![n; len];
+                assert!(value[..] == expected, "{len} bytes of {n}, {read_mode:?}");
+            }
+        }
+        assert!(changes.try_next()?.is_none());
+    }
+    Ok(())
+}
+
 #[cfg(feature = "lz4")]
 #[test]
 fn compressed_values_are_told_as_they_were_put() -> Result<()> {

@@ -96,6 +96,37 @@ fn restored_checkpoint_goes_its_own_way_from_its_state_on() -> Result<()> {
 }
 
 #[test]
+fn checkpoint_has_the_floor_of_its_store_and_only_live_large_values() -> Result<()> {
+    let world = World::with(|options| options.feed_retention_bytes(40_000));
+    let (store, notes) = world.open();
+    for n in 0..400u32 {
+        notes.put(key(n as usize % 4), &[0; 200])?;
+    }
+    store.merge()?;
+    let floor = store.oldest_change_token();
+    assert!(floor.sequence().get() > 0);
+    notes.put(b"film", &[1; 5_000])?;
+    notes.put(b"film", &[2; 5_000])?;
+    store.sync()?;
+    store.checkpoint("/backup")?;
+    let restored = world.options.clone().open("/backup")?;
+    assert_eq!(restored.oldest_change_token(), floor);
+    let there = drain(&mut store.changes(floor)?).len();
+    let mut changes = restored.changes(floor)?;
+    let mut given = 0;
+    let e = loop {
+        match changes.try_next() {
+            Ok(change) => given += usize::from(change.is_some()),
+            Err(e) => break e,
+        }
+        assert!(given < there, "the first film is not in the checkpoint");
+    };
+    let Error::Compacted { oldest } = e else { panic!("{e}") };
+    assert_eq!(drain(&mut restored.changes(oldest)?).len(), 1, "the second one is");
+    Ok(())
+}
+
+#[test]
 fn salvaged_store_is_another_one() -> Result<()> {
     let world = World::new();
     let (store, notes) = world.open();

@@ -1,17 +1,25 @@
 //! Waiting for what comes, the end of a feed, writers and merges beside it, read-only stores.
 
 use std::{
-    sync::Arc,
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use kvcore::{
-    BytesKeyspace, Durability, Error, Keyspace, Options, Result, Store,
+    BytesKeyspace, Changes, Durability, Error, Event, Keyspace, Options, Result, Store,
     clock::SimClock,
     disk::{Fault, Repeat},
 };
 
-use super::{START_MS, World, drain, follower::Follower, key};
+use super::{
+    START_MS, World, drain,
+    follower::{Follower, contents},
+    key,
+};
 
 #[test]
 fn blocked_feed_gives_each_commit_as_it_becomes_durable_and_ends_with_the_store() -> Result<()> {
@@ -97,6 +105,40 @@ fn waiting_for_a_while_ends_by_itself_or_with_a_change() -> Result<()> {
 }
 
 #[test]
+fn waiting_feed_of_what_is_visible_is_woken_by_every_commit() -> Result<()> {
+    // No thread of the store: nothing is synced, so nothing else can wake it.
+    let world = World::new();
+    let (store, notes) = world.open();
+    let changes = store.changes(store.tip_sequence())?.visible();
+    let (told, seen) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        for change in changes {
+            told.send(change.expect("a sound feed").sequence).expect("it is waited for");
+        }
+    });
+    for n in 0..300 {
+        let sequence = match n % 3 {
+            0 => notes.put(key(n), b"")?,
+            1 => notes.clear()?,
+            _ => {
+                let mut batch = store.batch();
+                batch.put(&notes, key(n), b"")?;
+                batch.delete(&notes, key(n))?;
+                let last = batch.commit()?;
+                assert_eq!(seen.recv().expect("the first one").get() + 1, last.get());
+                last
+            }
+        };
+        let given = seen.recv_timeout(Duration::from_secs(60)).expect("it is woken");
+        assert_eq!(given, sequence);
+    }
+    assert!(store.durable_sequence() < store.tip_sequence());
+    store.close()?;
+    reader.join().expect("the reader does not panic");
+    Ok(())
+}
+
+#[test]
 fn poisoned_store_ends_the_feed_with_the_cause_after_all_that_is_durable() -> Result<()> {
     let world = World::new();
     let (store, notes) = world.open();
@@ -125,38 +167,63 @@ fn follower_beside_writers_and_merges_ends_up_equal() -> Result<()> {
     let seed = 4;
     println!("seed {seed}");
     // Opened before anything is written, so that merge leaves all of it.
-    let mut watched = store.changes(store.tip_sequence())?;
+    let watched = store.changes(store.tip_sequence())?;
     follower.catch_up(&store);
-    let given = std::thread::scope(|scope| {
-        for writer in 0..3 {
-            let (store, spaces) = (&store, &spaces);
-            scope.spawn(move || write(store, spaces, seed + writer).expect("writes succeed"));
-        }
-        scope.spawn(|| {
-            for _ in 0..5 {
-                store.merge().expect("merge");
+    let are_done = AtomicBool::new(false);
+    let rebuilt = std::thread::scope(|scope| {
+        let watching = scope.spawn(|| rebuild(watched, &are_done).expect("a sound feed"));
+        std::thread::scope(|scope| {
+            for writer in 0..3 {
+                let (store, spaces) = (&store, &spaces);
+                scope.spawn(move || write(store, spaces, seed + writer).expect("writes succeed"));
+            }
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    store.merge().expect("merge");
+                }
+            });
+            for _ in 0..10 {
+                let _ = follower.pull(&store).expect("a sound store");
             }
         });
-        let watching = scope.spawn(move || {
-            let mut given = Vec::new();
-            while let Some(change) =
-                watched.next_timeout(Duration::from_millis(300)).expect("a sound feed")
-            {
-                given.push(change.sequence.get());
-            }
-            given
-        });
-        for _ in 0..10 {
-            let _ = follower.pull(&store).expect("a sound store");
-        }
+        store.sync().expect("sync");
+        are_done.store(true, Ordering::Release);
         watching.join().expect("the reader does not panic")
     });
-    store.sync()?;
     follower.catch_up(&store);
     follower.assert_equal(&store);
-    let gap = given.windows(2).find(|w| w[1] <= w[0]);
-    assert!(gap.is_none() && !given.is_empty(), "{gap:?}");
+    for name in ["a", "b", "c"] {
+        let there = contents(&store, name).into_iter().map(|(key, (value, _))| (key, value));
+        let rebuilt = rebuilt.get(name).cloned().unwrap_or_default();
+        assert!(rebuilt.into_iter().eq(there), "{name:?} from its changes");
+    }
     Ok(())
+}
+
+type Rebuilt = BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>>;
+
+/// What all keyspaces hold, from nothing but what the feed gives.
+fn rebuild(mut changes: Changes, are_done: &AtomicBool) -> Result<Rebuilt> {
+    let (mut rebuilt, mut last) = (Rebuilt::new(), 0);
+    loop {
+        // Asked first: what was written by then is given.
+        let is_end = are_done.load(Ordering::Acquire);
+        while let Some(change) = changes.next_timeout(Duration::from_millis(10))? {
+            assert!(change.sequence.get() > last, "{change:?} after {last}");
+            last = change.sequence.get();
+            let name = change.keyspace_name().expect("none is dropped");
+            let space = rebuilt.entry(name).or_default();
+            match change.event()? {
+                Event::Put { key, value } => drop(space.insert(key, value.to_vec())),
+                Event::Delete { key } => drop(space.remove(&key)),
+                Event::DeleteRange { range } => space.retain(|key, _| !range.contains(key)),
+                other => panic!("{other:?}"),
+            }
+        }
+        if is_end {
+            return Ok(rebuilt);
+        }
+    }
 }
 
 /// Overwrites, deletes, ranges and batches over several keyspaces.

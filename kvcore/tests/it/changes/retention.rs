@@ -195,6 +195,7 @@ fn retention_keeps_large_values_over_a_restart() -> Result<()> {
         assert_eq!(change.value_bytes()?.expect("a put").to_vec(), [n; 5_000]);
     }
     drop(changes);
+    assert!(store.verify()?.damage.is_empty());
     store.close()?;
     // Opened without the option, nothing is kept.
     let plain = world.options.clone().feed_retention_bytes(0).open("/store")?;

@@ -43,12 +43,15 @@ impl LyingDisk {
         Ok(Arc::new(LyingFile { file: file?, lie: self.lie }))
     }
 
-    /// A name has changed: where nobody can ask for it, it becomes durable by itself.
+    /// A name has changed: where nobody can ask for it, it becomes durable by itself, and with it
+    /// all that changed before, the names of its directories too: a journal keeps the order.
     fn named(&self, path: &Path) -> io::Result<()> {
-        match path.parent() {
-            Some(dir) if self.lie == Lie::Portable => self.disk.sync_dir(dir),
-            _ => Ok(()),
+        if self.lie == Lie::Portable {
+            let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+            above.reverse();
+            above.into_iter().try_for_each(|dir| self.disk.sync_dir(dir))?;
         }
+        Ok(())
     }
 }
 

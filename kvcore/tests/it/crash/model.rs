@@ -3,6 +3,7 @@
 //! Knows commits and sequences. Does not know disks or stores.
 
 use super::workload::{Op, Write};
+use kvcore::ChangeToken;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A keyspace's number in [`super::workload::KEYSPACES`], and a key in it.
@@ -98,6 +99,8 @@ pub(crate) struct Ledger {
     /// Registered keyspaces: they survive everything.
     pub(crate) keyspaces: Vec<usize>,
     pub(crate) now_ms: u64,
+    /// A follower's place in what was durable, and one in what was visible.
+    pub(crate) places: Option<[ChangeToken; 2]>,
     /// Makes values unique.
     pub(crate) serial: u64,
 }
@@ -109,8 +112,8 @@ impl Ledger {
     pub(crate) fn new(now_ms: u64) -> Ledger {
         let start = Point { sequence: 0, same_until: 0, state: Arc::default() };
         let (durable, acked, serial) = (0, 0, 0);
-        let keyspaces = Vec::new();
-        Ledger { points: vec![start], durable, acked, keyspaces, now_ms, serial }
+        let (keyspaces, places) = (Vec::new(), None);
+        Ledger { points: vec![start], durable, acked, keyspaces, now_ms, places, serial }
     }
 
     fn last(&self) -> &Point {

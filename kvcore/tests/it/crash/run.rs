@@ -14,6 +14,7 @@ use kvcore::{
 use std::{path::Path, sync::Arc};
 
 mod act;
+mod follow;
 
 pub(crate) const START_MS: u64 = 1_750_000_000_000;
 
@@ -24,6 +25,7 @@ pub(crate) struct Run {
     clock: SimClock,
     file_bytes_max: u64,
     auto_merge: AutoMerge,
+    pub(crate) feed_retention_bytes: u64,
     pub(crate) store: Option<Store>,
     keyspaces: [Option<BytesKeyspace>; KEYSPACES.len()],
     pub(crate) ledger: Ledger,
@@ -66,6 +68,7 @@ impl Run {
             clock,
             file_bytes_max: workload.file_bytes_max,
             auto_merge: workload.auto_merge,
+            feed_retention_bytes: workload.feed_retention_bytes,
             store: None,
             keyspaces,
             ledger,
@@ -93,6 +96,7 @@ impl Run {
             .read_mode(ReadMode::Pread)
             .background(Background::Manual)
             .auto_merge(self.auto_merge)
+            .feed_retention_bytes(self.feed_retention_bytes)
             .durability(Durability::Buffered)
             .disk(telling(&self.disk, self.lie))
             .clock(Arc::new(self.clock.clone()));
@@ -130,8 +134,9 @@ impl Run {
             return Ok(Err(difference(tip, &found, newest)));
         };
         let point = *point;
+        let followed = self.follow_on(&found)?;
         self.ledger.recovered(tip, point);
-        Ok(Ok(()))
+        Ok(followed)
     }
 
     /// Everything that reads show.
@@ -244,6 +249,7 @@ impl Run {
         }
         self.ledger.acked = tip;
         self.ledger.durable = self.ledger.durable.max(durable);
+        self.ledger.places = follow::places(store);
         let is_durable = matches!(
             op,
             Op::Sync

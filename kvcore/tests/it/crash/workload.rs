@@ -82,6 +82,8 @@ pub(crate) struct Workload {
     pub(crate) file_bytes_max: u64,
     /// Whether maintenance merges some of the files.
     pub(crate) auto_merge: AutoMerge,
+    /// What merge leaves for followers that are away.
+    pub(crate) feed_retention_bytes: u64,
     pub(crate) ops: Vec<Op>,
 }
 
@@ -101,7 +103,8 @@ fn streams(keys: impl IntoIterator<Item = u8>, len: usize, ack: Ack) -> Vec<Op> 
 
 fn script(name: &str, file_bytes_max: u64, parts: Vec<Vec<Op>>) -> Workload {
     let auto_merge = AutoMerge::Off;
-    Workload { name: name.to_owned(), file_bytes_max, auto_merge, ops: parts.concat() }
+    let (name, ops, feed_retention_bytes) = (name.to_owned(), parts.concat(), 0);
+    Workload { name, file_bytes_max, auto_merge, feed_retention_bytes, ops }
 }
 
 /// The workloads written by hand.
@@ -295,7 +298,9 @@ pub(crate) fn random(seed: u64) -> Workload {
     let count = random.usize(10..60);
     let ops = (0..count).map(|_| random_op(&mut random)).collect();
     let auto_merge = if seed.is_multiple_of(2) { AutoMerge::Off } else { AutoMerge::On };
-    Workload { name: format!("random {seed}"), file_bytes_max, auto_merge, ops }
+    let feed_retention_bytes = [0, 1_000, 1 << 20][usize::try_from(seed % 3).expect("below 3")];
+    let name = format!("random {seed}");
+    Workload { name, file_bytes_max, auto_merge, feed_retention_bytes, ops }
 }
 
 /// Writes and syncs only, so that the tip is known while another thread merges.

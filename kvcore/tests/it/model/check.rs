@@ -200,6 +200,8 @@ impl World {
         for _ in 0..2 {
             self.store().sync().expect("sync");
             self.maintain();
+            // What waits to be told keeps its blobs.
+            self.follow_watchers();
         }
         if self.walks.is_empty() && self.retention_bytes == 0 {
             let stats = self.store().stats();

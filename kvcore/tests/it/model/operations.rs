@@ -63,8 +63,12 @@ impl World {
             994..=995 => self.reopen(),
             _ => self.check_everything(),
         }
-        if !self.has_threads() && self.rng.u8(..20) == 0 {
-            self.check_figures();
+        self.follow_watchers();
+        if self.rng.u8(..20) == 0 {
+            self.check_watchers();
+            if !self.has_threads() {
+                self.check_figures();
+            }
         }
     }
 

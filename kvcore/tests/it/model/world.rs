@@ -14,7 +14,7 @@ use kvcore::{
     disk::{Disk, OsDisk, SimDisk},
 };
 
-use super::expected::Expected;
+use super::{expected::Expected, mirror::Mirror};
 use crate::changes::follower::Follower;
 use crate::crash::lying::{Lie, telling};
 use crate::support::{BytesPrefix, End, Pair, Range, Space, Typed, Walk};
@@ -53,6 +53,8 @@ pub(super) struct World {
     /// Until this monotonic time the store may put off removals.
     pub(super) grace_until: Duration,
     pub(super) walks: Vec<OpenWalk>,
+    pub(super) mirrors: Vec<Mirror>,
+    pub(super) events: u64,
     /// A second store that must be equal whenever it has caught up.
     pub(super) follower: Follower,
     /// What merge leaves for the follower.
@@ -100,6 +102,8 @@ impl World {
             now_ms: START_MS,
             grace_until: Duration::ZERO,
             walks: Vec::new(),
+            mirrors: Vec::new(),
+            events: 0,
             file_bytes,
             trace: VecDeque::new(),
             steps: 0,
@@ -172,6 +176,7 @@ impl World {
             Box::new(bytes_space(loose)),
         ];
         self.store = Some(store);
+        self.watch_all();
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -197,14 +202,12 @@ impl World {
         if self.has_threads() {
             return self.reopen();
         }
-        // The highest time is on disk only now and then: what expired since may not be removed
-        // yet, and only a clock set back during the crash could bring it back.
+        // A clock set back during the crash could bring back what expired since the background
+        // was at work.
         let set_back = self.rng.u8(..3) == 0;
         if set_back {
             self.maintain();
-        }
-        let nothing_expired = self.expected.iter().all(|e| e.expired(self.now_ms) == 0);
-        if !(set_back && nothing_expired) {
+        } else {
             self.clock.set_wall_ms(self.clock.wall_ms().max(self.now_ms));
         }
         self.log("kill and open".into());
@@ -223,6 +226,8 @@ impl World {
 
     /// Drops whatever refers to the store but the store.
     fn leave(&mut self) {
+        self.check_watchers();
+        self.mirrors.clear();
         self.walks.clear();
         self.spaces.clear();
         if let Some(store) = &self.store {
@@ -417,6 +422,7 @@ pub(super) struct Totals {
     rolls: u64,
     expired: u64,
     blobs_max: u64,
+    events: u64,
     follows: u64,
     starts: usize,
     changes: u64,
@@ -429,6 +435,7 @@ impl Totals {
         self.merges += world.merges;
         self.rolls += world.rolls;
         self.expired += world.expired;
+        self.events += world.events;
         self.blobs_max = self.blobs_max.max(world.blobs_max);
         self.follows += world.follows;
         self.starts += world.follower.starts;
@@ -443,7 +450,8 @@ impl fmt::Display for Totals {
             "{} clean and {} unclean opens, {} rolls, {} merges, {} expired, up to {} blobs",
             self.reopens, self.crashes, self.rolls, self.merges, self.expired, self.blobs_max
         )?;
-        let Totals { follows, starts, changes, .. } = self;
-        write!(f, "; {follows} times followed, {changes} changes, {starts} times from a snapshot")
+        let Totals { follows, starts, changes, events, .. } = self;
+        write!(f, "; {follows} times followed, {changes} changes, {starts} times from a snapshot")?;
+        write!(f, "; {events} events told")
     }
 }

@@ -15,7 +15,6 @@ pub(crate) enum Scanned {
     /// `NOVALUES`
     Fields,
     /// None.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for sets and sorted sets"))]
     Members,
 }
 

@@ -1,12 +1,22 @@
 //! Random requests: each family of commands lists its own, as a name and a letter per argument.
 
 mod hash;
+mod list;
+mod set;
 mod strings;
+mod zset;
 
 /// Commands and the shapes of their arguments; see [`request`] for the letters.
 type Shapes = &'static [(&'static str, &'static str)];
 
-const FAMILIES: &[Shapes] = &[strings::COMMANDS, strings::COMMANDS, hash::COMMANDS];
+const FAMILIES: &[Shapes] = &[
+    strings::COMMANDS,
+    strings::COMMANDS,
+    hash::COMMANDS,
+    list::COMMANDS,
+    set::COMMANDS,
+    zset::COMMANDS,
+];
 
 const WORDS: &[&str] = &[
     "EX",
@@ -143,7 +153,25 @@ fn word(rng: &mut fastrand::Rng, name: &str, kind: char) -> String {
         'n' if TIMED.contains(&name) => one_of(TIMES),
         'v' | 'n' => one_of(NUMBERS),
         'i' => rng.i8(-8..10).to_string(),
+        'I' => rng.u8(..9).to_string(),
         'w' => one_of(WORDS),
+        'a' => one_of(&["0", "100", "99999999999", "-1", "x"]),
+        // Where all scores are zero.
+        'Y' => format!("y{}", any % 2),
+        '0' => "0".to_owned(),
+        'j' => one_of(&["-", "+", "[f2", "(f2", "[f5", "(f6", "f1", "["]),
+        'e' => one_of(&["-inf", "+inf", "0", "1", "(1", "3", "(3", "5", "(7", "-2", "x"]),
+        'x' => one_of(&["WITHSCORES", "BYSCORE", "REV", "BYSCORE", "BYLEX", "junk"]),
+        'y' => one_of(&["NX", "XX", "GT", "LT", "CH", "INCR", "junk"]),
+        'T' => "ALPHA".to_owned(),
+        't' => one_of(&["ALPHA", "ALPHA", "DESC", "ASC", "junk"]),
+        'A' => one_of(&["WITHSCORES", "AGGREGATE", "WEIGHTS"]),
+        'M' => one_of(&["MIN", "MAX", "min"]),
+        'B' => one_of(&["BEFORE", "AFTER", "before"]),
+        'C' => one_of(&["COUNT", "COUNT", "count", "junk"]),
+        'D' => one_of(&["LEFT", "RIGHT", "left", "right"]),
+        'l' => one_of(&["LIMIT", "limit", "junk"]),
+        'P' => one_of(&["RANK", "COUNT", "MAXLEN"]),
         's' => one_of(&["0", "3", "20", "-1", "x", "99999999999"]),
         'c' => one_of(&["0", "1", "x", "1 ", " 1", "18446744073709551616"]),
         'b' => one_of(&["0", "1", "2", "-1", "x"]),
@@ -156,7 +184,10 @@ fn word(rng: &mut fastrand::Rng, name: &str, kind: char) -> String {
 pub(super) fn keys() -> impl Iterator<Item = String> {
     let strings = (0..6).map(|n| format!("k{n}"));
     let others = ['h', 'l', 's', 'z'].into_iter();
-    strings.chain(others.flat_map(|family| (0..3).map(move |n| format!("{family}{n}"))))
+    let names = (0..2).map(|n| format!("y{n}"));
+    strings
+        .chain(names)
+        .chain(others.flat_map(|family| (0..3).map(move |n| format!("{family}{n}"))))
 }
 
 fn key_of(rng: &mut fastrand::Rng, family: char) -> String {

@@ -1,16 +1,62 @@
-//! A connection to the server to compare with.
+//! A Redis of the same machine, started for one test and gone with it.
+//!
+//! Knows the process and whole replies. Does not know what is asked.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-/// One connection.
-pub(super) struct Reference(BufReader<TcpStream>);
+use tempfile::TempDir;
+
+/// Of these versions the replies are known to be comparable.
+const MAJOR_VERSION: &str = "v=7.";
+const START_MAX: Duration = Duration::from_secs(30);
+
+/// A server and the connection to it.
+pub(super) struct Reference {
+    stream: BufReader<UnixStream>,
+    child: Child,
+    _dir: TempDir,
+}
 
 impl Reference {
-    pub(super) fn connect() -> Self {
-        let port = std::env::var("REFERENCE_PORT").expect("REFERENCE_PORT names the server");
-        let stream = TcpStream::connect(("127.0.0.1", port.parse().expect("a port"))).unwrap();
-        Reference(BufReader::new(stream))
+    /// Starts `redis-server`, on a socket in a directory of its own; `None`, and a line that says
+    /// so, where there is none, or one of another version.
+    pub(super) fn start() -> Option<Reference> {
+        let version = match Command::new("redis-server").arg("--version").output() {
+            Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                println!("skipped: no redis-server");
+                return None;
+            }
+            Err(e) => panic!("redis-server does not start: {e}"),
+        };
+        if !version.contains(MAJOR_VERSION) {
+            println!("skipped: another redis-server than {MAJOR_VERSION}x: {version}");
+            return None;
+        }
+        let dir = TempDir::new().unwrap();
+        let socket = dir.path().join("socket");
+        let child = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
+            .arg(&socket)
+            .arg("--dir")
+            .arg(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + START_MAX;
+        let stream = loop {
+            match UnixStream::connect(&socket) {
+                Ok(stream) => break stream,
+                Err(e) if Instant::now() > deadline => panic!("redis-server is not there: {e}"),
+                // Nothing tells that it is ready but that it answers.
+                Err(_) => std::thread::park_timeout(Duration::from_millis(5)),
+            }
+        };
+        Some(Reference { stream: BufReader::new(stream), child, _dir: dir })
     }
 
     pub(super) fn call(&mut self, args: &[&[u8]]) -> Vec<u8> {
@@ -20,10 +66,17 @@ impl Reference {
             request.extend_from_slice(arg);
             request.extend_from_slice(b"\r\n");
         }
-        self.0.get_mut().write_all(&request).unwrap();
+        self.stream.get_mut().write_all(&request).unwrap();
         let mut reply = Vec::new();
-        read_reply(&mut self.0, &mut reply);
+        read_reply(&mut self.stream, &mut reply);
         reply
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -6,10 +6,10 @@
 
 use std::ops::ControlFlow;
 
-use crate::command::CommandError;
+use crate::command::{CommandError, zset};
 use crate::context::Context;
 use crate::data::hashed::HASH_LEN;
-use crate::data::{Collection, Direction, Seen, StoreError, Type, WHOLE};
+use crate::data::{Collection, Direction, Seen, Span, StoreError, Type, WHOLE};
 use crate::number::parse_i64;
 
 /// Longest string kept in one allocation with its header.
@@ -47,20 +47,21 @@ pub(super) fn of_collection(
         Type::Set => {
             let integers = to_usize(limit("set-max-intset-entries"));
             let is_integer = |seen: &Seen<'_>| Ok(parse_i64(name(seen)).is_some());
-            if all(ctx, collection, integers, is_integer)? {
+            if all(ctx, (collection, WHOLE), integers, is_integer)? {
                 return Ok("intset");
             }
             ("listpack", "hashtable", limits("set"))
         }
         Type::List => return of_list(ctx, collection, limit("list-max-listpack-size")),
     };
-    // Of a sorted set, half of the elements are the order.
-    let entries = if kind == Type::ZSet { entries.saturating_mul(2) } else { entries };
+    let is_zset = kind == Type::ZSet;
+    let span = if is_zset { zset::BY_NAME } else { WHOLE };
     let is_short = |seen: &Seen<'_>| {
+        let name = if is_zset { zset::name_of(seen.sub()) } else { name(seen) };
         let value_len = if kind == Type::Hash { seen.value_with(<[u8]>::len)? } else { 0 };
-        Ok(name(seen).len() <= bytes && value_len <= bytes)
+        Ok(name.len() <= bytes && value_len <= bytes)
     };
-    Ok(if all(ctx, collection, entries, is_short)? { small } else { large })
+    Ok(if all(ctx, (collection, span), entries, is_short)? { small } else { large })
 }
 
 fn of_list(
@@ -82,18 +83,18 @@ fn of_list(
         left = rest.unwrap_or(0);
         Ok(rest.is_some())
     };
-    Ok(if all(ctx, list, entries, fits)? { "listpack" } else { "quicklist" })
+    Ok(if all(ctx, (list, WHOLE), entries, fits)? { "listpack" } else { "quicklist" })
 }
 
 /// True if there are at most so many elements and all are as `f` wants them.
 fn all(
     ctx: &mut Context<'_>,
-    collection: Collection<'_>,
+    (collection, span): (Collection<'_>, Span<'_>),
     most: usize,
     mut f: impl FnMut(&Seen<'_>) -> Result<bool, StoreError>,
 ) -> Result<bool, CommandError> {
     let (mut count, mut holds) = (0, true);
-    ctx.db().walk(collection, WHOLE, Direction::Ascending, most.saturating_add(1), |seen| {
+    ctx.db().walk(collection, span, Direction::Ascending, most.saturating_add(1), |seen| {
         count += 1;
         holds = count <= most && f(seen)?;
         Ok(if holds { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
@@ -101,7 +102,7 @@ fn all(
     Ok(holds)
 }
 
-/// The name of a field or a member, about: where it stands behind more, that counts too.
+/// The name of a field, or of a member of a set.
 fn name<'a>(seen: &Seen<'a>) -> &'a [u8] {
     seen.sub().get(HASH_LEN..).unwrap_or_default()
 }
@@ -117,6 +118,25 @@ mod tests {
         assert_eq!(of_string(b"012"), "embstr");
         assert_eq!(of_string(&[b'x'; 44]), "embstr");
         assert_eq!(of_string(&[b'x'; 45]), "raw");
+    }
+
+    #[test]
+    fn encodings_of_other_collections_follow_their_members() {
+        let mut fixture = Fixture::new();
+        let (just, long) = ("x".repeat(64), "x".repeat(65));
+        for (add, remove, small, large) in [
+            ("SADD c", "SREM c", "$8 listpack", "$9 hashtable"),
+            ("ZADD c 1", "ZREM c", "$8 listpack", "$8 skiplist"),
+        ] {
+            fixture.run(&format!("{add} {just}"));
+            fixture.check(&[("OBJECT ENCODING c", small)]);
+            fixture.run(&format!("{add} {long}"));
+            fixture.check(&[("OBJECT ENCODING c", large)]);
+            fixture.run(&format!("{remove} {just} {long}"));
+        }
+        fixture.check(&[("RPUSH c a", ":1"), ("OBJECT ENCODING c", "$8 listpack")]);
+        fixture.run(&format!("RPUSH c {}", "x".repeat(9_000)));
+        fixture.check(&[("OBJECT ENCODING c", "$9 quicklist")]);
     }
 
     #[test]

@@ -1,0 +1,5 @@
+//! Frames and headers of data files.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kvcore::fuzzing::frame(bytes));

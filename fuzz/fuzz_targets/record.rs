@@ -1,0 +1,5 @@
+//! Records.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kvcore::fuzzing::record(bytes));

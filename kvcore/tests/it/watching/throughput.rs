@@ -1,0 +1,82 @@
+//! What watchers cost writers, measured: run by hand, in an optimised build.
+//!
+//! `cargo test --release -p kvcore --test it watching::throughput -- --ignored --nocapture`
+
+use std::time::Instant;
+
+use kvcore::{Durability, Keyspace, Options, Raw, Store, Watcher};
+
+type Bytes = Keyspace<u64, [u8], Raw>;
+
+const KEYS: u64 = 100_000;
+/// Puts in one turn: few, so that whatever else the machine does meets both stores alike.
+const TURN_PUTS: u64 = 1_000;
+/// Turns in a row with the same watchers, then new ones.
+const TURNS: usize = 200;
+const ROUNDS: usize = 5;
+
+fn store() -> (Store, Bytes) {
+    let options = Options::new().durability(Durability::Buffered);
+    let store = options.open_temporary().expect("a temporary directory");
+    let keyspace: Bytes = store.keyspace("bytes").expect("a fresh store");
+    for n in 0..KEYS {
+        keyspace.put(n, &[7; 100]).expect("nothing fails here");
+    }
+    (store, keyspace)
+}
+
+/// One turn; each key follows from the one before.
+fn turn(keyspace: &Bytes, key: &mut u64) -> f64 {
+    let started = Instant::now();
+    for _ in 0..TURN_PUTS {
+        *key = (*key * 7_919 + 104_729) % KEYS;
+        keyspace.put(*key, &[7; 100]).expect("nothing fails here");
+    }
+    started.elapsed().as_secs_f64()
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Throughput with watchers as a part of that without: the median of all pairs of turns.
+fn ratio(make: impl Fn(&Bytes) -> Vec<Watcher<u64, [u8], Raw>>) -> f64 {
+    let (_alone, without) = store();
+    let (_watched, with) = store();
+    let mut all = Vec::new();
+    let (mut a, mut b) = (1, 1);
+    for _ in 0..ROUNDS {
+        let watchers = make(&with);
+        for i in 0..TURNS {
+            let (alone, watched) = if i % 2 == 0 {
+                let alone = turn(&without, &mut a);
+                (alone, turn(&with, &mut b))
+            } else {
+                let watched = turn(&with, &mut b);
+                (turn(&without, &mut a), watched)
+            };
+            all.push(alone / watched);
+        }
+        drop(watchers);
+    }
+    median(all)
+}
+
+#[test]
+#[ignore = "a measurement: by hand, optimised, on a machine with nothing else to do"]
+fn writers_keep_95_percent_of_their_throughput_with_100_stalled_watchers() {
+    let none = ratio(|_| Vec::new());
+    let stalled = ratio(|ks| (0..100).map(|_| ks.watch_range(..).expect("open")).collect());
+    let elsewhere = ratio(|ks| (KEYS..KEYS + 10_000).map(|n| ks.watch(n).expect("open")).collect());
+    let pairs = ROUNDS * TURNS;
+    println!("throughput against a store without watchers, medians of {pairs} pairs of turns");
+    for (name, ratio) in [
+        ("none: what the measurement adds", none),
+        ("100 of everything that never read", stalled),
+        ("10,000 of single keys that nobody puts", elsewhere),
+    ] {
+        println!("  {name:40} {ratio:.3}");
+    }
+    assert!(stalled / none >= 0.95, "{stalled:.3} of {none:.3}");
+}
