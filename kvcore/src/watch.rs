@@ -8,7 +8,8 @@
 //!     on it does not.
 //! W2. It slows no writer: what is told waits in a bounded queue, and a queue that is full leaves
 //!     the commits' path (`watch/queue.rs` Q1).
-//! W3. User code (keys, codecs, wakers) runs under no lock.
+//! W3. User code (keys, codecs, wakers) runs under no lock; only when the store is poisoned by a
+//!     commit may a waker be called under the writer lock, where writes are `Nested`.
 
 use crate::{
     codec::Codec,

@@ -47,10 +47,12 @@ impl Engine {
         if !self.is_read_only() {
             return Ok(());
         }
-        let _one_at_a_time = self.merge.lock();
-        recovery::patiently(|| self.refresh_once())?;
-        self.work_off_applied();
-        Ok(())
+        let result = {
+            let _one_at_a_time = self.merge.lock();
+            recovery::patiently(|| self.refresh_once()).map(|()| self.work_off_applied())
+        };
+        wake(self.watching.take_put_off());
+        result
     }
 
     fn refresh_once(&self) -> Result<()> {
@@ -141,7 +143,7 @@ impl Engine {
         let mut wakers = missed.map_or_else(Vec::new, |first| self.watching.lag_all(first));
         drop(views);
         wakers.extend(gone.into_iter().flat_map(|id| self.watching.end_keyspace(id)));
-        wake(wakers);
+        self.watching.put_off(wakers);
         self.sync.advance(content.position, content.last_sequence);
         Ok(())
     }
@@ -292,7 +294,7 @@ impl Engine {
         if let Some(telling) = telling {
             telling.tell(When::Now(Durability::Buffered), &mut wakers);
         }
-        wake(wakers);
+        self.watching.put_off(wakers);
         self.sync.advance(Some(LogPosition { file: file.id, offset: end }), at.last);
         Ok(())
     }

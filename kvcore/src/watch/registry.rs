@@ -35,6 +35,8 @@ pub(crate) struct Registry {
     lagging: AtomicU64,
     next: AtomicU64,
     inner: Mutex<Inner>,
+    /// To be called when their waker may.
+    put_off: Mutex<Vec<Waker>>,
 }
 
 #[derive(Debug, Default)]
@@ -189,6 +191,17 @@ impl Registry {
             space.each_queue(|queue| queue.wake(&mut wakers));
         }
         wakers
+    }
+
+    /// Keeps wakers until [`Registry::take_put_off`], for a caller who holds a lock.
+    pub(crate) fn put_off(&self, wakers: Vec<Waker>) {
+        if !wakers.is_empty() {
+            self.put_off.lock().extend(wakers);
+        }
+    }
+
+    pub(crate) fn take_put_off(&self) -> Vec<Waker> {
+        std::mem::take(&mut self.put_off.lock())
     }
 
     pub(crate) fn watchers(&self) -> Watchers {

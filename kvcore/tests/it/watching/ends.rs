@@ -227,3 +227,30 @@ fn watcher_of_a_read_only_store_is_told_what_a_refresh_brings() {
     assert!(matches!(lagged, Err(Error::Lagged { .. })), "{lagged:?}");
     assert_eq!(watcher.try_next().unwrap(), None);
 }
+
+/// Refreshes the store that wakes it.
+struct Refreshing(kvcore::Store);
+
+impl Wake for Refreshing {
+    fn wake(self: Arc<Self>) {
+        self.0.refresh().unwrap();
+    }
+}
+
+#[test]
+fn waker_may_refresh_the_read_only_store_that_wakes_it() {
+    let disk = SimDisk::new(6);
+    let options = || Options::new().background(Background::Manual).disk(Arc::new(disk.clone()));
+    let store = options().open("/store").unwrap();
+    let users: Users = store.keyspace("users").unwrap();
+    users.put("a", &1).unwrap();
+    let reader = options().open_read_only("/store").unwrap();
+    let seen: Users = reader.keyspace("users").unwrap();
+    let mut watcher = seen.watch("b").unwrap();
+    let waker = Waker::from(Arc::new(Refreshing(reader.clone())));
+    assert!(watcher.poll_next(&mut Context::from_waker(&waker)).is_pending());
+    users.put("b", &1).unwrap();
+    store.close().unwrap();
+    reader.refresh().unwrap();
+    assert_eq!(drain(&mut watcher), [put("b", 1)]);
+}
