@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     ids::Sequence,
     index::Index,
-    key::{AsKey, Key, KeyRange, Position},
+    key::{AsKey, Key, KeyRange},
     keyspace::Keyspace,
     log::Record,
     options::{Durability, Put, unix_ms},
@@ -212,10 +212,8 @@ impl Batch {
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
     ) -> Result<()> {
-        let prepared = &mut self.prepared;
-        with_key(&self.store, keyspace, key, |index, key| {
-            prepared.push(index, &Record::Tombstone { keyspace: index.id, key })
-        })
+        let (index, key) = (keyspace.index(), &keyspace.key_in(&self.store, key)?);
+        self.prepared.push(index, &Record::Tombstone { keyspace: index.id, key })
     }
 
     /// Adds a delete of all keys in a range.
@@ -305,9 +303,8 @@ impl Batch {
         key: impl AsKey<K>,
         at: SystemTime,
     ) -> Result<()> {
-        let at_ms = Some(unix_ms(at));
-        let prepared = &mut self.prepared;
-        with_key(&self.store, keyspace, key, |index, key| prepared.push_expiry(index, key, at_ms))
+        let key = keyspace.key_in(&self.store, key)?;
+        self.prepared.push_expiry(keyspace.index(), &key, Some(unix_ms(at)))
     }
 
     /// Adds the removal of a key's expiry; without effect if the key is not there by then.
@@ -335,8 +332,8 @@ impl Batch {
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
     ) -> Result<()> {
-        let prepared = &mut self.prepared;
-        with_key(&self.store, keyspace, key, |index, key| prepared.push_expiry(index, key, None))
+        let key = keyspace.key_in(&self.store, key)?;
+        self.prepared.push_expiry(keyspace.index(), &key, None)
     }
 
     /// Commits with the store's durability; returns the sequence of the last write.
@@ -398,20 +395,6 @@ impl Drop for Batch {
     fn drop(&mut self) {
         self.prepared.blobs().for_each(|id| self.store.engine().discard_blob(id));
     }
-}
-
-/// Encodes a key of this store and hands it on.
-fn with_key<K: Key, V: ?Sized + 'static, C: Codec<V>, R>(
-    store: &Store,
-    keyspace: &Keyspace<K, V, C>,
-    key: impl AsKey<K>,
-    f: impl FnOnce(&Arc<Index>, &[u8]) -> Result<R>,
-) -> Result<R> {
-    keyspace.check_store(store)?;
-    let mut bytes = Vec::new();
-    key.encode_key(&mut bytes, Position::Last);
-    crate::keyspace::check_key(&bytes)?;
-    f(keyspace.index(), &bytes)
 }
 
 /// A bound's bytes, borrowed.

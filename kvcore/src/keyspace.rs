@@ -9,7 +9,7 @@ use crate::{
     engine::{Engine, KeyspaceCore},
     error::{BoxError, Error, Result},
     index::Index,
-    key::{EncodedRange, Key},
+    key::{AsKey, EncodedRange, Key, Position},
     options::KEY_BYTES_MAX,
     schema::Types,
     store::{Handle, Store},
@@ -164,6 +164,15 @@ impl<K, V: ?Sized, C> Keyspace<K, V, C> {
             return Ok(());
         }
         Err(Error::ForeignKeyspace { keyspace: self.name().to_owned() })
+    }
+
+    /// The bytes of a key that is about to be written, or looked at, in this store.
+    pub(crate) fn key_in(&self, store: &Store, key: impl AsKey<K>) -> Result<Vec<u8>> {
+        self.check_store(store)?;
+        let mut bytes = Vec::new();
+        key.encode_key(&mut bytes, Position::Last);
+        check_key(&bytes)?;
+        Ok(bytes)
     }
 
     pub(crate) fn check_ordered(&self, call: &'static str) -> Result<()> {

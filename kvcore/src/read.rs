@@ -1,10 +1,12 @@
 //! One face for everything that can be read: the store as it is, a snapshot, a transaction.
 
+#[cfg(doc)]
+use crate::Error;
 use crate::{
     codec::Codec,
-    error::{Error, Result},
+    error::Result,
     iter::{Entry, Iter},
-    key::{AsKey, Key, KeyPrefix, KeyRange},
+    key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange},
     keyspace::Keyspace,
     snapshot::Snapshot,
     store::Store,
@@ -16,14 +18,9 @@ use std::iter::DoubleEndedIterator as BothEnds;
 /// What an iterator over entries gives.
 type Found<K, V, C> = Result<Entry<K, V, C>>;
 
-mod sealed {
-    /// Who may implement `Read`.
-    pub trait Sealed {}
-}
+mod source;
 
-impl sealed::Sealed for Store {}
-impl sealed::Sealed for Snapshot {}
-impl sealed::Sealed for Transaction<'_> {}
+pub(crate) use source::Source;
 
 /// Reading from a [`Store`] as it is now, from a [`Snapshot`], or inside a [`Transaction`]: for
 /// functions that do not care which.
@@ -53,11 +50,20 @@ impl sealed::Sealed for Transaction<'_> {}
 /// # Ok(())
 /// # }
 /// ```
-pub trait Read: sealed::Sealed {
+pub trait Read: Source {
     /// Entries in key order, from either end.
     type Iter<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>: BothEnds<Item = Found<K, V, C>>
     where
         Self: 'a;
+
+    /// What `range` and `prefix` give, whose names are in the error of an unordered keyspace.
+    #[doc(hidden)]
+    fn entries<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        range: EncodedRange,
+        call: &'static str,
+    ) -> Self::Iter<'_, K, V, C>;
 
     /// The value of a key; see [`Keyspace::get`].
     ///
@@ -84,7 +90,9 @@ pub trait Read: sealed::Sealed {
         &self,
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
-    ) -> Result<Option<C::Owned>>;
+    ) -> Result<Option<C::Owned>> {
+        self.look_up(keyspace, key, C::decode)
+    }
 
     /// The stored bytes of a key's value; see [`Keyspace::get_bytes`].
     ///
@@ -107,7 +115,9 @@ pub trait Read: sealed::Sealed {
         &self,
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
-    ) -> Result<Option<Value>>;
+    ) -> Result<Option<Value>> {
+        self.look_up(keyspace, key, |v| Ok(v.to_value()))
+    }
 
     /// Whether the key is there; see [`Keyspace::contains`].
     ///
@@ -134,7 +144,9 @@ pub trait Read: sealed::Sealed {
         &self,
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
-    ) -> Result<bool>;
+    ) -> Result<bool> {
+        self.is_there(keyspace, key)
+    }
 
     /// The entries of a range of keys; see [`Keyspace::range`].
     ///
@@ -156,7 +168,9 @@ pub trait Read: sealed::Sealed {
         &self,
         keyspace: &Keyspace<K, V, C>,
         range: impl KeyRange<K>,
-    ) -> Self::Iter<'_, K, V, C>;
+    ) -> Self::Iter<'_, K, V, C> {
+        self.entries(keyspace, range.encode_range(), "range")
+    }
 
     /// The entries whose key starts with a prefix; see [`Keyspace::prefix`].
     ///
@@ -178,7 +192,11 @@ pub trait Read: sealed::Sealed {
         &self,
         keyspace: &Keyspace<K, V, C>,
         prefix: impl KeyPrefix<K>,
-    ) -> Self::Iter<'_, K, V, C>;
+    ) -> Self::Iter<'_, K, V, C> {
+        let mut bytes = Vec::new();
+        prefix.encode_prefix(&mut bytes);
+        self.entries(keyspace, EncodedRange::from_prefix(bytes), "prefix")
+    }
 
     /// How many keys lie in a range; see [`Keyspace::count`].
     ///
@@ -204,7 +222,9 @@ pub trait Read: sealed::Sealed {
         &self,
         keyspace: &Keyspace<K, V, C>,
         range: impl KeyRange<K>,
-    ) -> Result<u64>;
+    ) -> Result<u64> {
+        self.count_in(keyspace, range.encode_range())
+    }
 
     /// The values of several keys, in their order.
     ///
@@ -281,135 +301,48 @@ pub trait Read: sealed::Sealed {
     }
 }
 
-/// Everything but what the iterators are is a call of the type's own method.
-macro_rules! read_by_own_methods {
-    ($type:ty, $entries:ident $(<$life:lifetime>)?) => {
-        impl Read for $type {
-            type Iter<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>
-                = $entries<$($life,)? K, V, C>
-            where
-                Self: 'a;
-
-            fn get<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-                &self,
-                keyspace: &Keyspace<K, V, C>,
-                key: impl AsKey<K>,
-            ) -> Result<Option<C::Owned>> {
-                self.get(keyspace, key)
-            }
-
-            fn get_bytes<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-                &self,
-                keyspace: &Keyspace<K, V, C>,
-                key: impl AsKey<K>,
-            ) -> Result<Option<Value>> {
-                self.get_bytes(keyspace, key)
-            }
-
-            fn contains<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-                &self,
-                keyspace: &Keyspace<K, V, C>,
-                key: impl AsKey<K>,
-            ) -> Result<bool> {
-                self.contains(keyspace, key)
-            }
-
-            fn range<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-                &self,
-                keyspace: &Keyspace<K, V, C>,
-                range: impl KeyRange<K>,
-            ) -> Self::Iter<'_, K, V, C> {
-                self.range(keyspace, range)
-            }
-
-            fn prefix<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-                &self,
-                keyspace: &Keyspace<K, V, C>,
-                prefix: impl KeyPrefix<K>,
-            ) -> Self::Iter<'_, K, V, C> {
-                self.prefix(keyspace, prefix)
-            }
-
-            fn count<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-                &self,
-                keyspace: &Keyspace<K, V, C>,
-                range: impl KeyRange<K>,
-            ) -> Result<u64> {
-                self.count(keyspace, range)
-            }
-        }
-    };
-}
-
-read_by_own_methods!(Snapshot, Iter);
-read_by_own_methods!(Transaction<'_>, TxIter<'a>);
-
-/// The tip, through the keyspace's own methods.
+/// A store, as it is at the moment of each call.
 impl Read for Store {
     type Iter<'a, K: Key, V: ?Sized + 'static, C: Codec<V>> = Iter<K, V, C>;
 
-    fn get<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+    fn entries<K: Key, V: ?Sized + 'static, C: Codec<V>>(
         &self,
         keyspace: &Keyspace<K, V, C>,
-        key: impl AsKey<K>,
-    ) -> Result<Option<C::Owned>> {
-        keyspace.check_store(self)?;
-        keyspace.get(key)
-    }
-
-    fn get_bytes<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &self,
-        keyspace: &Keyspace<K, V, C>,
-        key: impl AsKey<K>,
-    ) -> Result<Option<Value>> {
-        keyspace.check_store(self)?;
-        keyspace.get_bytes(key)
-    }
-
-    fn contains<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &self,
-        keyspace: &Keyspace<K, V, C>,
-        key: impl AsKey<K>,
-    ) -> Result<bool> {
-        keyspace.check_store(self)?;
-        keyspace.contains(key)
-    }
-
-    fn range<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &self,
-        keyspace: &Keyspace<K, V, C>,
-        range: impl KeyRange<K>,
+        range: EncodedRange,
+        call: &'static str,
     ) -> Iter<K, V, C> {
-        match keyspace.check_store(self) {
-            Ok(()) => keyspace.range(range),
-            Err(e) => failed(keyspace, e),
-        }
-    }
-
-    fn prefix<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &self,
-        keyspace: &Keyspace<K, V, C>,
-        prefix: impl KeyPrefix<K>,
-    ) -> Iter<K, V, C> {
-        match keyspace.check_store(self) {
-            Ok(()) => keyspace.prefix(prefix),
-            Err(e) => failed(keyspace, e),
-        }
-    }
-
-    fn count<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &self,
-        keyspace: &Keyspace<K, V, C>,
-        range: impl KeyRange<K>,
-    ) -> Result<u64> {
-        keyspace.check_store(self)?;
-        keyspace.count(range)
+        let checked = keyspace.check_store(self).and_then(|()| keyspace.check_ordered(call));
+        Iter::new(&keyspace.inner, range, checked.err())
     }
 }
 
-fn failed<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-    keyspace: &Keyspace<K, V, C>,
-    e: Error,
-) -> Iter<K, V, C> {
-    Iter::new(&keyspace.inner, crate::key::EncodedRange::ALL, Some(e))
+impl Read for Snapshot {
+    type Iter<'a, K: Key, V: ?Sized + 'static, C: Codec<V>> = Iter<K, V, C>;
+
+    fn entries<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        range: EncodedRange,
+        call: &'static str,
+    ) -> Iter<K, V, C> {
+        let checked =
+            keyspace.check_store(self.store()).and_then(|()| keyspace.check_ordered(call));
+        Iter::at(&keyspace.inner, self.view(), range, checked.err())
+    }
+}
+
+impl Read for Transaction<'_> {
+    type Iter<'a, K: Key, V: ?Sized + 'static, C: Codec<V>>
+        = TxIter<'a, K, V, C>
+    where
+        Self: 'a;
+
+    fn entries<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        range: EncodedRange,
+        call: &'static str,
+    ) -> TxIter<'_, K, V, C> {
+        TxIter::new(self, keyspace, range, call)
+    }
 }

@@ -1,15 +1,16 @@
 //! Snapshots: all keyspaces of a store as they were at one moment.
 
 use crate::{
-    batch::borrow,
     codec::Codec,
     engine::Scratch,
     error::Result,
     ids::Sequence,
+    index::{Item, NEVER_MS},
     iter::{Entry, Iter},
-    key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position},
+    key::{AsKey, Key, KeyPrefix, KeyRange, Position},
     keyspace::Keyspace,
     options::system_time,
+    read::Read,
     store::Store,
     token::ChangeToken,
     value::Value,
@@ -140,6 +141,23 @@ impl Snapshot {
         &self.store
     }
 
+    pub(crate) fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// What the keydir knew of a key, if it was there and had not expired.
+    pub(crate) fn item<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+    ) -> Result<Option<Item>> {
+        keyspace.check_store(&self.store)?;
+        Scratch::with(|s| {
+            key.encode_key(&mut s.key, Position::Last);
+            self.store.engine().item_at(keyspace.index(), &s.key, &self.view)
+        })
+    }
+
     /// The value a key had, decoded; `None` if it was absent or had expired.
     ///
     /// ```
@@ -164,11 +182,7 @@ impl Snapshot {
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
     ) -> Result<Option<C::Owned>> {
-        keyspace.check_store(&self.store)?;
-        Scratch::with(|s| {
-            key.encode_key(&mut s.key, Position::Last);
-            self.store.engine().get_at(keyspace.index(), &s.key, &self.view, C::decode)
-        })
+        Read::get(self, keyspace, key)
     }
 
     /// The stored bytes of the value a key had. Large ones are not copied.
@@ -194,12 +208,7 @@ impl Snapshot {
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
     ) -> Result<Option<Value>> {
-        keyspace.check_store(&self.store)?;
-        Scratch::with(|s| {
-            key.encode_key(&mut s.key, Position::Last);
-            let engine = self.store.engine();
-            engine.get_at(keyspace.index(), &s.key, &self.view, |v| Ok(v.to_value()))
-        })
+        Read::get_bytes(self, keyspace, key)
     }
 
     /// The values several keys had, in the keys' order.
@@ -225,7 +234,7 @@ impl Snapshot {
         keyspace: &Keyspace<K, V, C>,
         keys: impl IntoIterator<Item = Q>,
     ) -> Result<Vec<Option<C::Owned>>> {
-        keys.into_iter().map(|key| self.get(keyspace, key)).collect()
+        Read::get_many(self, keyspace, keys)
     }
 
     /// Whether the key was there and had not expired. Reads nothing but memory.
@@ -253,12 +262,7 @@ impl Snapshot {
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
     ) -> Result<bool> {
-        keyspace.check_store(&self.store)?;
-        Scratch::with(|s| {
-            key.encode_key(&mut s.key, Position::Last);
-            let found = self.store.engine().item_at(keyspace.index(), &s.key, &self.view)?;
-            Ok(found.is_some())
-        })
+        Read::contains(self, keyspace, key)
     }
 
     /// When the key was to expire; `None` if it was absent or was not to.
@@ -284,13 +288,8 @@ impl Snapshot {
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
     ) -> Result<Option<SystemTime>> {
-        keyspace.check_store(&self.store)?;
-        Scratch::with(|s| {
-            key.encode_key(&mut s.key, Position::Last);
-            let found = self.store.engine().item_at(keyspace.index(), &s.key, &self.view)?;
-            let at_ms = found.and_then(|item| item.state.expires_at_ms);
-            Ok(at_ms.filter(|ms| *ms != crate::index::NEVER_MS).map(system_time))
-        })
+        let at_ms = self.item(keyspace, key)?.and_then(|item| item.state.expires_at_ms);
+        Ok(at_ms.filter(|ms| *ms != NEVER_MS).map(system_time))
     }
 
     /// All entries in key order.
@@ -339,7 +338,7 @@ impl Snapshot {
         keyspace: &Keyspace<K, V, C>,
         range: impl KeyRange<K>,
     ) -> Iter<K, V, C> {
-        self.entries(keyspace, range.encode_range(), "range")
+        Read::range(self, keyspace, range)
     }
 
     /// The entries whose key starts with a prefix; see [`Keyspace::prefix`].
@@ -362,19 +361,7 @@ impl Snapshot {
         keyspace: &Keyspace<K, V, C>,
         prefix: impl KeyPrefix<K>,
     ) -> Iter<K, V, C> {
-        let mut bytes = Vec::new();
-        prefix.encode_prefix(&mut bytes);
-        self.entries(keyspace, EncodedRange::from_prefix(bytes), "prefix")
-    }
-
-    fn entries<K: Key, V: ?Sized + 'static, C: Codec<V>>(
-        &self,
-        keyspace: &Keyspace<K, V, C>,
-        range: EncodedRange,
-        call: &'static str,
-    ) -> Iter<K, V, C> {
-        let checked = keyspace.check_store(&self.store).and_then(|()| keyspace.check_ordered(call));
-        Iter::at(&keyspace.inner, &self.view, range, checked.err())
+        Read::prefix(self, keyspace, prefix)
     }
 
     /// How many keys lay in a range. O(log n), and the number of keys of the range that changed
@@ -402,11 +389,7 @@ impl Snapshot {
         keyspace: &Keyspace<K, V, C>,
         range: impl KeyRange<K>,
     ) -> Result<u64> {
-        keyspace.check_store(&self.store)?;
-        let range = range.encode_range();
-        keyspace.check_range(&range, "count")?;
-        let (start, end) = (borrow(&range.start), borrow(&range.end));
-        self.store.engine().count_at(keyspace.index(), start, end, &self.view)
+        Read::count(self, keyspace, range)
     }
 
     /// Keys of a keyspace; as [`Snapshot::count`] of `..`.
@@ -456,7 +439,7 @@ impl Snapshot {
         &self,
         keyspace: &Keyspace<K, V, C>,
     ) -> Result<Option<Entry<K, V, C>>> {
-        self.iter(keyspace).next().transpose()
+        Read::first(self, keyspace)
     }
 
     /// The entry with the largest key.
@@ -481,6 +464,6 @@ impl Snapshot {
         &self,
         keyspace: &Keyspace<K, V, C>,
     ) -> Result<Option<Entry<K, V, C>>> {
-        self.iter(keyspace).next_back().transpose()
+        Read::last(self, keyspace)
     }
 }

@@ -14,8 +14,6 @@ use crate::{
     batch::Batch,
     error::{Error, Result},
     index::Index,
-    key::{AsKey, Position},
-    keyspace::check_key,
     log::Record,
     options::Durability,
     store::Store,
@@ -144,11 +142,4 @@ impl<'s> Transaction<'s> {
     fn is_stored(&self, index: &Index, key: &[u8]) -> bool {
         index.item_of(&self.store.engine().files, key, self.view.sequence).is_some()
     }
-}
-
-fn encoded<K>(key: impl AsKey<K>) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    key.encode_key(&mut bytes, Position::Last);
-    check_key(&bytes)?;
-    Ok(bytes)
 }

@@ -1,6 +1,6 @@
 //! What a transaction reads of single keys: its own writes first, then the view.
 
-use super::{Transaction, encoded, own::Seen};
+use super::{Transaction, own::Seen};
 #[cfg(doc)]
 use crate::Error;
 use crate::{
@@ -8,9 +8,10 @@ use crate::{
     engine::Scratch,
     error::{BoxError, Result},
     index::NEVER_MS,
-    key::{AsKey, Key, Position},
+    key::{AsKey, EncodedRange, Key, Position},
     keyspace::{Keyspace, decode_error},
     options::system_time,
+    read::{Read, Source},
     value::{Value, ValueRef},
 };
 use std::time::SystemTime;
@@ -40,7 +41,7 @@ impl Transaction<'_> {
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
     ) -> Result<Option<C::Owned>> {
-        self.read(keyspace, key, C::decode)
+        Read::get(self, keyspace, key)
     }
 
     /// The stored bytes of a key's value, not decoded.
@@ -67,7 +68,7 @@ impl Transaction<'_> {
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
     ) -> Result<Option<Value>> {
-        self.read(keyspace, key, |v| Ok(v.to_value()))
+        Read::get_bytes(self, keyspace, key)
     }
 
     /// The values of several keys, in their order.
@@ -95,32 +96,7 @@ impl Transaction<'_> {
         keyspace: &Keyspace<K, V, C>,
         keys: impl IntoIterator<Item = Q>,
     ) -> Result<Vec<Option<C::Owned>>> {
-        keys.into_iter().map(|key| self.get(keyspace, key)).collect()
-    }
-
-    fn read<K: Key, V: ?Sized + 'static, C: Codec<V>, T>(
-        &self,
-        keyspace: &Keyspace<K, V, C>,
-        key: impl AsKey<K>,
-        decode: impl FnOnce(ValueRef<'_>) -> Result<T, BoxError>,
-    ) -> Result<Option<T>> {
-        keyspace.check_store(self.store)?;
-        Scratch::with(|s| {
-            key.encode_key(&mut s.key, Position::Last);
-            match self.own.seen(keyspace.index().id, &s.key) {
-                Seen::Gone => return Ok(None),
-                Seen::Put { expires_at_ms, .. } if !self.is_alive(expires_at_ms) => {
-                    return Ok(None);
-                }
-                Seen::Put { value, .. } => {
-                    return decode(ValueRef::copied(value)).map(Some).map_err(decode_error);
-                }
-                Seen::Expiring(at_ms) if !self.is_alive(at_ms) => return Ok(None),
-                Seen::Expiring(_) | Seen::Stored => {}
-            }
-            self.note_key(keyspace, &s.key);
-            self.store.engine().get_at(keyspace.index(), &s.key, &self.view, decode)
-        })
+        Read::get_many(self, keyspace, keys)
     }
 
     /// Whether the key is there and has not expired. Reads nothing but memory.
@@ -149,8 +125,7 @@ impl Transaction<'_> {
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
     ) -> Result<bool> {
-        keyspace.check_store(self.store)?;
-        Ok(self.expiry_of(keyspace, &encoded(key)?)?.is_some())
+        Read::contains(self, keyspace, key)
     }
 
     /// When the key expires; `None` if it is absent or does not.
@@ -178,8 +153,7 @@ impl Transaction<'_> {
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
     ) -> Result<Option<SystemTime>> {
-        keyspace.check_store(self.store)?;
-        Ok(self.expiry_of(keyspace, &encoded(key)?)?.flatten().map(system_time))
+        Ok(self.expiry_of(keyspace, &keyspace.key_in(self.store, key)?)?.flatten().map(system_time))
     }
 
     /// When a key expires, if it is there: `None` is "absent", `Some(None)` "never".
@@ -211,5 +185,49 @@ impl Transaction<'_> {
         if let Some(reads) = &self.reads {
             reads.borrow_mut().add_key(keyspace.index(), key);
         }
+    }
+}
+
+/// Its own writes, and its view below them.
+impl Source for Transaction<'_> {
+    fn look_up<K: Key, V: ?Sized + 'static, C: Codec<V>, T>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+        decode: impl FnOnce(ValueRef<'_>) -> Result<T, BoxError>,
+    ) -> Result<Option<T>> {
+        keyspace.check_store(self.store)?;
+        Scratch::with(|s| {
+            key.encode_key(&mut s.key, Position::Last);
+            match self.own.seen(keyspace.index().id, &s.key) {
+                Seen::Gone => return Ok(None),
+                Seen::Put { expires_at_ms, .. } if !self.is_alive(expires_at_ms) => {
+                    return Ok(None);
+                }
+                Seen::Put { value, .. } => {
+                    return decode(ValueRef::copied(value)).map(Some).map_err(decode_error);
+                }
+                Seen::Expiring(at_ms) if !self.is_alive(at_ms) => return Ok(None),
+                Seen::Expiring(_) | Seen::Stored => {}
+            }
+            self.note_key(keyspace, &s.key);
+            self.store.engine().get_at(keyspace.index(), &s.key, &self.view, decode)
+        })
+    }
+
+    fn is_there<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        key: impl AsKey<K>,
+    ) -> Result<bool> {
+        Ok(self.expiry_of(keyspace, &keyspace.key_in(self.store, key)?)?.is_some())
+    }
+
+    fn count_in<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        range: EncodedRange,
+    ) -> Result<u64> {
+        self.count_encoded(keyspace, &range)
     }
 }

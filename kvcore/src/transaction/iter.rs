@@ -120,7 +120,7 @@ enum Next<'t> {
 }
 
 impl<'t, K: Key, V: ?Sized + 'static, C: Codec<V>> TxIter<'t, K, V, C> {
-    pub(super) fn new(
+    pub(crate) fn new(
         tx: &'t Transaction<'_>,
         keyspace: &Keyspace<K, V, C>,
         range: EncodedRange,

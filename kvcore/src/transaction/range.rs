@@ -11,6 +11,7 @@ use crate::{
     iter::Entry,
     key::{EncodedRange, Key, KeyPrefix, KeyRange},
     keyspace::Keyspace,
+    read::Read,
 };
 
 impl Transaction<'_> {
@@ -66,7 +67,7 @@ impl Transaction<'_> {
         keyspace: &Keyspace<K, V, C>,
         range: impl KeyRange<K>,
     ) -> TxIter<'_, K, V, C> {
-        TxIter::new(self, keyspace, range.encode_range(), "range")
+        Read::range(self, keyspace, range)
     }
 
     /// The entries whose key starts with a prefix; see [`Keyspace::prefix`].
@@ -90,9 +91,7 @@ impl Transaction<'_> {
         keyspace: &Keyspace<K, V, C>,
         prefix: impl KeyPrefix<K>,
     ) -> TxIter<'_, K, V, C> {
-        let mut bytes = Vec::new();
-        prefix.encode_prefix(&mut bytes);
-        TxIter::new(self, keyspace, EncodedRange::from_prefix(bytes), "prefix")
+        Read::prefix(self, keyspace, prefix)
     }
 
     /// How many keys lie in a range, own writes included. O(log n), and the transaction's own
@@ -122,43 +121,7 @@ impl Transaction<'_> {
         keyspace: &Keyspace<K, V, C>,
         range: impl KeyRange<K>,
     ) -> Result<u64> {
-        keyspace.check_store(self.store)?;
-        let range = range.encode_range();
-        keyspace.check_range(&range, "count")?;
-        let index = keyspace.index();
-        if range.is_empty() {
-            return Ok(0);
-        }
-        if let Some(reads) = &self.reads {
-            reads.borrow_mut().add_range(index, &range);
-        }
-        self.count_within(index, &range)
-    }
-
-    /// The same, without its being noted.
-    pub(super) fn count_within(&self, index: &Index, range: &EncodedRange) -> Result<u64> {
-        let engine = self.store.engine();
-        let stored = |range: &EncodedRange| {
-            let (start, end) = (borrow(&range.start), borrow(&range.end));
-            engine.count_at(index, start, end, &self.view)
-        };
-        let mut count = stored(range)?;
-        let Some(space) = self.own.space(index.id) else { return Ok(count) };
-        for deleted in space.deleted_within(range) {
-            // An unordered keyspace is deleted as a whole or not at all.
-            let gone = if index.is_ordered() { stored(&deleted)? } else { count };
-            count = count.saturating_sub(gone);
-        }
-        for (key, write) in space.range(range) {
-            let was_there = !space.is_deleted(key)
-                && index.item_of(&engine.files, key, self.view.sequence).is_some();
-            match (write, was_there) {
-                (Write::Put { .. }, false) => count += 1,
-                (Write::Delete, true) => count = count.saturating_sub(1),
-                _ => {}
-            }
-        }
-        Ok(count)
+        Read::count(self, keyspace, range)
     }
 
     /// The entry with the smallest key.
@@ -186,7 +149,7 @@ impl Transaction<'_> {
         &self,
         keyspace: &Keyspace<K, V, C>,
     ) -> Result<Option<Entry<K, V, C>>> {
-        self.iter(keyspace).next().transpose()
+        Read::first(self, keyspace)
     }
 
     /// The entry with the largest key.
@@ -214,6 +177,50 @@ impl Transaction<'_> {
         &self,
         keyspace: &Keyspace<K, V, C>,
     ) -> Result<Option<Entry<K, V, C>>> {
-        self.iter(keyspace).next_back().transpose()
+        Read::last(self, keyspace)
+    }
+
+    /// How many keys lie in a range, own writes included, and that it was asked.
+    pub(super) fn count_encoded<K: Key, V: ?Sized + 'static, C: Codec<V>>(
+        &self,
+        keyspace: &Keyspace<K, V, C>,
+        range: &EncodedRange,
+    ) -> Result<u64> {
+        keyspace.check_store(self.store)?;
+        keyspace.check_range(range, "count")?;
+        let index = keyspace.index();
+        if range.is_empty() {
+            return Ok(0);
+        }
+        if let Some(reads) = &self.reads {
+            reads.borrow_mut().add_range(index, range);
+        }
+        self.count_within(index, range)
+    }
+
+    /// The same, without its being noted.
+    pub(super) fn count_within(&self, index: &Index, range: &EncodedRange) -> Result<u64> {
+        let engine = self.store.engine();
+        let stored = |range: &EncodedRange| {
+            let (start, end) = (borrow(&range.start), borrow(&range.end));
+            engine.count_at(index, start, end, &self.view)
+        };
+        let mut count = stored(range)?;
+        let Some(space) = self.own.space(index.id) else { return Ok(count) };
+        for deleted in space.deleted_within(range) {
+            // An unordered keyspace is deleted as a whole or not at all.
+            let gone = if index.is_ordered() { stored(&deleted)? } else { count };
+            count = count.saturating_sub(gone);
+        }
+        for (key, write) in space.range(range) {
+            let was_there = !space.is_deleted(key)
+                && index.item_of(&engine.files, key, self.view.sequence).is_some();
+            match (write, was_there) {
+                (Write::Put { .. }, false) => count += 1,
+                (Write::Delete, true) => count = count.saturating_sub(1),
+                _ => {}
+            }
+        }
+        Ok(count)
     }
 }

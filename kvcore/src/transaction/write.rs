@@ -1,6 +1,6 @@
 //! The writes of a transaction.
 
-use super::{Transaction, encoded, own::Write};
+use super::{Transaction, own::Write};
 use crate::{
     codec::Codec,
     error::Result,
@@ -66,8 +66,7 @@ impl Transaction<'_> {
         value: &V,
         put: impl Into<Put>,
     ) -> Result<()> {
-        keyspace.check_store(self.store)?;
-        let key = encoded(key)?;
+        let key = keyspace.key_in(self.store, key)?;
         let mut bytes = Vec::new();
         keyspace.encode_value(value, &mut bytes)?;
         let expires_at_ms = put.into().expires_at_ms(|| self.store.engine().clock.now_ms());
@@ -99,8 +98,7 @@ impl Transaction<'_> {
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
     ) -> Result<bool> {
-        keyspace.check_store(self.store)?;
-        let key = encoded(key)?;
+        let key = keyspace.key_in(self.store, key)?;
         let was_there = self.expiry_of(keyspace, &key)?.is_some();
         if was_there {
             self.own.space_mut(&keyspace.inner).keys.insert(key, Write::Delete);
@@ -272,8 +270,7 @@ impl Transaction<'_> {
         key: impl AsKey<K>,
         at: SystemTime,
     ) -> Result<bool> {
-        keyspace.check_store(self.store)?;
-        let key = encoded(key)?;
+        let key = keyspace.key_in(self.store, key)?;
         let is_there = self.expiry_of(keyspace, &key)?.is_some();
         if is_there {
             self.own.space_mut(&keyspace.inner).expire(key, Some(unix_ms(at)));
@@ -303,8 +300,7 @@ impl Transaction<'_> {
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
     ) -> Result<bool> {
-        keyspace.check_store(self.store)?;
-        let key = encoded(key)?;
+        let key = keyspace.key_in(self.store, key)?;
         let expires = self.expiry_of(keyspace, &key)?.flatten().is_some();
         if expires {
             self.own.space_mut(&keyspace.inner).expire(key, None);

@@ -242,6 +242,11 @@ impl Round<'_, '_> {
                     self.round.put(&home.elements, key, value, Put::default())?;
                     return Ok(());
                 }
+                // (A key may have expired, and such a delete would not see it.)
+                Change::Element(key, None) => {
+                    self.round.delete(&home.elements, key)?;
+                    return Ok(());
+                }
                 _ => {}
             }
         }

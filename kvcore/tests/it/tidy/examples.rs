@@ -8,7 +8,7 @@ use super::{core, source::Source};
 /// What needs no example of its own, and why.
 ///
 /// With `::` at the end: the methods of a trait that users implement, or let a macro implement.
-const EXEMPT: [(&str, &str); 15] = [
+const EXEMPT: [(&str, &str); 17] = [
     ("AsKey::", "implemented by `key_newtype!`, which has an example"),
     ("Clock::", "implemented, not called: the trait has an example that does"),
     ("Codec::", "implemented, not called: the trait has an example that does"),
@@ -24,6 +24,8 @@ const EXEMPT: [(&str, &str); 15] = [
     ("Metadata", "two fields, for `Disk`s only"),
     ("OpenMode", "for `Disk`s only: see `SimDisk::plant_special`"),
     ("Reserve", "for `Disk`s only: what `DiskFile::reserve` answers"),
+    ("Source", "cannot be named outside the crate; it seals `Read`"),
+    ("Source::", "cannot be named outside the crate; it seals `Read`"),
 ];
 
 /// Something public, and whether its documentation holds an example that runs.
@@ -88,7 +90,7 @@ fn items(source: &Source) -> Vec<Item> {
                 _ => name.to_owned(),
             };
             // What is inside an `impl Trait for Type` is documented with the trait.
-            if !line.starts_with("    ") || owner.is_some() {
+            if !docs.is_hidden && (!line.starts_with("    ") || owner.is_some()) {
                 items.push(Item { name, line: at + 1, has_example: docs.has_example });
             }
         }
@@ -107,6 +109,7 @@ struct Docs {
     is_in_code: bool,
     is_in_attribute: bool,
     is_exported: bool,
+    is_hidden: bool,
 }
 
 impl Docs {
@@ -121,6 +124,7 @@ impl Docs {
             return true;
         }
         self.is_exported |= line == "#[macro_export]";
+        self.is_hidden |= line == "#[doc(hidden)]";
         let is_attribute = self.is_in_attribute || line.starts_with("#[");
         self.is_in_attribute = is_attribute && !line.ends_with(']');
         is_attribute
