@@ -84,73 +84,86 @@ pub fn write(words: impl Iterator<Item = String>) -> Result<()> {
     }
     let path = docs.join(DOCUMENT);
     let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let mut text = with_tables(text, &runs)?;
+    let plots = docs.join(PLOTS);
+    fs::create_dir_all(&plots)?;
+    let pictures = draw(&plots, &runs)?;
+    let mut text = with_tables(text, &runs, &pictures)?;
     for (section, table) in ready {
         text = replace_section(&text, &section, &table)?;
     }
-    fs::write(&path, text)?;
-    let plots = docs.join(PLOTS);
-    fs::create_dir_all(&plots)?;
-    draw(&plots, &runs)
+    Ok(fs::write(&path, text)?)
 }
 
-fn with_tables(mut text: String, runs: &[RunReport]) -> Result<String> {
+fn with_tables(mut text: String, runs: &[RunReport], pictures: &[Picture]) -> Result<String> {
     for section in SECTIONS {
         let belongs = |run: &&RunReport| section.runs.iter().any(|r| run.spec.id.starts_with(r));
-        let tables: Vec<String> = runs
+        let mut parts: Vec<String> = runs
             .iter()
             .filter(belongs)
             .map(|run| markdown(run, section.works))
             .filter(|table| !table.is_empty())
             .collect();
-        if !tables.is_empty() {
-            text = replace_section(&text, section.name, &tables.join("\n"))?;
+        if !parts.is_empty() {
+            let own = pictures.iter().filter(|(name, ..)| *name == section.name);
+            parts.extend(own.map(|(_, title, file)| format!("![{title}]({PLOTS}/{file})\n")));
+            text = replace_section(&text, section.name, &parts.join("\n"))?;
         }
     }
     Ok(text)
 }
 
-/// A picture of bars: the file, its title, the runs by the front of their names, and workloads.
-type Bars = (&'static str, &'static str, &'static str, &'static [Work]);
+/// A picture that was drawn: the section it belongs to, its title and its file.
+type Picture = (&'static str, String, &'static str);
+
+/// A picture of bars: the section, the file, its title, the runs by the front of their names, and
+/// workloads.
+type Bars = (&'static str, &'static str, &'static str, &'static str, &'static [Work]);
 
 const BARS: &[Bars] = &[
     (
+        "reads",
         "reads.svg",
         "Reads: 24-byte keys, 150-byte values, every value checked",
         "table",
         &[Work::Get, Work::Get2, Work::Seek, Work::Iterate],
     ),
     (
+        "writes",
         "writes.svg",
         "Buffered writes: 24-byte keys, 150-byte values",
         "table",
         &[Work::Load, Work::New, Work::Overwrite, Work::Zipf, Work::Remove],
     ),
     (
+        "writes",
         "synced.svg",
         "Writes that wait for the disk",
         "table",
         &[Work::SyncPut, Work::SyncPut16, Work::SyncBatch],
     ),
     (
+        "mixes",
         "ycsb.svg",
         "YCSB, values of 1,000 bytes",
         "ycsb",
         &[Work::YcsbA, Work::YcsbB, Work::YcsbC, Work::YcsbD, Work::YcsbE, Work::YcsbF],
     ),
     (
+        "mixes",
         "fjall.svg",
         "The mixes of the fjall 3 announcement, scaled down",
         "fjall",
         &[Work::Fjall1, Work::Fjall2, Work::Fjall3, Work::Fjall4, Work::Fjall5],
     ),
     (
+        "merge",
         "space.svg",
         "Space, as a multiple of the live keys and values",
         "table",
         &[Work::Disk, Work::DiskRemoved, Work::Compacted],
     ),
     (
+        "reads",
         "cold.svg",
         "More data than memory",
         "cold",
@@ -158,34 +171,44 @@ const BARS: &[Bars] = &[
     ),
 ];
 
+/// A picture of latencies: the section, the run, the workload, the file.
+type Lines = (&'static str, &'static str, Work, &'static str);
+
+const LINES: &[Lines] = &[
+    ("reads", "table", Work::Get, "latency-get.svg"),
+    ("writes", "table", Work::Overwrite, "latency-overwrite.svg"),
+    ("writes", "table", Work::SyncPut, "latency-sync-put.svg"),
+    ("merge", "steady", Work::SteadyRead, "latency-read-beside-writes.svg"),
+];
+
 /// Pictures of what there are results of.
-fn draw(dir: &Path, runs: &[RunReport]) -> Result<()> {
-    for (file, title, prefix, works) in BARS {
+fn draw(dir: &Path, runs: &[RunReport]) -> Result<Vec<Picture>> {
+    let mut pictures = Vec::new();
+    for &(section, file, title, prefix, works) in BARS {
         let runs = runs.iter().filter(|run| run.spec.id.starts_with(prefix));
         let reports = runs.flat_map(|run| works.iter().filter_map(|&work| run.work(work)));
         let reports: Vec<_> = reports.collect();
         if !reports.is_empty() {
             plot_rates(&dir.join(file), title, &reports)?;
+            pictures.push((section, title.to_owned(), file));
         }
     }
-    for (run_id, work, file) in [
-        ("table", Work::Get, "latency-get.svg"),
-        ("table", Work::Overwrite, "latency-overwrite.svg"),
-        ("table", Work::SyncPut, "latency-sync-put.svg"),
-        ("steady", Work::SteadyRead, "latency-read-beside-writes.svg"),
-    ] {
+    for &(section, run_id, work, file) in LINES {
         let run = runs.iter().find(|run| run.spec.id == run_id);
         if let Some(report) = run.and_then(|run| run.work(work)) {
             plot_latencies(&dir.join(file), report)?;
+            pictures.push((section, format!("Latency: {}", report.title), file));
         }
     }
     if let Some(run) = runs.iter().find(|run| run.work(Work::SteadyPut).is_some()) {
-        let title = "Zipfian overwrites: operations per second over time";
-        plot_series(&dir.join("steady-rate.svg"), run, title, |point| point.rate)?;
-        let title = "Zipfian overwrites: disk space as a multiple of the live data";
-        plot_series(&dir.join("steady-space.svg"), run, title, |point| point.space)?;
+        let (file, title) = ("steady-rate.svg", "Zipfian overwrites: operations per second");
+        plot_series(&dir.join(file), run, title, |point| point.rate)?;
+        pictures.push(("merge", title.to_owned(), file));
+        let (file, title) = ("steady-space.svg", "Zipfian overwrites: disk space, x live");
+        plot_series(&dir.join(file), run, title, |point| point.space)?;
+        pictures.push(("merge", title.to_owned(), file));
     }
-    Ok(())
+    Ok(pictures)
 }
 
 #[cfg(test)]
@@ -231,8 +254,10 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let text = fs::read_to_string(root.join("docs").join(DOCUMENT)).unwrap();
         let runs: Vec<RunReport> = Suite::ALL.into_iter().map(run).collect();
-        let written = with_tables(text, &runs).unwrap();
+        let picture = ("reads", "Reads".to_owned(), "reads.svg");
+        let written = with_tables(text, &runs, &[picture]).unwrap();
         assert!(written.contains("| table |") && written.contains("| YCSB A"));
+        assert!(written.contains("![Reads](performance/reads.svg)"));
     }
 
     #[test]
