@@ -3,7 +3,7 @@
 //! Knows places and waiting. Does not know files: where records are read from is the engine's.
 
 use crate::{
-    engine::{Engine, FeedCursor},
+    engine::{Engine, FeedCursor, Waiter},
     error::Result,
     ids::Sequence,
     log::Generation,
@@ -30,7 +30,9 @@ pub use since::Since;
 /// As an iterator it blocks until there is something to give, and ends when the store is closed,
 /// after everything that the close made durable. [`Changes::try_next`] and
 /// [`Changes::next_timeout`] do not wait for ever. After an error it is at its end; another feed
-/// goes on from [`Changes::token`], if the error leaves a way.
+/// goes on from [`Changes::token`], if the error leaves a way. But where it would block inside the
+/// closure of `update` or of a transaction, it gives [`Error::Nested`](crate::Error::Nested), and
+/// goes on later.
 ///
 /// Nothing is queued: changes are read from the log when they are asked for, so a feed that nobody
 /// reads costs no memory and slows no writer. It holds merge back: the files with what it has not
@@ -62,6 +64,7 @@ pub struct Changes {
     /// The history, good for sequences up to the second.
     generations: (Vec<Generation>, Sequence),
     signal: Arc<Signal>,
+    waiter: Waiter,
     is_over: bool,
 }
 
@@ -76,6 +79,14 @@ impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let after = self.cursor.after();
         f.debug_struct("Changes").field("after", &after).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        let engine = self.engine();
+        engine.sync.leave(self.waiter);
+        engine.feeds.leave(self.waiter);
     }
 }
 
@@ -134,6 +145,7 @@ impl Store {
             up_to: UpTo::Durable,
             generations: (Vec::new(), Sequence::ZERO),
             signal: Arc::default(),
+            waiter: Waiter::new(),
             is_over: false,
         })
     }
@@ -319,6 +331,8 @@ impl Changes {
             if deadline.is_some_and(|at| Instant::now() >= at) {
                 return Ok(None);
             }
+            // Nothing can come while this thread keeps everybody from writing.
+            self.engine().check_nested()?;
             self.wait(deadline);
         }
     }
@@ -334,9 +348,9 @@ impl Changes {
     /// Whether there may be something to say; if not, the waker is woken when there may be.
     fn is_ready_or_wakes(&self, waker: &Waker) -> bool {
         let engine = self.engine();
-        engine.sync.register(waker);
+        engine.sync.register(self.waiter, waker);
         if self.up_to == UpTo::Visible {
-            engine.feeds.await_tip(waker);
+            engine.feeds.await_tip(self.waiter, waker);
         }
         // What came before the registration is not told of.
         let may_end = self.is_over || engine.has_ended() || engine.check_poison().is_err();

@@ -50,6 +50,7 @@ mod read;
 mod space;
 mod sync;
 mod tell;
+mod waiting;
 
 pub(crate) use append::{LogEndState, Writer};
 pub(crate) use background::{Background, Task, Tasks, tasks};
@@ -62,7 +63,7 @@ pub(crate) use publish::{PublishError, write_manifest};
 pub(crate) use read::OpenValue;
 pub(crate) use space::Share;
 pub(crate) use sync::SyncState;
-pub(crate) use tell::wake;
+pub(crate) use waiting::{Waiter, wake};
 
 /// One keyspace of an open store.
 #[derive(Debug)]
@@ -221,7 +222,7 @@ impl Engine {
     pub(crate) fn poison(&self, cause: Error) -> Error {
         let cause = Arc::clone(self.poison.get_or_init(|| Arc::new(cause)));
         crate::trace::poisoned(&self.dir, &cause);
-        self.sync.wake_all();
+        self.sync.wake_waiting();
         wake(self.watching.wake_all());
         Error::Poisoned { cause }
     }
@@ -254,7 +255,7 @@ impl Engine {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// The close is through with the log.
+    /// The close is through with the log, well or not.
     pub(crate) fn declare_ended(&self) {
         self.ended.store(true, Ordering::Release);
         self.sync.wake_waiting();

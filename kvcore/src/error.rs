@@ -185,7 +185,7 @@ pub enum Error {
         keyspace: String,
     },
     /// A write, sync, merge or close was called from inside a closure that already holds the
-    /// writer lock.
+    /// writer lock, or a watcher or feed would have waited there for a commit.
     #[error("a write inside the closure of `update` or a transaction: use the value it returns")]
     Nested,
     /// The store was opened read-only, and the call would write.

@@ -13,7 +13,7 @@
 
 use crate::{
     codec::Codec,
-    engine::{Engine, KeyspaceCore},
+    engine::{Engine, KeyspaceCore, Waiter},
     error::{Error, Result},
     event::Event,
     ids::Sequence,
@@ -115,7 +115,9 @@ type Looked = Poll<Option<Result<Arc<Told>>>>;
 /// # Waiting
 ///
 /// [`Iterator::next`] and [`wait_next`](Watcher::wait_next) block,
-/// [`next_timeout`](Watcher::next_timeout) for a while, [`try_next`](Watcher::try_next) not at all;
+/// [`next_timeout`](Watcher::next_timeout) for a while, [`try_next`](Watcher::try_next) not at all.
+/// Where they would block inside the closure of `update` or of a transaction, which holds the lock
+/// that a commit needs, they give [`Error::Nested`] instead, and go on later.
 /// [`poll_next`](Watcher::poll_next) and [`next_async`](Watcher::next_async) are for tasks.
 ///
 /// ```
@@ -140,6 +142,7 @@ pub struct Watcher<K, V: ?Sized, C = crate::Bincode> {
     engine: Arc<Engine>,
     core: Arc<KeyspaceCore>,
     queue: Arc<Queue>,
+    waiter: Waiter,
     /// The last word has been said.
     is_done: bool,
     types: Types<K, V, C>,
@@ -154,6 +157,7 @@ impl<K, V: ?Sized, C> fmt::Debug for Watcher<K, V, C> {
 impl<K, V: ?Sized, C> Drop for Watcher<K, V, C> {
     fn drop(&mut self) {
         self.engine.watching.left(&self.queue);
+        self.engine.sync.leave(self.waiter);
     }
 }
 
@@ -168,7 +172,14 @@ impl<K, V: ?Sized, C> Watcher<K, V, C> {
         engine.watch(&queue, &core.meta.name)?;
         engine.watching.joined();
         let (engine, core) = (Arc::clone(engine), Arc::clone(core));
-        Ok(Watcher { engine, core, queue, is_done: false, types: PhantomData })
+        Ok(Watcher {
+            engine,
+            core,
+            queue,
+            waiter: Waiter::new(),
+            is_done: false,
+            types: PhantomData,
+        })
     }
 
     /// The next event as it was told, or why there is none.
@@ -176,7 +187,33 @@ impl<K, V: ?Sized, C> Watcher<K, V, C> {
         if self.is_done {
             return Poll::Ready(None);
         }
-        let next = self.queue.take(self.engine.sync.durable_sequence(), waker);
+        let mut next = self.take(waker);
+        loop {
+            let must_be_synced = matches!(next, Next::NotDurable);
+            if !must_be_synced && !matches!(next, Next::Nothing) {
+                return self.found(next);
+            }
+            if let Some(waker) = waker.filter(|_| must_be_synced) {
+                self.engine.sync.register(self.waiter, waker);
+            }
+            // Asked before the next look: what came, or became durable, before the end is found.
+            let poison = self.engine.check_poison().err();
+            let has_ended = poison.is_some() || self.engine.has_ended();
+            next = self.take(waker);
+            match next {
+                Next::Nothing | Next::NotDurable if has_ended => return self.end(poison),
+                Next::Nothing => return Poll::Pending,
+                Next::NotDurable if must_be_synced => return Poll::Pending,
+                _ => {}
+            }
+        }
+    }
+
+    fn take(&self, waker: Option<&Waker>) -> Next {
+        self.queue.take(self.engine.sync.durable_sequence(), waker)
+    }
+
+    fn found(&mut self, next: Next) -> Looked {
         match next {
             Next::Event(told) => Poll::Ready(Some(Ok(told))),
             Next::Lagged(from) => Poll::Ready(Some(Err(self.go_on(from)))),
@@ -185,25 +222,7 @@ impl<K, V: ?Sized, C> Watcher<K, V, C> {
                 let keyspace = self.core.meta.name.clone();
                 self.end(Some(Error::KeyspaceGone { keyspace }))
             }
-            Next::Nothing | Next::NotDurable => match self.engine.check_poison() {
-                Err(e) => self.end(Some(e)),
-                Ok(()) if matches!(next, Next::Nothing) => Poll::Pending,
-                Ok(()) => self.await_durability(waker),
-            },
-        }
-    }
-
-    /// The next event is there, and its sync is not.
-    fn await_durability(&mut self, waker: Option<&Waker>) -> Looked {
-        if let Some(waker) = waker {
-            self.engine.sync.register(waker);
-        }
-        // Between the first look and the registration it may have come true, or never will.
-        match self.queue.take(self.engine.sync.durable_sequence(), waker) {
-            Next::Event(told) => Poll::Ready(Some(Ok(told))),
-            Next::Lagged(from) => Poll::Ready(Some(Err(self.go_on(from)))),
-            _ if self.queue.is_ended() => self.end(self.engine.check_poison().err()),
-            _ => Poll::Pending,
+            Next::Nothing | Next::NotDurable => Poll::Pending,
         }
     }
 
@@ -230,6 +249,10 @@ impl<K, V: ?Sized, C> Watcher<K, V, C> {
             }
             ready = PARKED.with(|waker| self.look(Some(waker)));
             if ready.is_pending() {
+                // Nothing can come while this thread keeps everybody from writing.
+                if let Err(e) = self.engine.check_nested() {
+                    return Poll::Ready(Some(Err(e)));
+                }
                 match left {
                     None => std::thread::park(),
                     Some(left) => std::thread::park_timeout(left),

@@ -10,7 +10,10 @@
 //!     and nothing within the retention budget, unless space has run out.
 //! N3. A commit asks nothing here but whether somebody waits for it to be visible: one flag.
 
-use super::{BlobTable, Engine};
+use super::{
+    BlobTable, Engine,
+    waiting::{Waiter, Waiting},
+};
 use crate::{
     error::Error,
     ids::Sequence,
@@ -46,7 +49,7 @@ pub(crate) struct Feeds {
     state: Mutex<State>,
     /// Somebody waits for the tip to move.
     is_awaited: AtomicBool,
-    waiting: Mutex<Vec<Waker>>,
+    waiting: Waiting,
 }
 
 #[derive(Debug)]
@@ -79,7 +82,7 @@ impl Drop for OpenFeed {
 impl Feeds {
     pub(super) fn new(floor: Sequence) -> Feeds {
         let state = Mutex::new(State { floor, places: Vec::new() });
-        Feeds { state, is_awaited: AtomicBool::new(false), waiting: Mutex::default() }
+        Feeds { state, is_awaited: AtomicBool::new(false), waiting: Waiting::default() }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -91,11 +94,8 @@ impl Feeds {
     }
 
     /// Wakes it, once, when the tip moves. The caller looks at the tip after this.
-    pub(crate) fn await_tip(&self, waker: &Waker) {
-        let mut waiting = self.waiting.lock();
-        if !waiting.iter().any(|known| known.will_wake(waker)) {
-            waiting.push(waker.clone());
-        }
+    pub(crate) fn await_tip(&self, waiter: Waiter, waker: &Waker) {
+        self.waiting.join(waiter, waker);
         // Whoever moves the tip locks the views for it, and so does whoever looks at it: either
         // the one sees this flag, or the other the new tip.
         self.is_awaited.store(true, Ordering::Relaxed);
@@ -111,9 +111,14 @@ impl Feeds {
 
     #[cold]
     fn take_waiting(&self, to_wake: &mut Vec<Waker>) {
-        let mut waiting = self.waiting.lock();
+        // In this order: whoever joins in between is found by the next commit, or taken with them.
         self.is_awaited.store(false, Ordering::Relaxed);
-        to_wake.append(&mut waiting);
+        to_wake.append(&mut self.waiting.take());
+    }
+
+    /// It waits no longer.
+    pub(crate) fn leave(&self, waiter: Waiter) {
+        self.waiting.leave(waiter);
     }
 
     /// Another process has merged.

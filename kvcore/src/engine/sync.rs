@@ -9,7 +9,11 @@
 //! S3. One thread syncs at a time; the others wait, and one sync serves all that it covers.
 //! S4. A failed sync, of a log file or of the directory, poisons the store; it is never repeated.
 
-use super::{Engine, append::SyncScope};
+use super::{
+    Engine,
+    append::SyncScope,
+    waiting::{Waiter, Waiting, wake},
+};
 use crate::{
     error::{Error, Result},
     ids::{FileId, Sequence},
@@ -30,7 +34,7 @@ pub(crate) struct SyncState {
     /// The durable watermark, packed: see [`pack`]. Every commit asks for it.
     position: AtomicU64,
     sequence: AtomicU64,
-    wakers: Mutex<Vec<Waker>>,
+    waiting: Waiting,
 }
 
 /// Who syncs, and for how many.
@@ -66,7 +70,7 @@ impl SyncState {
             ended: Condvar::new(),
             position: AtomicU64::new(position.map_or(0, pack)),
             sequence: AtomicU64::new(durable.0),
-            wakers: Mutex::default(),
+            waiting: Waiting::default(),
         }
     }
 
@@ -79,22 +83,19 @@ impl SyncState {
         Sequence(self.sequence.load(Ordering::Acquire))
     }
 
-    /// Wakes it, once, when something may have changed. Once is also how often it is kept.
-    pub(crate) fn register(&self, waker: &Waker) {
-        let mut wakers = self.wakers.lock();
-        if !wakers.iter().any(|known| known.will_wake(waker)) {
-            wakers.push(waker.clone());
-        }
+    /// Wakes it, once, when something may have changed.
+    pub(crate) fn register(&self, waiter: Waiter, waker: &Waker) {
+        self.waiting.join(waiter, waker);
+    }
+
+    /// It asks no more.
+    pub(crate) fn leave(&self, waiter: Waiter) {
+        self.waiting.leave(waiter);
     }
 
     /// Lets everybody who waits look again: the store was poisoned or closed.
     pub(crate) fn wake_waiting(&self) {
-        self.wake_all();
-    }
-
-    pub(super) fn wake_all(&self) {
-        let wakers = std::mem::take(&mut *self.wakers.lock());
-        wakers.into_iter().for_each(Waker::wake);
+        wake(self.waiting.take());
     }
 
     pub(super) fn advance(&self, end: Option<LogPosition>, last: Sequence) {
@@ -102,7 +103,7 @@ impl SyncState {
             self.position.fetch_max(pack(end), Ordering::AcqRel);
         }
         self.sequence.fetch_max(last.0, Ordering::AcqRel);
-        self.wake_all();
+        self.wake_waiting();
     }
 }
 

@@ -7,7 +7,7 @@
 //!     something that a read does not see.
 //! T2. Old values are looked up before the commit is applied, without reading them.
 
-use super::{Engine, append::Appended, commit::When, prepared::change_of};
+use super::{Engine, append::Appended, commit::When, prepared::change_of, wake};
 use crate::{
     error::{Error, Result},
     ids::{KeyspaceId, Sequence},
@@ -45,10 +45,6 @@ impl Drop for Wakers {
     fn drop(&mut self) {
         wake(std::mem::take(&mut self.0));
     }
-}
-
-pub(crate) fn wake(wakers: Vec<Waker>) {
-    wakers.into_iter().for_each(Waker::wake);
 }
 
 impl Engine {

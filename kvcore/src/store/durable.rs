@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::{
-    engine::Task,
+    engine::{Task, Waiter},
     error::{Error, Result},
     ids::Sequence,
     options::Background,
@@ -97,7 +97,7 @@ impl Store {
         &self,
         sequence: Sequence,
     ) -> impl Future<Output = Result<()>> + Send + 'static + use<> {
-        Durable { store: self.clone(), target: sequence }
+        Durable { store: self.clone(), target: sequence, waiter: Waiter::new() }
     }
 
     fn check_sequence(&self, sequence: Sequence) -> Result<()> {
@@ -151,6 +151,13 @@ impl Store {
 pub struct Durable {
     store: Store,
     target: Sequence,
+    waiter: Waiter,
+}
+
+impl Drop for Durable {
+    fn drop(&mut self) {
+        self.store.engine().sync.leave(self.waiter);
+    }
 }
 
 impl Future for Durable {
@@ -168,7 +175,7 @@ impl Future for Durable {
         if engine.options.background == Background::Manual {
             return Poll::Ready(engine.sync_through(self.target));
         }
-        engine.sync.register(cx.waker());
+        engine.sync.register(self.waiter, cx.waker());
         engine.notify(Task::SyncSoon);
         // Between the first look and the registration it may have come true, or failed.
         match engine.check_open() {

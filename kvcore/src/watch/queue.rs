@@ -192,6 +192,8 @@ impl Queue {
     /// Takes the next event. If there is none, `waker` is called when that may have changed; if it
     /// is not durable yet, when it is left out, and the caller sees to the rest.
     pub(crate) fn take(&self, durable: Sequence, waker: Option<&Waker>) -> Next {
+        // Dropped after the lock is released: it may be the last to hold a task, and a watcher.
+        let _replaced: Option<Waker>;
         let mut state = self.state.lock();
         let state = &mut *state;
         state.waits_for_sync = false;
@@ -205,21 +207,16 @@ impl Queue {
                 return Next::Event(first);
             }
             state.waits_for_sync = true;
-            set_waker(&mut state.waker, waker);
+            _replaced = set_waker(&mut state.waker, waker);
             return Next::NotDurable;
         }
         match state.phase {
             Phase::Ended(end) => Next::End(end),
             _ => {
-                set_waker(&mut state.waker, waker);
+                _replaced = set_waker(&mut state.waker, waker);
                 Next::Nothing
             }
         }
-    }
-
-    /// Whether the end has come, whatever waits before it.
-    pub(crate) fn is_ended(&self) -> bool {
-        matches!(self.state.lock().phase, Phase::Ended(_))
     }
 
     pub(super) fn is_lagging(&self) -> bool {
@@ -228,11 +225,7 @@ impl Queue {
 }
 
 /// The latest one to ask is the one to be woken; who only looks leaves it.
-fn set_waker(slot: &mut Option<Waker>, waker: Option<&Waker>) {
-    if let Some(waker) = waker {
-        match slot {
-            Some(there) => there.clone_from(waker),
-            None => *slot = Some(waker.clone()),
-        }
-    }
+fn set_waker(slot: &mut Option<Waker>, waker: Option<&Waker>) -> Option<Waker> {
+    let is_there = |waker: &&Waker| slot.as_ref().is_some_and(|there| there.will_wake(waker));
+    waker.filter(|waker| !is_there(waker)).and_then(|waker| slot.replace(waker.clone()))
 }

@@ -1,6 +1,7 @@
 //! Watchers: what they are told, when, and what becomes of one that does not listen.
 
 mod ends;
+mod hostile;
 mod lag;
 mod throughput;
 
