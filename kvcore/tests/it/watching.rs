@@ -179,6 +179,44 @@ fn expiry_and_eviction_are_told_as_deletes() {
 }
 
 #[test]
+fn delete_of_an_expired_entry_tells_its_value_until_it_has_been_removed() {
+    let clock = SimClock::new(1_750_000_000_000);
+    let store = Options::new()
+        .durability(Durability::Buffered)
+        .background(Background::Manual)
+        .clock(Arc::new(clock.clone()))
+        .in_memory()
+        .open("/store")
+        .unwrap();
+    let users: Users = store.keyspace("users").unwrap();
+    for (key, value) in [("deleted", &1), ("removed", &2), ("replaced", &3)] {
+        users.put_with(key, value, Put::expires_in(Duration::from_secs(5))).unwrap();
+    }
+    clock.advance(Duration::from_secs(6));
+    let mut watcher = users.watcher().with_old_values().range(..).unwrap();
+    let delete_in_a_batch = |key| {
+        let mut batch = store.batch();
+        batch.delete(&users, key).unwrap();
+        batch.commit().unwrap();
+    };
+    delete_in_a_batch("deleted");
+    users.put("replaced", &4).unwrap();
+    assert!(!users.delete("removed").unwrap(), "not there, so nothing is told");
+    store.maintain().unwrap();
+    delete_in_a_batch("removed");
+    let told: Vec<_> = std::iter::from_fn(|| watcher.try_next().unwrap())
+        .map(|told| (told.event, told.old))
+        .collect();
+    let expected = [
+        (delete("deleted"), Some(1)),
+        (put("replaced", 4), None),
+        (delete("removed"), Some(2)),
+        (delete("removed"), None),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn large_values_are_told_after_they_were_replaced_and_merged_away() {
     let store = Options::new()
         .durability(Durability::Buffered)
