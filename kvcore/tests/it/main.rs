@@ -1,70 +1,74 @@
 //! Integration tests of kvcore: one binary.
+//!
+//! Most keep values in the default codec; without its feature, `raw_codec` walks the whole API.
 
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod api;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod async_use;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod bad_input;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod calls;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod changes;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod checkpoint;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod complaints;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod compression;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod concurrency;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod corruption;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod costs;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod crash;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod disk;
-#[cfg(all(test, feature = "tracing"))]
+#[cfg(all(test, feature = "bincode", feature = "tracing"))]
 mod events;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod expiring;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod full_disk;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod large;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod limits;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod migration;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod model;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod next_ids;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod prepared;
 #[cfg(test)]
+mod raw_codec;
+#[cfg(all(test, feature = "bincode"))]
 mod read_only;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod reads;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod regressions;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod salvage;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod short_lived;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod snapshots;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod support;
 #[cfg(test)]
 mod tidy;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod transactions;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod verify;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod walk;
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod watching;
