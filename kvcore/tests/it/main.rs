@@ -2,73 +2,106 @@
 //!
 //! Most keep values in the default codec; without its feature, `raw_codec` walks the whole API.
 
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod api;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod async_use;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod bad_input;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod calls;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod changes;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod checkpoint;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod complaints;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod compression;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod concurrency;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod corruption;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod costs;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod crash;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod disk;
-#[cfg(all(test, feature = "bincode", feature = "tracing"))]
+#[cfg(all(feature = "bincode", feature = "tracing"))]
+#[cfg(test)]
 mod events;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod expiring;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod full_disk;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod large;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod limits;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod migration;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod model;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod next_ids;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod prepared;
 #[cfg(test)]
 mod raw_codec;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod read_only;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod reads;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod regressions;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod salvage;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod short_lived;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod snapshots;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod transactions;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod verify;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod walk;
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod watching;
