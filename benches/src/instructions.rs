@@ -2,7 +2,7 @@
 //!
 //! Times differ from run to run and machine to machine; instruction counts of the same program
 //! hardly do. The program starts itself under valgrind, once per operation; there the operation
-//! makes one call of [`operations::counted_operations`], and callgrind counts what happens in it,
+//! makes one call of `operations::counted_operations`, and callgrind counts what happens in it,
 //! on the thread that makes it: what background threads do is not in the figures.
 //!
 //! # Rules
@@ -27,7 +27,7 @@ use crate::Result;
 use operations::{OPERATIONS, Operation};
 use ratchet::Ratchet;
 
-/// Matches [`operations::counted_operations`], mangled or not, and nothing else.
+/// Matches `operations::counted_operations`, mangled or not, and nothing else.
 const COUNTED: &str = "*counted_operations*";
 
 /// Set in the process under valgrind.

@@ -101,7 +101,8 @@ impl Store {
     /// was applied together with it, and go on from there after a restart. Merge does not wait for
     /// followers that are away: [`Options::feed_retention_bytes`] lets them come back.
     ///
-    /// Opening reads up to one data file to find the place. See [`Change`] for what is given, and
+    /// Opening reads up to one data file to find the place; a read-only store refreshes itself when
+    /// the place is not in the history it has seen. See [`Change`] for what is given, and
     /// `examples/follow.rs` for a whole follower.
     ///
     /// ```

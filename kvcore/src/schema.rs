@@ -151,7 +151,8 @@ impl<'a, K, V: ?Sized, C> Schema<'a, K, V, C> {
     /// writes to the keyspace; a use is a write, or a read by key (not by iterating). What is
     /// deleted is in the log as any delete is. Costs about 15 bytes of memory per key. A commit
     /// evicts at most a few hundred entries and leaves the rest to the background, so a large one
-    /// may exceed the budget for a moment; what was written last is kept however large it is.
+    /// may exceed the budget for a moment; what was written last is kept however large it is. An
+    /// expired entry counts until it is removed.
     ///
     /// It is not stored: the budget holds from the moment the keyspace is opened with it, until
     /// the store is closed or it is opened with another one.

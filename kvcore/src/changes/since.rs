@@ -72,7 +72,19 @@ impl Since {
     }
 }
 
+/// A reader does not know the writer's generations before it has refreshed, so it looks again
+/// before it calls a place one of another history.
 fn resolve_token(token: ChangeToken, engine: &Engine) -> Result<Sequence> {
+    match locate(token, engine) {
+        Err(Error::Diverged { .. }) if engine.is_read_only() => {
+            engine.refresh()?;
+            locate(token, engine)
+        }
+        found => found,
+    }
+}
+
+fn locate(token: ChangeToken, engine: &Engine) -> Result<Sequence> {
     let (generations, tip) = engine.generations();
     // A reader may not have seen yet what its writer has made durable.
     let tip = (!engine.is_read_only()).then_some(tip);

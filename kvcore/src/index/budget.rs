@@ -1,13 +1,14 @@
 //! A bound on the bytes of a keyspace, kept by evicting what was not used for long.
 //!
 //! As in Redis, a few entries are looked at and the one that was not used for longest goes. Time is
-//! counted in writes to the keyspace: reads between two writes are equally recent, and no clock is
-//! asked.
+//! counted in writes to the keyspace: reads between two writes are equally recent, as recent as the
+//! write before the last one, and no clock is asked.
 //!
 //! # Invariants
 //!
 //! B1. While a budget is set, every entry has a number of its last use.
-//! B2. What was written last is not evicted to make room for itself.
+//! B2. What was written last is not evicted to make room for itself. Anything else may be, however
+//!     lately it was read, so that a budget is reached without another write.
 
 use super::{Index, SHARDS, Shard};
 use crate::keydir::EntryRef;
@@ -69,8 +70,8 @@ impl Index {
         if self.budget.is_set.swap(true, Ordering::Relaxed) {
             return;
         }
-        // B1: what was there before counts as used one write ago.
-        let before = self.budget.tick.load(Ordering::Relaxed).wrapping_sub(1);
+        // B1: what was there before counts as used two writes ago, before any read from now on.
+        let before = self.budget.tick.load(Ordering::Relaxed).wrapping_sub(2);
         for number in 0..SHARDS {
             let mut shard = self.shard_mut(number);
             let Shard { table, uses, .. } = &mut *shard;
@@ -113,7 +114,7 @@ impl Index {
     }
 
     /// A key that was not used for long, and its bytes; none if there are only those that were
-    /// chosen before and what was used since the last write.
+    /// chosen before and what was written last.
     pub(crate) fn choose_victim(
         &self,
         chosen: &HashSet<Vec<u8>>,

@@ -27,12 +27,15 @@ impl Uses {
         self.at.insert(r, AtomicU32::new(tick));
     }
 
-    /// An entry was read. Readers share the shard, so it takes no exclusive access.
+    /// An entry was read, which is no later a use than the last write, so that only what was
+    /// written last has an age of 0. Readers share the shard, so it takes no exclusive access.
     pub(crate) fn touch(&self, r: EntryRef, tick: u32) {
+        let read_at = tick.wrapping_sub(1);
         if let Some(at) = self.at.get(&r) {
+            let last = at.load(Ordering::Relaxed);
             // Written only if it is another: readers of a hot key share its cache line.
-            if at.load(Ordering::Relaxed) != tick {
-                at.store(tick, Ordering::Relaxed);
+            if last != read_at && last != tick {
+                at.store(read_at, Ordering::Relaxed);
             }
         }
     }
@@ -67,7 +70,10 @@ mod tests {
         uses.set(EntryRef(2), u32::MAX);
         assert_eq!((uses.age(EntryRef(1), 1), uses.age(EntryRef(2), 1)), (3, 2));
         uses.touch(EntryRef(1), 1);
-        assert_eq!(uses.age(EntryRef(1), 1), 0);
+        assert_eq!(uses.age(EntryRef(1), 1), 1, "read after the last write, which is not its own");
+        uses.set(EntryRef(1), 1);
+        uses.touch(EntryRef(1), 1);
+        assert_eq!(uses.age(EntryRef(1), 1), 0, "written last");
         uses.remove(EntryRef(1));
         assert_eq!(uses.age(EntryRef(1), 1), u32::MAX, "what is not known is oldest");
         uses.touch(EntryRef(1), 1);

@@ -261,6 +261,22 @@ fn budget_set_on_a_full_keyspace_is_reached_by_maintenance() {
 }
 
 #[test]
+fn budget_set_on_a_full_keyspace_is_reached_although_all_of_it_was_read_since() {
+    let store = World::new().open();
+    let all: Keyspace<u64, [u8], Raw> = store.keyspace("pages").unwrap();
+    for n in 0..3_000 {
+        all.put(n, &[1; 92]).unwrap();
+    }
+    let schema: Schema<u64, [u8], Raw> = Schema::new("pages").budget_bytes(10_000);
+    let pages = store.keyspace(schema).unwrap();
+    for n in 0..3_000 {
+        assert!(pages.get(n).unwrap().is_some());
+    }
+    store.maintain().unwrap();
+    assert!((90..=100).contains(&pages.len()), "{} are left", pages.len());
+}
+
+#[test]
 fn what_was_written_last_is_kept_even_beyond_the_budget() {
     let store = World::new().open();
     let schema: Schema<u64, [u8], Raw> = Schema::new("pages").unordered().budget_bytes(1_000);

@@ -292,6 +292,31 @@ fn read_only_store_is_followed_through_refreshes() -> Result<()> {
 }
 
 #[test]
+fn read_only_store_knows_places_of_a_writer_that_opened_later() -> Result<()> {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let store = Store::open(dir.path())?;
+    let notes: BytesKeyspace = store.keyspace("notes")?;
+    notes.put(b"first", b"")?;
+    store.close()?;
+    let reader = Options::new().open_read_only(dir.path())?;
+
+    let store = Store::open(dir.path())?;
+    let notes: BytesKeyspace = store.keyspace("notes")?;
+    notes.put(b"second", b"")?;
+    let place = store.snapshot().token();
+    notes.put(b"third", b"")?;
+    store.close()?;
+
+    assert_eq!(drain(&mut reader.changes(place)?).len(), 1);
+    let foreign = Store::in_memory()?;
+    let notes: BytesKeyspace = foreign.keyspace("notes")?;
+    notes.put(b"first", b"")?;
+    let elsewhere = reader.changes(foreign.snapshot().token());
+    assert!(matches!(elsewhere, Err(Error::Diverged { .. })), "{elsewhere:?}");
+    Ok(())
+}
+
+#[test]
 fn read_only_store_tells_when_its_writer_has_merged_ahead() -> Result<()> {
     let world = World::new();
     let (store, notes) = world.open();
