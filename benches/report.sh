@@ -29,6 +29,7 @@ PEERS=kvcore,kvcore-unordered,heed,redb,fjall
 [ "$FEATURES" != compare-rocksdb ] || PEERS=$PEERS,rocksdb
 ENGINES=${ENGINES:-$PEERS,hash-map,raw-log,memcpy,pread,append}
 mkdir -p "$OUT"
+OUT=$(cd "$OUT" && pwd) # cargo runs a bench in its package's directory
 
 # Options of a suite. Those of the subset fit into a quarter of an hour on two cores; what they
 # leave out is size, not workloads.
