@@ -22,7 +22,7 @@ const TITLE_HEIGHT: u32 = 44;
 /// Where bars begin and where they end at most.
 const BARS: (i32, i32) = (150, 760);
 
-/// Colours that stay apart for the colour-blind (Okabe and Ito), by place of the engine.
+/// Colours that stay apart for the colour-blind (Okabe and Ito), by the engine's name.
 const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(86, 180, 233),
@@ -73,10 +73,10 @@ fn bars(area: &Area<'_>, report: &WorkReport, top: i32) -> Result<i32> {
     let most = report.rows.iter().map(|row| row.median).fold(f64::MIN_POSITIVE, f64::max);
     let name = (FONT, 13).into_font().color(&BLACK).pos(Pos::new(HPos::Right, VPos::Top));
     let number = (FONT, 13).into_font().color(&BLACK);
-    for (at, row) in report.rows.iter().enumerate() {
+    for row in &report.rows {
         let length = row.median / most * f64::from(BARS.1 - BARS.0);
         let end = BARS.0 + length.max(1.0) as i32;
-        let bar = Rectangle::new([(BARS.0, y), (end, y + 15)], colour(at, row).filled());
+        let bar = Rectangle::new([(BARS.0, y), (end, y + 15)], colour(row).filled());
         area.draw(&bar).map_err(owned)?;
         area.draw_text(&row.engine, &name, (BARS.0 - 8, y + 2)).map_err(owned)?;
         let text = show(report.work, row.median);
@@ -86,21 +86,24 @@ fn bars(area: &Area<'_>, report: &WorkReport, top: i32) -> Result<i32> {
     Ok(y)
 }
 
-fn colour(at: usize, row: &Row) -> RGBColor {
+fn colour(row: &Row) -> RGBColor {
+    let named = ["kvcore", "kvcore-unordered", "heed", "redb", "fjall", "sled", "rocksdb"];
     match row.role {
-        Role::Ours => COLOURS[at.min(1)],
         Role::Limit => RGBColor(180, 180, 180),
-        Role::Peer => COLOURS[2 + at.saturating_sub(2) % (COLOURS.len() - 2)],
+        Role::Ours | Role::Peer => {
+            let at = named.iter().position(|name| *name == row.engine);
+            COLOURS[at.unwrap_or(COLOURS.len() - 1)]
+        }
     }
 }
 
 /// p50, p99 and p99.9 of every engine as a line each, on a logarithmic axis.
 pub(super) fn plot_latencies(path: &Path, report: &WorkReport) -> Result<()> {
     let title = format!("{}: latency of single operations", report.title);
-    let lines = report.rows.iter().enumerate().filter_map(|(at, row)| {
+    let lines = report.rows.iter().filter_map(|row| {
         let points = row.latency_us?.map(|us| us.max(0.01).log10());
         let points = points.iter().enumerate().map(|(x, y)| (x as f64, *y)).collect();
-        Some(Line { label: row.engine.clone(), colour: colour(at, row), points })
+        Some(Line { label: row.engine.clone(), colour: colour(row), points })
     });
     let x = |x: &f64| match x.round() {
         0.0 => "p50".to_owned(),
@@ -124,9 +127,9 @@ pub(super) fn plot_series(
     pick: fn(&Point) -> f64,
 ) -> Result<()> {
     let report = run.work(Work::SteadyPut).ok_or("no settled overwrites in this run")?;
-    let lines = report.rows.iter().enumerate().map(|(at, row)| {
+    let lines = report.rows.iter().map(|row| {
         let points = row.series.iter().map(|point| (point.writes, pick(point))).collect();
-        Line { label: row.engine.clone(), colour: colour(at, row), points }
+        Line { label: row.engine.clone(), colour: colour(row), points }
     });
     let x = |x: &f64| format!("{x:.0}");
     let y = |y: &f64| if *y >= 1e4 { format!("{:.0} k", y / 1e3) } else { format!("{y:.1}") };
@@ -157,8 +160,8 @@ fn lines_plot(path: &Path, title: &str, lines: Vec<Line>, axes: &Axes<'_>) -> Re
     let x_max = points().map(|p| p.0).fold(0.0, f64::max);
     let y_min = points().map(|p| p.1).fold(0.0, f64::min);
     let y_max = points().map(|p| p.1).fold(f64::MIN_POSITIVE, f64::max) * 1.05;
-    let area = canvas(path, 460, title)?;
-    let area = area.margin(40, 10, 10, 170);
+    let canvas = canvas(path, 460, title)?;
+    let area = canvas.margin(40, 10, 10, 170);
     let mut chart = ChartBuilder::on(&area)
         .x_label_area_size(40)
         .y_label_area_size(80)
@@ -175,7 +178,7 @@ fn lines_plot(path: &Path, title: &str, lines: Vec<Line>, axes: &Axes<'_>) -> Re
         .draw()
         .map_err(owned)?;
     draw_lines(&mut chart, &lines)?;
-    legend(&area, &lines)?;
+    legend(&canvas, &lines)?;
     area.present().map_err(owned)
 }
 
@@ -189,10 +192,10 @@ fn draw_lines(chart: &mut Chart<'_, '_>, lines: &[Line]) -> Result<()> {
 
 /// Beside the chart, in the margin to its right.
 fn legend(area: &Area<'_>, lines: &[Line]) -> Result<()> {
-    let right = i32::try_from(area.dim_in_pixel().0)?;
+    let right = i32::try_from(area.dim_in_pixel().0)? - 160;
     let style = (FONT, 13).into_font().color(&BLACK);
     for (at, line) in (0i32..).zip(lines) {
-        let y = 20 + at * 20;
+        let y = 60 + at * 20;
         let stroke = line.colour.stroke_width(3);
         area.draw(&PathElement::new([(right + 10, y), (right + 34, y)], stroke)).map_err(owned)?;
         area.draw_text(&line.label, &style, (right + 40, y - 6)).map_err(owned)?;
