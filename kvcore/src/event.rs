@@ -23,7 +23,7 @@ use std::time::SystemTime;
 ///         Event::DeleteRange { range } => batch.delete_range(to, range),
 ///         Event::Expire { key, expires_at: Some(at) } => batch.expire(to, key, at),
 ///         Event::Expire { key, expires_at: None } => batch.persist(to, key),
-///         other => unimplemented!("{other:?} is from a newer version"),
+///         other => panic!("{other:?} is from a newer version"),
 ///     }
 /// }
 ///

@@ -1,6 +1,7 @@
-//! What watchers cost writers, measured: run by hand, in an optimised build.
+//! What watchers cost writers. Everyday runs are short and notice only what is gross; measured is,
+//! in an optimised build and on a machine with nothing else to do:
 //!
-//! `cargo test --release -p kvcore --test it watching::throughput -- --ignored --nocapture`
+//! `KVCORE_WATCH_ROUNDS=5 cargo test --release -p kvcore --test it throughput -- --nocapture`
 
 use std::time::Instant;
 
@@ -13,7 +14,23 @@ const KEYS: u64 = 100_000;
 const TURN_PUTS: u64 = 1_000;
 /// Turns in a row with the same watchers, then new ones.
 const TURNS: usize = 200;
-const ROUNDS: usize = 5;
+
+/// How much is run, and how much of the throughput has to stay.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    rounds: u64,
+    turns: usize,
+    kept: f64,
+}
+
+impl Plan {
+    fn of_this_run() -> Plan {
+        match crate::crash::setting("KVCORE_WATCH_ROUNDS", 0) {
+            0 => Plan { rounds: 1, turns: 15, kept: 0.5 },
+            rounds => Plan { rounds, turns: TURNS, kept: 0.95 },
+        }
+    }
+}
 
 fn store() -> (Store, Bytes) {
     let options = Options::new().durability(Durability::Buffered);
@@ -41,14 +58,14 @@ fn median(mut times: Vec<f64>) -> f64 {
 }
 
 /// Throughput with watchers as a part of that without: the median of all pairs of turns.
-fn ratio(make: impl Fn(&Bytes) -> Vec<Watcher<u64, [u8], Raw>>) -> f64 {
+fn ratio(plan: Plan, make: impl Fn(&Bytes) -> Vec<Watcher<u64, [u8], Raw>>) -> f64 {
     let (_alone, without) = store();
     let (_watched, with) = store();
     let mut all = Vec::new();
     let (mut a, mut b) = (1, 1);
-    for _ in 0..ROUNDS {
+    for _ in 0..plan.rounds {
         let watchers = make(&with);
-        for i in 0..TURNS {
+        for i in 0..plan.turns {
             let (alone, watched) = if i % 2 == 0 {
                 let alone = turn(&without, &mut a);
                 (alone, turn(&with, &mut b))
@@ -64,13 +81,16 @@ fn ratio(make: impl Fn(&Bytes) -> Vec<Watcher<u64, [u8], Raw>>) -> f64 {
 }
 
 #[test]
-#[ignore = "a measurement: by hand, optimised, on a machine with nothing else to do"]
 fn writers_keep_95_percent_of_their_throughput_with_100_stalled_watchers() {
-    let none = ratio(|_| Vec::new());
-    let stalled = ratio(|ks| (0..100).map(|_| ks.watch_range(..).expect("open")).collect());
-    let elsewhere = ratio(|ks| (KEYS..KEYS + 10_000).map(|n| ks.watch(n).expect("open")).collect());
-    let pairs = ROUNDS * TURNS;
-    println!("throughput against a store without watchers, medians of {pairs} pairs of turns");
+    let plan = Plan::of_this_run();
+    let none = ratio(plan, |_| Vec::new());
+    let stalled = ratio(plan, |ks| (0..100).map(|_| ks.watch_range(..).expect("open")).collect());
+    let elsewhere =
+        ratio(plan, |ks| (KEYS..KEYS + 10_000).map(|n| ks.watch(n).expect("open")).collect());
+    let Plan { rounds, turns, kept } = plan;
+    println!(
+        "throughput against a store without watchers, medians of {rounds} x {turns} pairs of turns"
+    );
     for (name, ratio) in [
         ("none: what the measurement adds", none),
         ("100 of everything that never read", stalled),
@@ -78,5 +98,5 @@ fn writers_keep_95_percent_of_their_throughput_with_100_stalled_watchers() {
     ] {
         println!("  {name:40} {ratio:.3}");
     }
-    assert!(stalled / none >= 0.95, "{stalled:.3} of {none:.3}");
+    assert!(stalled / none >= kept, "{stalled:.3} of {none:.3}");
 }
