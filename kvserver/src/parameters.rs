@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use crate::config::{AppendFsync, Config};
 use crate::glob::{self, Case};
 use crate::number::parse_i64;
+use crate::output_limits::{OutputLimits, OutputLimitsCell};
 
 /// How a parameter's text is checked and written back.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +20,6 @@ enum Kind {
     Fixed,
     /// Set at the start; may be set again to what it is, as in Redis, where it can be changed.
     Same,
-    Text,
     YesNo,
     Integer {
         min: i64,
@@ -30,6 +30,8 @@ enum Kind {
     OneOf(&'static [&'static str]),
     /// Pairs of seconds and changes.
     Save,
+    /// Limits by class; those that are not named stay.
+    OutputLimits,
     /// Classes of keyspace events.
     Events,
 }
@@ -53,7 +55,7 @@ const PARAMETERS: &[Parameter] = &[
     ("busy-reply-threshold", ANY, "5000", "lua-time-limit"),
     (
         "client-output-buffer-limit",
-        Kind::Text,
+        Kind::OutputLimits,
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
         "",
     ),
@@ -138,6 +140,7 @@ pub(crate) struct Parameters {
     bulk_len_max: AtomicU64,
     input_bytes_max: AtomicUsize,
     clients_max: AtomicUsize,
+    output_limits: OutputLimitsCell,
     appendfsync: AtomicU8,
 }
 
@@ -161,6 +164,7 @@ impl Parameters {
             bulk_len_max: AtomicU64::new(0),
             input_bytes_max: AtomicUsize::new(0),
             clients_max: AtomicUsize::new(0),
+            output_limits: OutputLimitsCell::default(),
             appendfsync: AtomicU8::new(0),
         };
         parameters.cache(&parameters.values.read());
@@ -178,6 +182,10 @@ impl Parameters {
     /// `maxclients`.
     pub(crate) fn clients_max(&self) -> usize {
         self.clients_max.load(Relaxed)
+    }
+    /// `client-output-buffer-limit`.
+    pub(crate) fn output_limits(&self) -> OutputLimits {
+        self.output_limits.load()
     }
     pub(crate) fn appendfsync(&self) -> AppendFsync {
         match self.appendfsync.load(Relaxed) {
@@ -217,7 +225,7 @@ impl Parameters {
             if matches!(kind, Kind::Fixed) {
                 return Err(refuse("can't set immutable config".to_owned()));
             }
-            let value = kind.accept(value).map_err(refuse)?;
+            let value = kind.accept(value, || self.value(name)).map_err(refuse)?;
             if matches!(kind, Kind::Same) && value != self.value(name) {
                 return Err(refuse("it can be changed at the start only".to_owned()));
             }
@@ -237,6 +245,12 @@ impl Parameters {
         self.bulk_len_max.store(number("proto-max-bulk-len"), Relaxed);
         self.input_bytes_max.store(size("client-query-buffer-limit"), Relaxed);
         self.clients_max.store(size("maxclients"), Relaxed);
+        // What is there has been accepted.
+        self.output_limits.store(
+            &OutputLimits::default()
+                .with(&values["client-output-buffer-limit"], amount)
+                .unwrap_or_default(),
+        );
         let appendfsync = match values["appendfsync"].as_str() {
             "always" => 0,
             "everysec" => 1,
@@ -251,12 +265,12 @@ fn find(asked: &str) -> Option<&'static Parameter> {
 }
 
 impl Kind {
-    /// The text to remember, or why it is refused.
-    fn accept(self, value: &[u8]) -> Result<String, String> {
+    /// The text to remember, or why it is refused. `now` is what holds so far.
+    fn accept(self, value: &[u8], now: impl FnOnce() -> String) -> Result<String, String> {
         let text = String::from_utf8_lossy(value).into_owned();
         let lower = text.to_ascii_lowercase();
         match self {
-            Kind::Fixed | Kind::Same | Kind::Text => Ok(text),
+            Kind::Fixed | Kind::Same => Ok(text),
             Kind::YesNo if ["yes", "no"].contains(&lower.as_str()) => Ok(lower),
             Kind::YesNo => Err("argument must be 'yes' or 'no'".to_owned()),
             Kind::OneOf(words) if words.contains(&lower.as_str()) => Ok(lower),
@@ -272,9 +286,18 @@ impl Kind {
             },
             Kind::Memory => memory(&lower).map(|bytes| bytes.to_string()),
             Kind::Save => save(&text),
+            Kind::OutputLimits => {
+                let limits = OutputLimits::default().with(&now(), amount).unwrap_or_default();
+                let limits = limits.with(&text, amount).map_err(str::to_owned)?;
+                Ok(limits.text())
+            }
             Kind::Events => events(&text),
         }
     }
+}
+
+fn amount(text: &str) -> Option<u64> {
+    memory(&text.to_ascii_lowercase()).ok()
 }
 
 fn memory(text: &str) -> Result<u64, String> {

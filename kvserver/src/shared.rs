@@ -16,6 +16,7 @@ use crate::client::Card;
 use crate::config::Config;
 use crate::data::{Engine, Event, StoreError};
 use crate::parameters::Parameters;
+use crate::pubsub::PubSub;
 use crate::stats::Stats;
 use crate::watch::Watches;
 use crate::worker::{Mail, Mailbox};
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) stats: Stats,
     pub(crate) watches: Watches,
     pub(crate) clients: Clients,
+    pub(crate) pubsub: PubSub,
     /// Held shared by commands that read, exclusively by those that may write.
     pub(crate) gate: RwLock<()>,
     pub(crate) started_ms: u64,
@@ -99,6 +101,7 @@ impl Shared {
         background.last_save_s.store(now_ms() / 1000, Ordering::Relaxed);
         Shared {
             parameters: Parameters::new(&config, addr.port()),
+            pubsub: PubSub::new(config.threads),
             engine,
             config,
             addr,

@@ -3,11 +3,11 @@
 use std::sync::LazyLock;
 
 use super::{
-    Command, CommandError, client, config, connection, generic, hash, introspection, list, server,
-    set, string, transaction, zset,
+    Command, CommandError, client, config, connection, generic, hash, introspection, list, pubsub,
+    server, set, string, transaction, zset,
 };
 
-static FAMILIES: [&[Command]; 12] = [
+static FAMILIES: [&[Command]; 13] = [
     client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
@@ -15,6 +15,7 @@ static FAMILIES: [&[Command]; 12] = [
     hash::COMMANDS,
     introspection::COMMANDS,
     list::COMMANDS,
+    pubsub::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
     string::COMMANDS,
