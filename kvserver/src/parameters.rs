@@ -109,6 +109,7 @@ const PARAMETERS: &[Parameter] = &[
     ("set-max-intset-entries", ANY, "512", ""),
     ("set-max-listpack-entries", ANY, "128", ""),
     ("set-max-listpack-value", ANY, "64", ""),
+    ("set-reverse-index", Kind::Fixed, "", ""),
     ("slowlog-log-slower-than", SIGNED, "10000", ""),
     ("slowlog-max-len", ANY, "128", ""),
     ("stop-writes-on-bgsave-error", Kind::YesNo, "yes", ""),
@@ -146,6 +147,7 @@ impl Parameters {
         let mut values: BTreeMap<&'static str, String> =
             PARAMETERS.iter().map(|(name, _, default, _)| (*name, (*default).to_owned())).collect();
         let protected = if config.protected_mode { "yes" } else { "no" };
+        let reverse = if config.set_reverse_index { "yes" } else { "no" };
         values.extend([
             ("appendfsync", config.appendfsync.name().to_owned()),
             ("bind", config.bind.to_string()),
@@ -155,6 +157,7 @@ impl Parameters {
             ("io-threads", config.threads.to_string()),
             ("port", port.to_string()),
             ("protected-mode", protected.to_owned()),
+            ("set-reverse-index", reverse.to_owned()),
         ]);
         let parameters = Parameters {
             values: RwLock::new(values),
