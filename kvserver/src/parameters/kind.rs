@@ -186,7 +186,7 @@ fn events(text: &str) -> Result<String, String> {
 /// The classes named are replaced, the others stay.
 fn output_limits(text: &str, current: &str) -> Result<String, String> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    if words.len() % 4 != 0 {
+    if !words.len().is_multiple_of(4) {
         return refuse("Wrong number of arguments in buffer limit configuration.");
     }
     let mut limits: Vec<String> = current.split_whitespace().map(str::to_owned).collect();
