@@ -61,6 +61,9 @@ pub struct Config {
     pub protected_mode: bool,
     /// What `CONFIG GET dir` answers.
     pub dir: String,
+    /// Further parameters by name, as `CONFIG SET` takes them, and with them those that it refuses
+    /// to change, such as `enable-debug-command`; not those that have a field here.
+    pub settings: Vec<(String, String)>,
     /// Keep a reverse index of all sets, for `SWITHMEMBER`. Built at the start if it is not there,
     /// dropped at the start if it is not wanted.
     pub set_reverse_index: bool,
@@ -77,6 +80,7 @@ impl Default for Config {
             appendfsync: AppendFsync::default(),
             protected_mode: true,
             dir: String::new(),
+            settings: Vec::new(),
             set_reverse_index: false,
         }
     }

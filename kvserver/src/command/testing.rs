@@ -53,7 +53,7 @@ impl Fixture {
             now_ms,
             clock,
             data: Data::new(Arc::clone(&engine)),
-            shared: Shared::new(config, addr, engine, jobs),
+            shared: Shared::new(config, addr, engine, jobs).expect("there are no settings"),
             rng: fastrand::Rng::with_seed(0x5eed),
         }
     }
@@ -113,7 +113,8 @@ impl Fixture {
         let engine = Arc::new(engine.expect("the keyspaces were opened before"));
         let (jobs, _) = crossbeam_channel::unbounded();
         self.data = Data::new(Arc::clone(&engine));
-        self.shared = Shared::new(config, self.shared.addr, engine, jobs);
+        let shared = Shared::new(config, self.shared.addr, engine, jobs);
+        self.shared = shared.expect("there are no settings");
     }
 
     /// What the changes of requests are told as, in one transaction that is thrown away.
