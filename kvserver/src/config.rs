@@ -60,6 +60,9 @@ pub struct Config {
     pub protected_mode: bool,
     /// What `CONFIG GET dir` answers.
     pub dir: String,
+    /// Further parameters by name, as `CONFIG SET` takes them, and with them those that it refuses
+    /// to change, such as `enable-debug-command`; not those that have a field here.
+    pub settings: Vec<(String, String)>,
 }
 
 impl Default for Config {
@@ -73,6 +76,7 @@ impl Default for Config {
             appendfsync: AppendFsync::default(),
             protected_mode: true,
             dir: String::new(),
+            settings: Vec::new(),
         }
     }
 }

@@ -66,7 +66,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// As [`Config::listen`], and [`Error::Store`] if the keyspaces cannot be opened.
+    /// As [`Config::listen`], [`Error::Store`] if the keyspaces cannot be opened, and
+    /// [`Error::Setting`] if [`Config::settings`] holds what no parameter takes.
     pub fn bind(config: Config, store: Store) -> Result<Self, Error> {
         let listener = config.listen()?;
         Server::with_listener(listener, store, config)
@@ -100,7 +101,7 @@ impl Server {
             .register(&mut listener, LISTENER, Interest::READABLE)
             .map_err(Error::io("cannot watch the listener"))?;
         let (jobs, asked) = crossbeam_channel::unbounded();
-        let shared = Arc::new(Shared::new(config, addr, engine, jobs));
+        let shared = Arc::new(Shared::new(config, addr, engine, jobs)?);
         shared
             .stop
             .set_waker(Waker::new(registry, WAKER).map_err(Error::io("cannot make a waker"))?);

@@ -49,7 +49,7 @@ impl Fixture {
             now_ms,
             clock,
             data: Data::new(Arc::clone(&engine)),
-            shared: Shared::new(config, addr, engine, jobs),
+            shared: Shared::new(config, addr, engine, jobs).expect("there are no settings"),
             rng: fastrand::Rng::with_seed(0x5eed),
         }
     }
