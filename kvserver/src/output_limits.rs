@@ -2,42 +2,23 @@
 //!
 //! Pure: numbers and text.
 
-use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// Kinds of clients with limits of their own, as the parameter names them.
+/// Kinds of clients with limits of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
     Normal,
-    /// Accepted and remembered; there are none.
-    Replica,
     /// Clients with a subscription.
     PubSub,
 }
 
 impl Class {
-    const ALL: [Class; 3] = [Class::Normal, Class::Replica, Class::PubSub];
+    const NAMES: [&'static str; 2] = ["normal", "pubsub"];
 
-    fn named(word: &str) -> Option<Self> {
-        Some(match word.to_ascii_lowercase().as_str() {
-            "normal" => Class::Normal,
-            "slave" | "replica" => Class::Replica,
-            "pubsub" => Class::PubSub,
-            _ => return None,
-        })
-    }
-    const fn name(self) -> &'static str {
-        match self {
-            Class::Normal => "normal",
-            Class::Replica => "slave",
-            Class::PubSub => "pubsub",
-        }
-    }
     const fn index(self) -> usize {
         match self {
             Class::Normal => 0,
-            Class::Replica => 1,
-            Class::PubSub => 2,
+            Class::PubSub => 1,
         }
     }
 }
@@ -60,76 +41,32 @@ impl Limit {
     }
 }
 
-/// The limits of all classes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct OutputLimits([Limit; 3]);
+/// The limits of all classes, read by every worker in every round.
+#[derive(Debug, Default)]
+pub(crate) struct OutputLimits([(AtomicUsize, AtomicUsize, AtomicU64); 2]);
 
 impl OutputLimits {
     #[inline]
     pub(crate) fn of(&self, class: Class) -> Limit {
-        self.0[class.index()]
+        let (hard_bytes, soft_bytes, soft_s) = &self.0[class.index()];
+        Limit {
+            hard_bytes: hard_bytes.load(Relaxed),
+            soft_bytes: soft_bytes.load(Relaxed),
+            soft_s: soft_s.load(Relaxed),
+        }
     }
-    /// These limits with those of `text` in their place, quadruples of class, hard, soft and
-    /// seconds; `memory` reads an amount. The errors are Redis' own.
-    pub(crate) fn with(
-        mut self,
-        text: &str,
-        memory: impl Fn(&str) -> Option<u64>,
-    ) -> Result<Self, &'static str> {
+    /// Takes them from the parameter's text, quadruples of class, hard, soft and seconds. It has
+    /// been checked; classes that are not here are for others.
+    pub(crate) fn set(&self, text: &str) {
         let words: Vec<&str> = text.split_whitespace().collect();
-        if !words.len().is_multiple_of(4) {
-            return Err("Wrong number of arguments in buffer limit configuration.");
+        for (name, limit) in Class::NAMES.iter().zip(&self.0) {
+            let Some(at) = words.iter().position(|word| word == name) else { continue };
+            let number = |n: usize| words.get(at + n).and_then(|word| word.parse::<u64>().ok());
+            let size = |n| usize::try_from(number(n).unwrap_or(0)).unwrap_or(usize::MAX);
+            limit.0.store(size(1), Relaxed);
+            limit.1.store(size(2), Relaxed);
+            limit.2.store(number(3).unwrap_or(0), Relaxed);
         }
-        let size = |word| memory(word).and_then(|bytes| usize::try_from(bytes).ok());
-        for quadruple in words.chunks(4) {
-            let [class, hard, soft, seconds] = *quadruple else { continue };
-            let class = Class::named(class)
-                .ok_or("Invalid client class specified in buffer limit configuration.")?;
-            let (Some(hard_bytes), Some(soft_bytes), Ok(soft_s)) =
-                (size(hard), size(soft), seconds.parse())
-            else {
-                return Err("Error in hard, soft or soft_seconds setting in buffer limit \
-                            configuration.");
-            };
-            self.0[class.index()] = Limit { hard_bytes, soft_bytes, soft_s };
-        }
-        Ok(self)
-    }
-    /// All of them, as CONFIG GET writes them.
-    pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        for class in Class::ALL {
-            let Limit { hard_bytes, soft_bytes, soft_s } = self.of(class);
-            let space = if text.is_empty() { "" } else { " " };
-            // Writing to a string does not fail.
-            let _ = write!(text, "{space}{} {hard_bytes} {soft_bytes} {soft_s}", class.name());
-        }
-        text
-    }
-}
-
-/// The limits, read by every worker in every round.
-#[derive(Debug, Default)]
-pub(crate) struct OutputLimitsCell([(AtomicUsize, AtomicUsize, AtomicU64); 3]);
-
-impl OutputLimitsCell {
-    pub(crate) fn store(&self, limits: &OutputLimits) {
-        for (cell, limit) in self.0.iter().zip(&limits.0) {
-            cell.0.store(limit.hard_bytes, Relaxed);
-            cell.1.store(limit.soft_bytes, Relaxed);
-            cell.2.store(limit.soft_s, Relaxed);
-        }
-    }
-    pub(crate) fn load(&self) -> OutputLimits {
-        let limit = |class: Class| {
-            let cell = &self.0[class.index()];
-            Limit {
-                hard_bytes: cell.0.load(Relaxed),
-                soft_bytes: cell.1.load(Relaxed),
-                soft_s: cell.2.load(Relaxed),
-            }
-        };
-        OutputLimits(Class::ALL.map(limit))
     }
 }
 
@@ -168,27 +105,13 @@ impl Excess {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<OutputLimits, &'static str> {
-        OutputLimits::default().with(text, |word| word.parse().ok())
-    }
-
     #[test]
-    fn limits_are_set_by_class_and_written_back_whole() {
-        let limits = parse("replica 5 6 7").unwrap();
-        let limits = limits.with("PubSub 1 2 3", |word| word.parse().ok()).unwrap();
-        assert_eq!(limits.text(), "normal 0 0 0 slave 5 6 7 pubsub 1 2 3");
-        assert_eq!(parse(&limits.text()), Ok(limits));
-        let cell = OutputLimitsCell::default();
-        cell.store(&limits);
-        assert_eq!(cell.load(), limits);
-    }
-
-    #[test]
-    fn what_is_no_limit_is_refused() {
-        assert!(parse("normal 0 0").unwrap_err().starts_with("Wrong number"));
-        assert!(parse("master 0 0 0").unwrap_err().starts_with("Invalid client class"));
-        assert!(parse("normal 0 x 0").unwrap_err().starts_with("Error in hard"));
-        assert!(parse("normal 0 0 -1").unwrap_err().starts_with("Error in hard"));
+    fn limits_are_taken_by_class() {
+        let limits = OutputLimits::default();
+        limits.set("normal 0 0 0 slave 5 6 7 pubsub 1 2 3");
+        assert!(limits.of(Class::Normal).is_none());
+        let expected = Limit { hard_bytes: 1, soft_bytes: 2, soft_s: 3 };
+        assert_eq!(limits.of(Class::PubSub), expected);
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::background::Job;
 use crate::client::Card;
 use crate::config::Config;
 use crate::data::{Engine, Event, StoreError};
+use crate::error::Error;
+use crate::output_limits::OutputLimits;
 use crate::parameters::Parameters;
 use crate::pubsub::PubSub;
 use crate::stats::Stats;
@@ -32,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) stats: Stats,
     pub(crate) watches: Watches,
     pub(crate) clients: Clients,
+    pub(crate) output_limits: OutputLimits,
     pub(crate) pubsub: PubSub,
     /// Held shared by commands that read, exclusively by those that may write.
     pub(crate) gate: RwLock<()>,
@@ -96,11 +99,15 @@ impl Shared {
         addr: SocketAddr,
         engine: Arc<Engine>,
         jobs: Sender<Job>,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let background = BackgroundState::default();
         background.last_save_s.store(now_ms() / 1000, Ordering::Relaxed);
-        Shared {
-            parameters: Parameters::new(&config, addr.port()),
+        let parameters = Parameters::new(&config, addr.port())?;
+        let output_limits = OutputLimits::default();
+        output_limits.set(&parameters.value("client-output-buffer-limit"));
+        Ok(Shared {
+            parameters,
+            output_limits,
             pubsub: PubSub::new(config.threads),
             engine,
             config,
@@ -115,7 +122,7 @@ impl Shared {
             background,
             mailboxes: OnceLock::new(),
             stop: Stop::default(),
-        }
+        })
     }
     /// True if somebody wants to know which keys a command changes.
     pub(crate) fn is_listening(&self) -> bool {

@@ -22,7 +22,6 @@ use crate::connection::Connection;
 use crate::data::{Data, Position, Staged, StoreError};
 use crate::executor::Executor;
 use crate::inbox::Inbox;
-use crate::output_limits::OutputLimits;
 use crate::pubsub::{Letter, Outbox, PostBox};
 use crate::resp::Limits;
 use crate::shared::{Shared, now_ms};
@@ -340,10 +339,9 @@ impl Worker {
             self.hand_out();
             ready.append(&mut self.ready);
         }
-        let limits = self.shared.parameters.output_limits();
         for slot in ready.drain(..) {
             self.queued[slot] = false;
-            self.settle(slot, &limits);
+            self.settle(slot);
         }
         self.ready = ready;
     }
@@ -465,9 +463,9 @@ impl Worker {
     }
 
     /// Sends replies, and decides whether the connection ends, goes on or waits.
-    fn settle(&mut self, slot: usize, limits: &OutputLimits) {
+    fn settle(&mut self, slot: usize) {
         let Some(connection) = &mut self.connections[slot] else { return };
-        if connection.check_output(limits, now_ms) {
+        if connection.check_output(&self.shared.output_limits, now_ms) {
             self.excessive.push(slot);
         }
         connection.flush(&self.shared.stats);
