@@ -13,6 +13,7 @@
 
 mod elements;
 mod keys;
+mod sets;
 
 use std::ops::Range;
 
