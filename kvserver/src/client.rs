@@ -264,10 +264,11 @@ impl Card {
         }
         let memory = seen.buffers.input + seen.buffers.output;
         format!(
-            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub={channels} \
-             psub={patterns} ssub={shards} multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs={} rbp=0 \
-             obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={} user=default redir=-1 resp={} \
-             lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
+            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} \
+             sub={channels} psub={patterns} ssub={shards} multi={} watch={} qbuf={} qbuf-free=0 \
+             argv-mem=0 multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r \
+             cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} \
+             tot-net-out={} tot-cmds={}",
             self.id,
             self.peer,
             self.local,
