@@ -19,7 +19,7 @@ use crate::background::Job;
 use crate::client::{Card, ClientState};
 use crate::config::AppendFsync;
 use crate::connection::Connection;
-use crate::data::{Data, Position, Staged, StoreError};
+use crate::data::{Ahead, Data, Position, Staged, StoreError};
 use crate::executor::Executor;
 use crate::inbox::Inbox;
 use crate::pubsub::{Letter, Outbox, PostBox};
@@ -34,6 +34,8 @@ const EVENTS_PER_ROUND: usize = 1024;
 const INBOXES_KEPT_MAX: usize = 256;
 /// How often connections beyond the soft limit of their output are looked at.
 const EXCESS_EVERY: Duration = Duration::from_millis(100);
+/// Keys fetched ahead in a round, at most: what they are in fits the second-level cache.
+const FETCH_KEYS_MAX: usize = 1024;
 /// Arguments of one request, as Redis limits them.
 const ARGS_MAX: u64 = 0x7FFF_FFFF;
 
@@ -328,6 +330,9 @@ impl Worker {
         }
         let mut ready = std::mem::take(&mut self.ready);
         let (readers, writers) = self.receive(&ready);
+        self.fetch_ahead(&readers, Ahead::Value);
+        self.fetch_ahead(&writers, Ahead::Value);
+        self.fetch_ahead(&writers, Ahead::Place);
         if !readers.is_empty() {
             self.run_readers(&readers);
         }
@@ -363,6 +368,17 @@ impl Worker {
             }
         }
         (readers, writers)
+    }
+
+    /// Starts fetching what the requests of these connections will look up, side by side, before
+    /// the gate is taken. Those of another database than the first one's are left out.
+    fn fetch_ahead(&self, slots: &[usize], ahead: Ahead) {
+        let connections = slots.iter().filter_map(|slot| self.connections[*slot].as_ref());
+        let Some(first) = connections.clone().next() else { return };
+        let db = first.client.db;
+        let keys = connections.filter(|connection| connection.client.db == db);
+        let keys = keys.flat_map(|connection| connection.keys_to_fetch(ahead));
+        self.shared.engine.fetch_ahead(db, ahead, keys.take(FETCH_KEYS_MAX));
     }
 
     fn run_readers(&mut self, slots: &[usize]) {

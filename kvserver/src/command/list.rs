@@ -5,6 +5,8 @@
 mod ends;
 mod places;
 mod position;
+#[cfg(test)]
+mod remembered;
 mod search;
 #[cfg(test)]
 mod tests;

@@ -87,6 +87,11 @@ impl Fixture {
         out
     }
 
+    /// Makes the next request ask the store of its collections.
+    pub(super) fn forget_hot(&self) {
+        self.shared.engine.forget_hot();
+    }
+
     /// Removes what has expired, as the background does; how many keys.
     pub(super) fn expire(&mut self) -> usize {
         self.clock.set_wall_ms(self.now_ms);
