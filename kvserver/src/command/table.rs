@@ -3,17 +3,18 @@
 use std::sync::LazyLock;
 
 use super::{
-    Command, CommandError, bitmap, client, config, connection, generic, hash, introspection, list,
-    server, set, string, transaction, zset,
+    Command, CommandError, bitmap, client, config, connection, generic, hash, hyperloglog,
+    introspection, list, server, set, string, transaction, zset,
 };
 
-static FAMILIES: [&[Command]; 13] = [
+static FAMILIES: [&[Command]; 14] = [
     bitmap::COMMANDS,
     client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    hyperloglog::COMMANDS,
     introspection::COMMANDS,
     list::COMMANDS,
     server::COMMANDS,
