@@ -28,6 +28,7 @@ pub(crate) mod introspection;
 pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod list;
+pub(crate) mod pubsub;
 pub(crate) mod server;
 pub(crate) mod set;
 pub(crate) mod string;
@@ -171,7 +172,13 @@ impl Flags {
     pub(crate) const NOT_QUEUED: Flags = Flags(1 << 20);
     /// Changes nothing that a key means, but may write down what it has found out (PFCOUNT): runs
     /// under the exclusive lock.
-    pub(crate) const REMEMBERS: Flags = Flags(1 << 21);
+    pub(crate) const REMEMBERS: Flags = Flags(1 << 27);
+    /// Its replies are pushes: CLIENT REPLY does not silence them.
+    pub(crate) const PUSHES: Flags = Flags(1 << 24);
+    /// Open to RESP2 clients with subscriptions.
+    pub(crate) const WHILE_SUBSCRIBED: Flags = Flags(1 << 25);
+    /// Not a write, but followers of a log would have to hear of it; CLIENT PAUSE WRITE stops it.
+    pub(crate) const MAY_REPLICATE: Flags = Flags(1 << 26);
 
     pub(crate) const fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
@@ -202,6 +209,7 @@ pub(crate) enum Group {
     Hash,
     HyperLogLog,
     List,
+    PubSub,
     Server,
     Set,
     SortedSet,
@@ -218,6 +226,7 @@ impl Group {
             Group::Hash => "hash",
             Group::HyperLogLog => "hyperloglog",
             Group::List => "list",
+            Group::PubSub => "pubsub",
             Group::Server => "server",
             Group::Set => "set",
             Group::SortedSet => "sorted-set",

@@ -31,7 +31,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         .summary("Adds elements to a sketch, creating it if need be.")
         .complexity("O(1) for each element"),
     sketch("pfcount", -2, sketch::pfcount)
-        .flags(Flags::READONLY.and(Flags::REMEMBERS))
+        .flags(Flags::READONLY.and(Flags::MAY_REPLICATE).and(Flags::REMEMBERS))
         .keys(&[KeySpec::to_end(1, 1, KeyFlags::RW.and(KeyFlags::ACCESS))])
         .summary("Estimates how many different elements sketches have seen together.")
         .complexity("O(1) for one sketch that has not changed, O(N) for N of them"),

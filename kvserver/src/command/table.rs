@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use super::{
     Command, CommandError, bitmap, client, config, connection, generic, hash, hyperloglog,
-    introspection, list, server, set, string, transaction, zset,
+    introspection, list, pubsub, server, set, string, transaction, zset,
 };
 
-static FAMILIES: [&[Command]; 14] = [
+static FAMILIES: [&[Command]; 15] = [
     bitmap::COMMANDS,
     client::COMMANDS,
     config::COMMANDS,
@@ -17,6 +17,7 @@ static FAMILIES: [&[Command]; 14] = [
     hyperloglog::COMMANDS,
     introspection::COMMANDS,
     list::COMMANDS,
+    pubsub::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
     string::COMMANDS,

@@ -14,6 +14,7 @@ use crate::config::{AppendFsync, Config};
 use crate::context::Context;
 use crate::data::{Class, Cleaning, Data, Db, Engine};
 use crate::executor::{Executor, call};
+use crate::pubsub::Outbox;
 use crate::resp::Reply;
 use crate::shared::Shared;
 use crate::stats::Tally;
@@ -49,7 +50,7 @@ impl Fixture {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let (jobs, _) = crossbeam_channel::unbounded();
         Fixture {
-            client: ClientState::new(Arc::new(Card::new(1, addr, addr, 0, 0))),
+            client: ClientState::new(Arc::new(Card::new(1, addr, addr, 0, 0)), 0),
             now_ms,
             clock,
             data: Data::new(Arc::clone(&engine)),
@@ -76,6 +77,7 @@ impl Fixture {
             data: &mut self.data,
             rng: &mut self.rng,
             tally: &mut Tally::new(),
+            outbox: &mut Outbox::default(),
             now_ms: self.now_ms,
         };
         let run = self.shared.engine.round(AppendFsync::No, |round| {
