@@ -8,7 +8,7 @@ use super::{Histogram, INDEX_BITS, REGISTERS};
 /// The largest run a hash can have but one.
 const RUN_MAX: usize = (u64::BITS - INDEX_BITS) as usize;
 /// 1 / (2 ln 2).
-const ALPHA: f64 = 0.721_347_520_444_481_703_680;
+const ALPHA: f64 = 0.721_347_520_444_481_7;
 
 /// The number of different elements that left these registers.
 pub(super) fn estimate(histogram: &Histogram) -> u64 {
