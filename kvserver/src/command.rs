@@ -8,7 +8,8 @@
 //! T1. A handler is a function from (state, arguments, now, seed) to (reply, batch): it reads the
 //!     clock and randomness only from its [`Context`], and writes only through [`Context::db`].
 //! T2. A handler that returns `Err` leaves nothing: its reply bytes and its writes are discarded.
-//! T3. A command without [`Flags::WRITE`] or [`Flags::REMEMBERS`] never writes: it may run under the shared lock.
+//! T3. A command without [`Flags::WRITE`] or [`Flags::REMEMBERS`] never writes: it may run under
+//!     the shared lock.
 //! T4. Before a handler runs, the arity has been checked; `args[0]` is the name as it was sent.
 
 pub(crate) mod arguments;

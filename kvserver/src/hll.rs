@@ -7,9 +7,9 @@
 //! +------+----------+---------+------------+-----------
 //! ```
 //!
-//! The encoding is 0 (dense) or 1 (sparse). The cardinality is what was counted last, little-endian;
-//! its highest bit says that registers have changed since. 16,384 registers follow, each the longest
-//! run of zeros, plus one, that the hash of an element with this register had.
+//! The encoding is 0 (dense) or 1 (sparse). The cardinality is what was counted last,
+//! little-endian; its highest bit says that registers have changed since. 16,384 registers follow,
+//! each the longest run of zeros, plus one, that the hash of an element with this register had.
 //!
 //! Pure. Does not know keys, replies or limits; bytes come from clients and are not trusted.
 //!
