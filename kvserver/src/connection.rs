@@ -127,6 +127,7 @@ impl Connection {
     fn is_paused(&self) -> bool {
         self.held_until.is_some()
             || self.client.staging.is_waiting()
+            || self.client.blocked.is_some()
             || self.out.len() - self.sent > OUTPUT_BYTES_PAUSE
     }
     /// True if there is something to do without waiting for an event.
@@ -135,7 +136,15 @@ impl Connection {
         !self.dead && !self.is_paused() && (can_go_on || self.is_runnable())
     }
     pub(crate) fn is_finished(&self) -> bool {
-        self.dead || (self.closing && self.unsent() == 0)
+        // Who waits and has ended its side is gone, whatever it has sent before that.
+        let has_left = self.peer_closed && self.client.blocked.is_some();
+        self.dead || has_left || (self.closing && self.unsent() == 0)
+    }
+    /// The client's wait is over, with this answer.
+    pub(crate) fn unblock(&mut self, reply: &[u8]) {
+        if let Some(blocked) = self.client.blocked.take() {
+            blocked.answer(reply, &mut self.out);
+        }
     }
     fn unsent(&self) -> usize {
         self.out.len() - self.sent
@@ -158,11 +167,12 @@ impl Connection {
                 client.traffic.commands -= 1;
                 return Next::Keep;
             }
-            let stop = client.close || out.len() - sent > OUTPUT_BYTES_PAUSE;
+            let is_over = client.close || client.blocked.is_some();
+            let stop = is_over || out.len() - sent > OUTPUT_BYTES_PAUSE;
             if stop { Next::Stop } else { Next::GoOn }
         });
         executor.end_run();
-        if let (0, Some(error)) = (inbox.waiting(), inbox.error()) {
+        if let (0, Some(error), None) = (inbox.waiting(), inbox.error(), &client.blocked) {
             let text = format!("ERR {error}");
             executor.shared.stats.error(&text);
             Reply::new(out, client.protocol).error(&text);

@@ -6,6 +6,8 @@
 //!
 //! Does not know commands, and never waits for the disk.
 
+mod blocked;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -16,11 +18,12 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::background::Job;
+use crate::blocking::{Delivery, Local};
 use crate::client::{Card, ClientState};
 use crate::config::AppendFsync;
 use crate::connection::Connection;
 use crate::data::{Data, Position, Staged, StoreError};
-use crate::executor::Executor;
+use crate::executor::{Executor, Turn};
 use crate::inbox::Inbox;
 use crate::resp::Limits;
 use crate::shared::{Shared, now_ms};
@@ -44,6 +47,8 @@ pub(crate) enum Mail {
         client: u64,
         staged: Result<Vec<Staged>, StoreError>,
     },
+    /// The wait of one of the clients is over.
+    Unblocked(Box<Delivery>),
     /// One of the clients has been killed.
     Kill,
     Stop,
@@ -77,6 +82,7 @@ impl Mailbox {
 
 /// A worker, before and while it runs.
 pub(crate) struct Worker {
+    index: usize,
     poll: Poll,
     mail: Receiver<Mail>,
     shared: Arc<Shared>,
@@ -91,6 +97,8 @@ pub(crate) struct Worker {
     /// Connections to come back to without an event.
     again: Vec<usize>,
     held: Vec<usize>,
+    /// Clients that wait for a key.
+    waiting: Local,
     #[expect(clippy::vec_box, reason = "connections and this list pass the boxes on")]
     inboxes: Vec<Box<Inbox>>,
     stopping: bool,
@@ -105,8 +113,10 @@ pub(crate) fn reactor() -> io::Result<(Poll, Receiver<Mail>, Mailbox)> {
 }
 
 impl Worker {
-    pub(crate) fn new(poll: Poll, mail: Receiver<Mail>, shared: Arc<Shared>) -> Self {
+    /// The worker with this index among the mailboxes.
+    pub(crate) fn new(index: usize, poll: Poll, mail: Receiver<Mail>, shared: Arc<Shared>) -> Self {
         Worker {
+            index,
             poll,
             mail,
             data: Data::new(Arc::clone(&shared.engine)),
@@ -119,6 +129,7 @@ impl Worker {
             queued: Vec::new(),
             again: Vec::new(),
             held: Vec::new(),
+            waiting: Local::default(),
             inboxes: Vec::new(),
             stopping: false,
         }
@@ -128,7 +139,8 @@ impl Worker {
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_ROUND);
         while !self.stopping {
-            let timeout = (!self.again.is_empty()).then_some(Duration::ZERO);
+            let at_once = (!self.again.is_empty()).then_some(Duration::ZERO);
+            let timeout = at_once.or_else(|| self.waiting.until_next());
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
@@ -147,6 +159,7 @@ impl Worker {
                     }
                 }
             }
+            self.time_out();
             self.round();
         }
         for slot in 0..self.connections.len() {
@@ -168,6 +181,7 @@ impl Worker {
             match mail {
                 Mail::Connection(stream, card) => self.open(stream, card),
                 Mail::Staged { slot, client, staged } => self.resume(slot, client, staged),
+                Mail::Unblocked(delivery) => self.read_delivery(&delivery),
                 Mail::Kill => kill = true,
                 Mail::Stop => self.stopping = true,
             }
@@ -247,6 +261,7 @@ impl Worker {
 
     fn close(&mut self, slot: usize) {
         let Some(mut connection) = self.connections[slot].take() else { return };
+        self.forget_blocked(&connection);
         connection.end();
         self.shared.watches.forget(&mut connection.client.watched);
         self.shared.clients.remove(connection.client.id);
@@ -296,7 +311,7 @@ impl Worker {
 
     fn run_readers(&mut self, slots: &[usize]) {
         let shared = Arc::clone(&self.shared);
-        let observed = {
+        let (turn, observed) = {
             let _gate = shared.gate.read();
             let (mut executor, connections) = self.executor(&shared);
             for &slot in slots {
@@ -304,9 +319,10 @@ impl Worker {
                     connection.run(&mut executor, None);
                 }
             }
-            shared.engine.tip()
+            (executor.turn, shared.engine.tip())
         };
         self.hold(slots, observed);
+        self.end_turn(turn, slots, None);
     }
 
     fn run_writers(&mut self, slots: &[usize]) {
@@ -315,7 +331,7 @@ impl Worker {
             .iter()
             .map(|slot| self.connections[*slot].as_ref().map_or(0, Connection::output_len))
             .collect();
-        let (result, observed) = {
+        let (result, turn, observed) = {
             let _gate = shared.gate.write();
             let (mut executor, connections) = self.executor(&shared);
             let result = shared.engine.round(shared.parameters.appendfsync(), |round| {
@@ -325,12 +341,14 @@ impl Worker {
                     }
                 }
             });
-            (result, shared.engine.tip())
+            (result, executor.turn, shared.engine.tip())
         };
         match result {
             Ok(()) => {
                 self.hold(slots, observed);
                 self.stage(slots);
+                let is_always = shared.parameters.appendfsync() == AppendFsync::Always;
+                self.end_turn(turn, slots, is_always.then_some(observed));
             }
             Err(error) => self.fail(slots, &lens, &error),
         }
@@ -344,7 +362,8 @@ impl Worker {
         self.data.set_now_ms(now_ms);
         let Worker { data, rng, tally, connections, .. } = self;
         tally.start();
-        (Executor { shared, data, rng, tally, now_ms }, connections)
+        let turn = Turn::default();
+        (Executor { shared, data, rng, tally, now_ms, turn }, connections)
     }
 
     /// Under `appendfsync always`, keeps the replies until what they observed is durable.

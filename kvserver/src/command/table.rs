@@ -3,11 +3,12 @@
 use std::sync::LazyLock;
 
 use super::{
-    Command, CommandError, client, config, connection, generic, hash, introspection, list, server,
-    set, string, transaction, zset,
+    Command, CommandError, blocking, client, config, connection, generic, hash, introspection,
+    list, server, set, string, transaction, zset,
 };
 
-static FAMILIES: [&[Command]; 12] = [
+static FAMILIES: [&[Command]; 15] = [
+    blocking::COMMANDS,
     client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
@@ -15,11 +16,13 @@ static FAMILIES: [&[Command]; 12] = [
     hash::COMMANDS,
     introspection::COMMANDS,
     list::COMMANDS,
+    list::blocking::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
     zset::COMMANDS,
+    zset::blocking::COMMANDS,
 ];
 
 /// Longest part of an unknown command that an error repeats.
