@@ -53,9 +53,15 @@ struct Serve {
     /// How much is logged
     #[arg(long, value_name = "L", value_enum, default_value_t = LogLevel::Notice)]
     loglevel: LogLevel,
+    /// Any other parameter of CONFIG SET; may be given more than once
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
     /// The size at which a new data file is begun, in bytes; small ones are for tests
     #[arg(long, value_name = "N", hide = true)]
     data_file_bytes: Option<u64>,
+    /// Keep an index of which sets hold a member, for SWITHMEMBER; built or dropped at the start
+    #[arg(long, value_name = "yes|no", value_enum, default_value_t = YesNo::No)]
+    set_reverse_index: YesNo,
     /// Refuse to listen on an address other machines can reach, as there is no password
     #[arg(long, value_name = "yes|no", value_enum, default_value_t = YesNo::Yes)]
     protected_mode: YesNo,
@@ -105,7 +111,9 @@ impl Serve {
         config.databases = self.databases;
         config.threads = self.threads.unwrap_or(config.threads);
         config.protected_mode = self.protected_mode == YesNo::Yes;
+        config.set_reverse_index = self.set_reverse_index == YesNo::Yes;
         config.dir = self.dir.display().to_string();
+        config.settings = self.set.clone();
         config.appendfsync = match self.appendfsync {
             Fsync::Always => AppendFsync::Always,
             Fsync::Everysec => AppendFsync::EverySec,
@@ -172,6 +180,11 @@ impl Serve {
         println!("Connect: redis-cli -h {} -p {}", addr.ip(), addr.port());
         println!("Ready to accept connections on {addr}");
     }
+}
+
+fn setting(text: &str) -> Result<(String, String), &'static str> {
+    let pair = text.split_once('=').ok_or("it has the form NAME=VALUE")?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
 /// Descriptors the server needs for itself: data files, reactors, the log.

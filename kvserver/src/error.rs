@@ -27,6 +27,14 @@ pub enum Error {
         /// The largest value allowed.
         max: usize,
     },
+    /// A setting that no parameter takes: fix the call.
+    #[error("{name}: {why}")]
+    Setting {
+        /// The parameter's name as given.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// There is no password, so everybody who reaches the address could read and erase the data.
     #[error(
         "refusing to listen on {addr}, which other machines can reach: kvserver has no passwords \

@@ -61,12 +61,13 @@ impl Server {
     /// Listens as `config` says, to serve `store`.
     ///
     /// The databases are the keyspaces `db0:keys`, `db0:elements`, `db1:keys` and so on of the
-    /// store, and `kvserver:state`, which only the server may write; an application's other
-    /// keyspaces are its own.
+    /// store, `kvserver:state`, and with [`Config::set_reverse_index`] `db0:members`, `db0:sets`
+    /// and so on, which only the server may write; an application's other keyspaces are its own.
     ///
     /// # Errors
     ///
-    /// As [`Config::listen`], and [`Error::Store`] if the keyspaces cannot be opened.
+    /// As [`Config::listen`], [`Error::Store`] if the keyspaces cannot be opened, and
+    /// [`Error::Setting`] if [`Config::settings`] holds what no parameter takes.
     pub fn bind(config: Config, store: Store) -> Result<Self, Error> {
         let listener = config.listen()?;
         Server::with_listener(listener, store, config)
@@ -82,7 +83,7 @@ impl Server {
         store: Store,
         config: Config,
     ) -> Result<Self, Error> {
-        let engine = Engine::new(store, config.databases);
+        let engine = Engine::new(store, config.databases, config.reverse_index());
         let engine = engine.map_err(|error| Error::Store(error.to_string()))?;
         Server::start(config, listener, Arc::new(engine))
     }
@@ -100,7 +101,7 @@ impl Server {
             .register(&mut listener, LISTENER, Interest::READABLE)
             .map_err(Error::io("cannot watch the listener"))?;
         let (jobs, asked) = crossbeam_channel::unbounded();
-        let shared = Arc::new(Shared::new(config, addr, engine, jobs));
+        let shared = Arc::new(Shared::new(config, addr, engine, jobs)?);
         shared
             .stop
             .set_waker(Waker::new(registry, WAKER).map_err(Error::io("cannot make a waker"))?);
@@ -115,6 +116,7 @@ impl Server {
         let (slow, slow_asked) = crossbeam_channel::unbounded();
         let (stage, stage_asked) = crossbeam_channel::unbounded();
         let (alive, ended) = crossbeam_channel::bounded(0);
+        let ended_too = ended.clone();
         let shared = Arc::clone(&self.shared);
         let sync = move || {
             background::sync_loop(&shared, &asked, &slow, &stage);
@@ -131,6 +133,11 @@ impl Server {
         let shared = Arc::clone(&self.shared);
         let expiry = move || background::expiry_loop(&shared, &ended);
         self.helpers.push(spawn("kv-expiry", expiry)?);
+        if self.shared.config.set_reverse_index {
+            let shared = Arc::clone(&self.shared);
+            let clean = move || background::clean_loop(&shared, &ended_too);
+            self.helpers.push(spawn("kv-sets", clean)?);
+        }
         Ok(())
     }
 

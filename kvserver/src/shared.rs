@@ -16,6 +16,7 @@ use crate::blocking::{self, Delivery, Unblock, Waiter};
 use crate::client::Card;
 use crate::config::Config;
 use crate::data::{Engine, Event, StoreError};
+use crate::error::Error;
 use crate::parameters::Parameters;
 use crate::stats::Stats;
 use crate::watch::Watches;
@@ -96,11 +97,11 @@ impl Shared {
         addr: SocketAddr,
         engine: Arc<Engine>,
         jobs: Sender<Job>,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let background = BackgroundState::default();
         background.last_save_s.store(now_ms() / 1000, Ordering::Relaxed);
-        Shared {
-            parameters: Parameters::new(&config, addr.port()),
+        Ok(Shared {
+            parameters: Parameters::new(&config, addr.port())?,
             engine,
             config,
             addr,
@@ -115,7 +116,7 @@ impl Shared {
             background,
             mailboxes: OnceLock::new(),
             stop: Stop::default(),
-        }
+        })
     }
     /// True if somebody wants to know which keys a command changes.
     pub(crate) fn is_listening(&self) -> bool {

@@ -62,7 +62,7 @@ fn set(ctx: &mut Context<'_>) -> Outcome {
         return Err(CommandError::Arity("config|set".into()));
     }
     let pairs: Vec<(&[u8], &[u8])> = args.chunks(2).map(|pair| (pair[0], pair[1])).collect();
-    ctx.server.parameters.set(&pairs).map_err(CommandError::err)?;
+    ctx.server.parameters.set(&pairs).map_err(CommandError::err)?.apply(ctx.server);
     ctx.reply.ok();
     Ok(())
 }

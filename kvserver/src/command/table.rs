@@ -3,11 +3,12 @@
 use std::sync::LazyLock;
 
 use super::{
-    Command, CommandError, blocking, client, config, connection, generic, hash, introspection,
-    list, server, set, string, transaction, zset,
+    Command, CommandError, bitmap, blocking, client, config, connection, generic, hash,
+    introspection, list, server, set, string, transaction, zset,
 };
 
-static FAMILIES: [&[Command]; 15] = [
+static FAMILIES: &[&[Command]] = &[
+    bitmap::COMMANDS,
     blocking::COMMANDS,
     client::COMMANDS,
     config::COMMANDS,

@@ -16,6 +16,19 @@ pub(crate) enum Scanned {
     Fields,
     /// None.
     Members,
+    /// `NOSCORES`
+    Scores,
+}
+
+impl Scanned {
+    /// The option that leaves out what names have with them.
+    fn names_only(self) -> Option<&'static str> {
+        match self {
+            Scanned::Keys | Scanned::Members => None,
+            Scanned::Fields => Some("NOVALUES"),
+            Scanned::Scores => Some("NOSCORES"),
+        }
+    }
 }
 
 /// Digits only: the reference server also takes a sign or nothing at all.
@@ -56,7 +69,7 @@ impl<'a> ScanOptions<'a> {
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-            if scanned == Scanned::Fields && is("NOVALUES") {
+            if scanned.names_only().is_some_and(is) {
                 options.names_only = true;
                 continue;
             }
@@ -97,6 +110,7 @@ mod tests {
         assert_eq!(options.kind, Some(&b"string"[..]));
         assert_eq!(parse(&["MATCH", "*"], Scanned::Keys).unwrap().pattern, Pattern(None));
         assert!(parse(&["count", "2", "novalues"], Scanned::Fields).unwrap().names_only);
+        assert!(parse(&["noscores", "match", "a*"], Scanned::Scores).unwrap().names_only);
     }
 
     #[test]
@@ -107,6 +121,8 @@ mod tests {
         }
         assert_eq!(parse(&["TYPE", "set"], Scanned::Members), syntax);
         assert_eq!(parse(&["NOVALUES"], Scanned::Members), syntax);
+        assert_eq!(parse(&["NOVALUES"], Scanned::Scores), syntax);
+        assert_eq!(parse(&["NOSCORES"], Scanned::Fields), syntax);
         let integer = Err("ERR value is not an integer or out of range".to_owned());
         assert_eq!(parse(&["COUNT", "x"], Scanned::Keys), integer);
     }

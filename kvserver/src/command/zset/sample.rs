@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::double;
 use crate::resp::Protocol;
 
-/// `ZSCAN key cursor [MATCH pattern] [COUNT count]`
+/// `ZSCAN key cursor [MATCH pattern] [COUNT count] [NOSCORES]`
 pub(super) fn zscan(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let cursor = cursor(args[2])?;
@@ -19,7 +19,7 @@ pub(super) fn zscan(ctx: &mut Context<'_>) -> Outcome {
         ctx.reply.array(0);
         return Ok(());
     };
-    let options = ScanOptions::parse(&args[3..], Scanned::Members)?;
+    let options = ScanOptions::parse(&args[3..], Scanned::Scores)?;
     let mut found = Vec::new();
     let next = ctx.db().scan_hashed(zset, NAMES, (cursor, options.count), |seen| {
         if options.fits(name_of(seen.sub())) {
@@ -29,10 +29,12 @@ pub(super) fn zscan(ctx: &mut Context<'_>) -> Outcome {
     })?;
     ctx.reply.array(2);
     ctx.reply.bulk(next.to_string().as_bytes());
-    ctx.reply.array(found.len() * 2);
+    ctx.reply.array(if options.names_only { found.len() } else { found.len() * 2 });
     for element in &found {
         ctx.reply.bulk(name_of(&element.sub));
-        ctx.reply.bulk(double::to_text(score_in(&element.value)).as_bytes());
+        if !options.names_only {
+            ctx.reply.bulk(double::to_text(score_in(&element.value)).as_bytes());
+        }
     }
     Ok(())
 }

@@ -224,3 +224,13 @@ fn a_walk_returns_every_member_and_random_ones_are_distinct() {
     assert_eq!(members(&fixture.run("ZRANDMEMBER z -500")).len(), 500);
     fixture.check(&[("ZRANGE z 150 150", "*1 $10 member:150"), ("ZRANK z member:250", ":250")]);
 }
+
+#[test]
+fn a_scan_leaves_out_scores_when_told_to() {
+    check(&[
+        ("ZADD z 1 a", ":1"),
+        ("ZSCAN z 0 NOSCORES", "*2 $1 0 *1 $1 a"),
+        ("ZSCAN z 0 COUNT 5 NOSCORES MATCH b", "*2 $1 0 *0"),
+        ("ZSCAN z 0 NOVALUES", SYNTAX),
+    ]);
+}

@@ -1,0 +1,51 @@
+//! Parameters of connections and of who may use them.
+
+use super::kind::{ANY, INT, Kind, PORT};
+use super::row::{Live, Parameter};
+
+const PROTECTED: Kind = Kind::OneOf(&["no", "yes", "local"]);
+
+pub(super) const PARAMETERS: &[Parameter] = &[
+    Parameter::new(
+        "acl-pubsub-default",
+        Kind::OneOf(&["allchannels", "resetchannels"]),
+        "resetchannels",
+    ),
+    Parameter::new("aclfile", Kind::Text, "").fixed(),
+    Parameter::new("acllog-max-len", ANY, "128"),
+    Parameter::new("bind", Kind::Text, "").same().effect("the address listened on"),
+    Parameter::new("bind-source-addr", Kind::Text, ""),
+    Parameter::new(
+        "client-output-buffer-limit",
+        Kind::OutputLimits,
+        "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+    ),
+    Parameter::new("client-query-buffer-limit", Kind::Memory { min: 1 << 20 }, "1073741824")
+        .live(Live::InputBytesMax)
+        .effect("bytes of requests kept for one client"),
+    Parameter::new("enable-debug-command", PROTECTED, "no")
+        .fixed()
+        .live(Live::DebugCommand)
+        .effect("who may use DEBUG"),
+    Parameter::new("enable-module-command", PROTECTED, "no").fixed(),
+    Parameter::new("enable-protected-configs", PROTECTED, "no").fixed(),
+    Parameter::new("maxclients", Kind::Integer { min: 1, max: u32::MAX as i64 }, "10000")
+        .live(Live::ClientsMax)
+        .effect("connections served at once"),
+    Parameter::new("maxmemory-clients", Kind::MemoryOrPercent, "0"),
+    Parameter::new("port", PORT, "").same().effect("the port listened on"),
+    Parameter::new("protected-mode", Kind::YesNo, "yes")
+        .same()
+        .effect("addresses other machines can reach are refused"),
+    Parameter::new("proto-max-bulk-len", Kind::Memory { min: 1 << 20 }, "536870912")
+        .live(Live::BulkLenMax)
+        .effect("bytes of an argument, and of a string"),
+    Parameter::new("requirepass", Kind::Text, "").same(),
+    Parameter::new("socket-mark-id", Kind::Integer { min: 0, max: u32::MAX as i64 }, "0").fixed(),
+    Parameter::new("tcp-backlog", INT, "511").fixed(),
+    Parameter::new("tcp-keepalive", INT, "300").live(Live::TcpKeepaliveS),
+    Parameter::new("timeout", INT, "0").live(Live::TimeoutS),
+    Parameter::new("tracking-table-max-keys", ANY, "1000000"),
+    Parameter::new("unixsocket", Kind::Text, "").fixed(),
+    Parameter::new("unixsocketperm", Kind::Octal, "0").fixed(),
+];

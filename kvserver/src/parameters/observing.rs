@@ -1,0 +1,21 @@
+//! Parameters of what the server tells about itself: slow commands, latency, events, the log.
+
+use super::kind::{ANY, INT, Kind};
+use super::row::{Live, Parameter};
+
+const LOG_LEVELS: &[&str] = &["debug", "verbose", "notice", "warning", "nothing"];
+
+pub(super) const PARAMETERS: &[Parameter] = &[
+    Parameter::new("crash-log-enabled", Kind::YesNo, "yes"),
+    Parameter::new("crash-memcheck-enabled", Kind::YesNo, "yes"),
+    Parameter::new("latency-monitor-threshold", ANY, "0").live(Live::LatencyThresholdMs),
+    Parameter::new("latency-tracking", Kind::YesNo, "yes").live(Live::LatencyTracking),
+    Parameter::new("latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9"),
+    Parameter::new("logfile", Kind::Text, "").fixed(),
+    Parameter::new("loglevel", Kind::OneOf(LOG_LEVELS), "notice"),
+    Parameter::new("notify-keyspace-events", Kind::Events, ""),
+    Parameter::new("slowlog-log-slower-than", Kind::Integer { min: -1, max: i64::MAX }, "10000")
+        .live(Live::SlowlogSlowerThanUs),
+    Parameter::new("slowlog-max-len", ANY, "128").live(Live::SlowlogLenMax),
+    Parameter::new("watchdog-period", INT, "0").hidden(),
+];
