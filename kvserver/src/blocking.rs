@@ -10,8 +10,8 @@
 //! # Laws
 //!
 //! B1. Waiters for keys are added, and served, under the exclusive gate; whatever else ends a wait
-//!     (time, CLIENT UNBLOCK, the end of the connection) holds the gate shared. So a wait ends once,
-//!     and nobody is served whose connection was seen to end before.
+//!     (time, CLIENT UNBLOCK, the end of the connection) holds the gate shared. So a wait ends
+//!     once, and nobody is served whose connection was seen to end before.
 //! B2. Of the waiters for a key the one that came first is served first, whichever workers serve
 //!     the clients: tickets are drawn under B1 and never used twice.
 //! B3. A waiter runs only if one of its keys exists and has its type. Collections are not empty, so
