@@ -69,6 +69,7 @@ pub(crate) struct Waiter {
     pub(crate) wait: Wait,
     pub(crate) db: usize,
     pub(crate) card: Arc<Card>,
+    slot: usize,
     protocol: Protocol,
     no_touch: bool,
 }
@@ -118,13 +119,14 @@ impl Waiter {
             wait,
             db: client.db,
             card: Arc::clone(&client.card),
+            slot: client.seat().slot,
             protocol: client.protocol,
             no_touch: client.no_touch,
         }
     }
     /// As much of its client as a handler that waits may look at.
     pub(crate) fn stand_in(&self) -> ClientState {
-        let mut client = ClientState::new(Arc::clone(&self.card));
+        let mut client = ClientState::new(Arc::clone(&self.card), self.slot);
         client.db = self.db;
         client.protocol = self.protocol;
         client.no_touch = self.no_touch;

@@ -17,7 +17,9 @@ use crate::client::Card;
 use crate::config::Config;
 use crate::data::{Engine, Event, StoreError};
 use crate::error::Error;
+use crate::output_limits::OutputLimits;
 use crate::parameters::Parameters;
+use crate::pubsub::PubSub;
 use crate::stats::Stats;
 use crate::watch::Watches;
 use crate::worker::{Mail, Mailbox};
@@ -34,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) watches: Watches,
     pub(crate) blocked: blocking::Registry,
     pub(crate) clients: Clients,
+    pub(crate) output_limits: OutputLimits,
+    pub(crate) pubsub: PubSub,
     /// Held shared by commands that read, exclusively by those that may write.
     pub(crate) gate: RwLock<()>,
     pub(crate) started_ms: u64,
@@ -100,8 +104,13 @@ impl Shared {
     ) -> Result<Self, Error> {
         let background = BackgroundState::default();
         background.last_save_s.store(now_ms() / 1000, Ordering::Relaxed);
+        let parameters = Parameters::new(&config, addr.port())?;
+        let output_limits = OutputLimits::default();
+        output_limits.set(&parameters.value("client-output-buffer-limit"));
         Ok(Shared {
-            parameters: Parameters::new(&config, addr.port())?,
+            parameters,
+            output_limits,
+            pubsub: PubSub::new(config.threads),
             engine,
             config,
             addr,

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::{
     Command, CommandError, bitmap, blocking, client, config, connection, generic, hash,
-    introspection, list, server, set, string, transaction, zset,
+    introspection, list, pubsub, server, set, string, transaction, zset,
 };
 
 static FAMILIES: &[&[Command]] = &[
@@ -18,6 +18,7 @@ static FAMILIES: &[&[Command]] = &[
     introspection::COMMANDS,
     list::COMMANDS,
     list::blocking::COMMANDS,
+    pubsub::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
     string::COMMANDS,

@@ -15,6 +15,7 @@ use crate::config::{AppendFsync, Config};
 use crate::context::Context;
 use crate::data::{Class, Cleaning, Data, Db, Engine};
 use crate::executor::{Executor, Turn, call};
+use crate::pubsub::Outbox;
 use crate::resp::Reply;
 use crate::shared::Shared;
 use crate::stats::Tally;
@@ -53,7 +54,7 @@ impl Fixture {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let (jobs, _) = crossbeam_channel::unbounded();
         Fixture {
-            client: ClientState::new(Arc::new(Card::new(1, addr, addr, 0, 0))),
+            client: ClientState::new(Arc::new(Card::new(1, addr, addr, 0, 0)), 0),
             now_ms,
             clock,
             data: Data::new(Arc::clone(&engine)),
@@ -82,6 +83,7 @@ impl Fixture {
             data: &mut self.data,
             rng: &mut self.rng,
             tally: &mut Tally::new(),
+            outbox: &mut Outbox::default(),
             now_ms: self.now_ms,
             turn: Turn::default(),
         };
@@ -100,7 +102,7 @@ impl Fixture {
                 Some(at) => self.others.swap_remove(at),
                 None => {
                     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-                    ClientState::new(Arc::new(Card::new(id, addr, addr, 0, 0)))
+                    ClientState::new(Arc::new(Card::new(id, addr, addr, 0, 0)), 0)
                 }
             };
             self.others.push(std::mem::replace(&mut self.client, client));

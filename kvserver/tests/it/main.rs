@@ -21,6 +21,8 @@ mod lifecycle;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod pubsub;
+#[cfg(test)]
 mod spawned;
 #[cfg(test)]
 mod startup;
