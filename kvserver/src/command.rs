@@ -14,6 +14,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod bitmap;
+pub(crate) mod blocking;
 pub(crate) mod client;
 mod collection;
 pub(crate) mod config;

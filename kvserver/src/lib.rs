@@ -32,6 +32,7 @@
 
 mod background;
 mod bits;
+mod blocking;
 mod client;
 mod command;
 mod config;
