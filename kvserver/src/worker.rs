@@ -6,6 +6,9 @@
 //!
 //! Does not know commands, and never waits for the disk.
 
+mod ahead;
+mod blocked;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -16,11 +19,12 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::background::Job;
+use crate::blocking::{Delivery, Local};
 use crate::client::{Card, ClientState};
 use crate::config::AppendFsync;
 use crate::connection::Connection;
-use crate::data::{Ahead, Data, Position, Staged, StoreError};
-use crate::executor::Executor;
+use crate::data::{Data, Position, Staged, StoreError};
+use crate::executor::{Executor, Turn};
 use crate::inbox::Inbox;
 use crate::pubsub::{Letter, Outbox, PostBox};
 use crate::resp::Limits;
@@ -34,8 +38,6 @@ const EVENTS_PER_ROUND: usize = 1024;
 const INBOXES_KEPT_MAX: usize = 256;
 /// How often connections beyond the soft limit of their output are looked at.
 const EXCESS_EVERY: Duration = Duration::from_millis(100);
-/// Keys fetched ahead in a round, at most: what they are in fits the second-level cache.
-const FETCH_KEYS_MAX: usize = 1024;
 /// Arguments of one request, as Redis limits them.
 const ARGS_MAX: u64 = 0x7FFF_FFFF;
 
@@ -49,6 +51,8 @@ pub(crate) enum Mail {
         client: u64,
         staged: Result<Vec<Staged>, StoreError>,
     },
+    /// The wait of one of the clients is over.
+    Unblocked(Box<Delivery>),
     /// One of the clients has been killed.
     Kill,
     Stop,
@@ -100,6 +104,8 @@ pub(crate) struct Worker {
     /// Connections to come back to without an event.
     again: Vec<usize>,
     held: Vec<usize>,
+    /// Clients that wait for a key.
+    waiting: Local,
     /// Connections beyond the soft limit of their output.
     excessive: Vec<usize>,
     #[expect(clippy::vec_box, reason = "connections and this list pass the boxes on")]
@@ -118,6 +124,7 @@ pub(crate) fn reactor() -> io::Result<(Poll, Receiver<Mail>, Mailbox)> {
 }
 
 impl Worker {
+    /// The worker with this index among the mailboxes.
     pub(crate) fn new(index: usize, poll: Poll, mail: Receiver<Mail>, shared: Arc<Shared>) -> Self {
         Worker {
             index,
@@ -134,6 +141,7 @@ impl Worker {
             queued: Vec::new(),
             again: Vec::new(),
             held: Vec::new(),
+            waiting: Local::default(),
             excessive: Vec::new(),
             inboxes: Vec::new(),
             posted: false,
@@ -167,6 +175,7 @@ impl Worker {
                     }
                 }
             }
+            self.time_out();
             self.round();
         }
         for slot in 0..self.connections.len() {
@@ -180,7 +189,8 @@ impl Worker {
         if !self.again.is_empty() {
             return Some(Duration::ZERO);
         }
-        (!self.excessive.is_empty()).then_some(EXCESS_EVERY)
+        let excess = (!self.excessive.is_empty()).then_some(EXCESS_EVERY);
+        [excess, self.waiting.until_next()].into_iter().flatten().min()
     }
 
     /// Puts a connection on this round's list, once.
@@ -196,6 +206,7 @@ impl Worker {
             match mail {
                 Mail::Connection(stream, card) => self.open(stream, card),
                 Mail::Staged { slot, client, staged } => self.resume(slot, client, staged),
+                Mail::Unblocked(delivery) => self.read_delivery(&delivery),
                 Mail::Kill => kill = true,
                 Mail::Stop => self.stopping = true,
             }
@@ -313,6 +324,7 @@ impl Worker {
 
     fn close(&mut self, slot: usize) {
         let Some(mut connection) = self.connections[slot].take() else { return };
+        self.forget_blocked(&connection);
         connection.end();
         let client = &mut connection.client;
         self.shared.watches.forget(&mut client.watched);
@@ -330,9 +342,8 @@ impl Worker {
         }
         let mut ready = std::mem::take(&mut self.ready);
         let (readers, writers) = self.receive(&ready);
-        self.fetch_ahead(&readers, Ahead::Value);
-        self.fetch_ahead(&writers, Ahead::Value);
-        self.fetch_ahead(&writers, Ahead::Place);
+        self.fetch_ahead(&readers);
+        self.fetch_ahead(&writers);
         if !readers.is_empty() {
             self.run_readers(&readers);
         }
@@ -370,20 +381,9 @@ impl Worker {
         (readers, writers)
     }
 
-    /// Starts fetching what the requests of these connections will look up, side by side, before
-    /// the gate is taken. Those of another database than the first one's are left out.
-    fn fetch_ahead(&self, slots: &[usize], ahead: Ahead) {
-        let connections = slots.iter().filter_map(|slot| self.connections[*slot].as_ref());
-        let Some(first) = connections.clone().next() else { return };
-        let db = first.client.db;
-        let keys = connections.filter(|connection| connection.client.db == db);
-        let keys = keys.flat_map(|connection| connection.keys_to_fetch(ahead));
-        self.shared.engine.fetch_ahead(db, ahead, keys.take(FETCH_KEYS_MAX));
-    }
-
     fn run_readers(&mut self, slots: &[usize]) {
         let shared = Arc::clone(&self.shared);
-        let observed = {
+        let (turn, observed) = {
             let _gate = shared.gate.read();
             let (mut executor, connections) = self.executor(&shared);
             for &slot in slots {
@@ -391,10 +391,12 @@ impl Worker {
                     connection.run(&mut executor, None);
                 }
             }
+            let turn = executor.turn;
             self.post();
-            shared.engine.tip()
+            (turn, shared.engine.tip())
         };
         self.hold(slots, observed);
+        self.end_turn(turn, slots, None);
     }
 
     fn run_writers(&mut self, slots: &[usize]) {
@@ -403,7 +405,7 @@ impl Worker {
             .iter()
             .map(|slot| self.connections[*slot].as_ref().map_or(0, Connection::output_end))
             .collect();
-        let (result, observed) = {
+        let (result, turn, observed) = {
             let _gate = shared.gate.write();
             let (mut executor, connections) = self.executor(&shared);
             let result = shared.engine.round(shared.parameters.appendfsync(), |round| {
@@ -413,17 +415,20 @@ impl Worker {
                     }
                 }
             });
+            let turn = executor.turn;
             if result.is_ok() {
                 self.post();
             } else {
                 self.outbox.clear();
             }
-            (result, shared.engine.tip())
+            (result, turn, shared.engine.tip())
         };
         match result {
             Ok(()) => {
                 self.hold(slots, observed);
                 self.stage(slots);
+                let is_always = shared.parameters.appendfsync() == AppendFsync::Always;
+                self.end_turn(turn, slots, is_always.then_some(observed));
             }
             Err(error) => self.fail(slots, &ends, &error),
         }
@@ -446,7 +451,8 @@ impl Worker {
         self.data.set_now_ms(now_ms);
         let Worker { data, rng, tally, outbox, connections, .. } = self;
         tally.start();
-        (Executor { shared, data, rng, tally, outbox, now_ms }, connections)
+        let turn = Turn::default();
+        (Executor { shared, data, rng, tally, outbox, now_ms, turn }, connections)
     }
 
     /// Under `appendfsync always`, keeps the replies until what they observed is durable.
