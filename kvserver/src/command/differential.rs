@@ -12,6 +12,7 @@ mod reference;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::table::table;
 use super::testing::Fixture;
 use super::{Flags, KeyFlags, bitmap, generic, hash, list, set, string, zset};
 use crate::resp::Protocol;
@@ -54,7 +55,7 @@ fn likeness(request: &[String], reply: &str) -> Likeness {
         "keys" | "hgetall" | "hkeys" | "hvals" | "smembers" | "sinter" | "sunion" | "sdiff"
         | "spop" => Likeness::Lines,
         "hrandfield" | "srandmember" | "zrandmember" => Likeness::Length,
-        name if name.starts_with('z') => Likeness::Numbers,
+        name if name.starts_with('z') || name.starts_with("bz") => Likeness::Numbers,
         _ => Likeness::Same,
     }
 }
@@ -90,6 +91,18 @@ fn is_newer(request: &[String], ours: &str) -> bool {
     ["bitcount", "bitpos"].contains(&request[0].as_str()) && ours.starts_with("-ERR")
 }
 
+fn may_wait(args: &[&[u8]]) -> bool {
+    table().find(args[0]).is_some_and(|entry| entry.command.flags.has(Flags::BLOCKING))
+}
+
+/// The reply to a request; what would wait runs inside MULTI, where it does not.
+fn at_once(args: &[&[u8]], mut call: impl FnMut(&[&[u8]]) -> Vec<u8>) -> Vec<u8> {
+    if !may_wait(args) {
+        return call(args);
+    }
+    [&[&b"multi"[..]][..], args, &[b"exec"]].map(|request| call(request)).concat()
+}
+
 fn compare(reference: &mut Reference, protocol: Protocol, requests: usize) {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
@@ -110,8 +123,8 @@ fn compare(reference: &mut Reference, protocol: Protocol, requests: usize) {
                 reference.call(&[b"exists", key.as_bytes()]);
             }
         }
-        let ours = comparable(&words, &fixture.call(&args));
-        let theirs = comparable(&words, &reference.call(&args));
+        let ours = comparable(&words, &at_once(&args, |request| fixture.call(request)));
+        let theirs = comparable(&words, &at_once(&args, |request| reference.call(request)));
         if !is_newer(&words, &ours) {
             assert_eq!(ours, theirs, "request {n}: {words:?}");
         }
@@ -195,8 +208,10 @@ fn arity_flags_and_key_flags_are_those_of_the_reference_server() {
         generic::COMMANDS,
         hash::COMMANDS,
         list::COMMANDS,
+        list::blocking::COMMANDS,
         set::COMMANDS,
         zset::COMMANDS,
+        zset::blocking::COMMANDS,
     ];
     for command in families.into_iter().flatten() {
         let name = command.name;
@@ -217,6 +232,8 @@ fn arity_flags_and_key_flags_are_those_of_the_reference_server() {
             (Flags::READONLY, "readonly"),
             (Flags::DENYOOM, "denyoom"),
             (Flags::FAST, "fast"),
+            (Flags::BLOCKING, "blocking"),
+            (Flags::NOSCRIPT, "noscript"),
             (Flags::DANGEROUS, "@dangerous"),
         ];
         if !command.subcommands.is_empty() {
@@ -246,9 +263,10 @@ fn random_requests_get_one_whole_reply_each() {
         for _ in 0..20_000 {
             let words = request(&mut rng);
             let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-            let reply = fixture.call(&args);
+            let reply = at_once(&args, |request| fixture.call(request));
             let (mut rest, mut whole) = (&reply[..], Vec::new());
-            read_reply(&mut rest, &mut whole);
+            let replies = if may_wait(&args) { 3 } else { 1 };
+            (0..replies).for_each(|_| read_reply(&mut rest, &mut whole));
             assert_eq!(whole, reply, "{words:?}");
             fixture.now_ms += rng.u64(..100);
         }

@@ -39,6 +39,13 @@ pub(super) const COMMANDS: super::Shapes = &[
     ("lmpop", "iLD"),
     ("lmpop", "iLLDCi"),
     ("lmpop", "nLLD"),
+    ("blpop", "Lu"),
+    ("brpop", "LLu"),
+    ("blmove", "LLDDu"),
+    ("blmove", "LLDwu"),
+    ("brpoplpush", "LLu"),
+    ("blmpop", "uiLD"),
+    ("blmpop", "uiLLDCi"),
     ("lrange", "Lii"),
     // As texts: numbers that are none of earlier requests can make the reference server refuse
     // good ones.
