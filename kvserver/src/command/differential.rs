@@ -101,7 +101,7 @@ fn at_once(args: &[&[u8]], mut call: impl FnMut(&[&[u8]]) -> Vec<u8>) -> Vec<u8>
     if !may_wait(args) {
         return call(args);
     }
-    [&[&b"multi"[..]][..], args, &[b"exec"]].map(|request| call(request)).concat()
+    [&[&b"multi"[..]][..], args, &[b"exec"]].map(call).concat()
 }
 
 fn compare(reference: &mut Reference, protocol: Protocol, requests: usize) {
