@@ -48,6 +48,7 @@ mod glob;
 mod inbox;
 mod lcs;
 mod long_double;
+mod notify;
 mod number;
 mod output;
 mod output_limits;

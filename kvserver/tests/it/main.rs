@@ -17,6 +17,8 @@ mod large_values;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod notifications;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod pubsub;
