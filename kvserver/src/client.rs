@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::blocking::{Blocked, Wait};
 use crate::command::table::Entry;
 use crate::output_limits::Class;
 use crate::pubsub::{Kind, Outgoing, Seat, Subscriptions};
@@ -34,6 +35,12 @@ pub(crate) struct ClientState {
     pub(crate) transaction: Option<Box<Transaction>>,
     /// The commands that EXEC has run, until they are committed.
     pub(crate) executed: Option<Box<Transaction>>,
+    /// EXEC runs its commands: they do not wait.
+    pub(crate) is_in_exec: bool,
+    /// The command that ran last found nothing and waits.
+    pub(crate) wait: Option<Box<Wait>>,
+    /// Nothing of the client runs until this is over.
+    pub(crate) blocked: Option<Box<Blocked>>,
     /// Where the large values of the next request are.
     pub(crate) staging: Staging,
     /// The keys of WATCH.
@@ -60,6 +67,9 @@ impl ClientState {
             no_touch: false,
             transaction: None,
             executed: None,
+            is_in_exec: false,
+            wait: None,
+            blocked: None,
             staging: Staging::default(),
             watched: Watched::default(),
             subscriptions: Subscriptions::default(),
@@ -203,6 +213,7 @@ pub(crate) struct Card {
     pub(crate) worker: usize,
     pub(crate) seen: Mutex<Seen>,
     killed: AtomicBool,
+    blocked: AtomicBool,
 }
 
 /// The part of a card that changes.
@@ -234,7 +245,16 @@ impl Card {
         now_ms: u64,
     ) -> Self {
         let seen = Mutex::new(Seen { active_ms: now_ms, ..Seen::default() });
-        Card { id, peer, local, connected_ms: now_ms, worker, seen, killed: AtomicBool::new(false) }
+        Card {
+            id,
+            peer,
+            local,
+            connected_ms: now_ms,
+            worker,
+            seen,
+            killed: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+        }
     }
     /// Asks the client's worker to close it at its next turn.
     pub(crate) fn kill(&self) {
@@ -242,6 +262,11 @@ impl Card {
     }
     pub(crate) fn is_killed(&self) -> bool {
         self.killed.load(Ordering::Acquire)
+    }
+
+    /// Whether the client waits, for CLIENT LIST.
+    pub(crate) fn set_blocked(&self, is_blocked: bool) {
+        self.blocked.store(is_blocked, Ordering::Relaxed);
     }
 
     /// The line of CLIENT LIST.
@@ -252,6 +277,7 @@ impl Card {
         for (letter, set) in [
             ('P', channels + patterns + shards > 0),
             ('x', seen.queued.is_some()),
+            ('b', self.blocked.load(Ordering::Relaxed)),
             ('e', seen.no_evict),
             ('T', seen.no_touch),
         ] {

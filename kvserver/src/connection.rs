@@ -129,6 +129,7 @@ impl Connection {
     fn is_paused(&self) -> bool {
         self.held_until.is_some()
             || self.client.staging.is_waiting()
+            || self.client.blocked.is_some()
             || self.out.len() > OUTPUT_BYTES_PAUSE
     }
     /// True if there is something to do without waiting for an event.
@@ -137,7 +138,15 @@ impl Connection {
         !self.dead && !self.is_paused() && (can_go_on || self.is_runnable())
     }
     pub(crate) fn is_finished(&self) -> bool {
-        self.dead || (self.closing && self.out.len() == 0)
+        // Who waits and has ended its side is gone, whatever it has sent before that.
+        let has_left = self.peer_closed && self.client.blocked.is_some();
+        self.dead || has_left || (self.closing && self.out.len() == 0)
+    }
+    /// The client's wait is over, with this answer.
+    pub(crate) fn unblock(&mut self, reply: &[u8]) {
+        if let Some(blocked) = self.client.blocked.take() {
+            blocked.answer(reply, self.out.buffer());
+        }
     }
 
     /// Runs the waiting requests, as far as the output allows.
@@ -160,11 +169,12 @@ impl Connection {
             }
             // What it has told itself comes before its next reply.
             let hears_itself = executor.outbox.len() != posted && client.is_subscribed();
-            let stop = client.close || hears_itself || out.len() > OUTPUT_BYTES_PAUSE;
+            let is_over = client.close || client.blocked.is_some();
+            let stop = is_over || hears_itself || out.len() > OUTPUT_BYTES_PAUSE;
             if stop { Next::Stop } else { Next::GoOn }
         });
         executor.end_run();
-        if let (0, Some(error)) = (inbox.waiting(), inbox.error()) {
+        if let (0, Some(error), None) = (inbox.waiting(), inbox.error(), &client.blocked) {
             let text = format!("ERR {error}");
             executor.shared.stats.error(&text);
             Reply::new(out.buffer(), client.protocol).error(&text);

@@ -10,6 +10,8 @@
 //!     taken back: it has not run, and runs again when they are (see [`crate::staging`]).
 //! E3. Without a round nothing is committed: the request must not be able to write (T3).
 
+mod serve;
+
 use crate::client::{ClientState, Queued, Replies};
 use crate::command::table::{Entry, table};
 use crate::command::{CommandError, Flags};
@@ -21,6 +23,7 @@ use crate::resp::Reply;
 use crate::shared::Shared;
 use crate::staging::Verdict;
 use crate::stats::Tally;
+pub(crate) use serve::Turn;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What a worker lends to the requests it runs.
@@ -33,6 +36,8 @@ pub(crate) struct Executor<'w> {
     /// Posted when the round is committed.
     pub(crate) outbox: &'w mut Outbox,
     pub(crate) now_ms: u64,
+    /// What these requests have to do with clients that wait.
+    pub(crate) turn: Turn,
 }
 
 impl Executor<'_> {
@@ -65,6 +70,9 @@ impl Executor<'_> {
             out.truncate(start);
             return;
         }
+        if let (Some(wait), Some(entry)) = (client.wait.take(), entry) {
+            self.block(entry, args, client, *wait);
+        }
         if client.replies != Replies::On {
             let silenced = !pushes || client.transaction.is_some();
             if silenced {
@@ -93,7 +101,7 @@ impl Executor<'_> {
         args: &[&[u8]],
         client: &mut ClientState,
         out: &mut Vec<u8>,
-        round: Option<&mut Round<'_, '_>>,
+        mut round: Option<&mut Round<'_, '_>>,
     ) -> Result<(), CommandError> {
         let entry = match check(entry, args, client) {
             Ok(entry) => entry,
@@ -121,7 +129,7 @@ impl Executor<'_> {
             server: self.shared,
             data: self.data,
         };
-        if !entry.command.flags.has(Flags::WRITE) {
+        if !entry.command.flags.may_write() {
             let tells_misses = ctx.server.notified().has(Class::KeyMiss);
             ctx.data.set_heard(tells_misses);
             ctx.data.set_notified(if tells_misses { ctx.server.notified() } else { Classes::NONE });
@@ -136,7 +144,7 @@ impl Executor<'_> {
         ctx.data.set_notified(ctx.server.notified());
         let before = (ctx.client.before(), ctx.data.lookups());
         call(entry, &mut ctx);
-        let result = self.stage_or_commit(client, round);
+        let result = self.stage_or_commit(client, round.as_deref_mut());
         if client.staging.is_wanted() {
             client.take_back(before.0);
             self.shared.pubsub.take_back(client.seat(), &mut client.subscriptions);
@@ -147,6 +155,9 @@ impl Executor<'_> {
             let entries = executed.requests.iter().map(|queued| queued.entry);
             entries.for_each(|entry| self.shared.stats.command(entry).count_call());
             client.subscriptions.keep();
+        }
+        if let (true, Some(round)) = (self.turn.has_ready(), round) {
+            self.serve(round);
         }
         result.map_err(CommandError::from)
     }
@@ -240,6 +251,9 @@ impl Executor<'_> {
     /// Tells whoever listens what is about to change: the one place where WATCH and keyspace
     /// events learn of it.
     fn tell(&mut self) {
+        if !self.shared.blocked.is_empty() {
+            self.note_ready();
+        }
         self.shared.hear_all(self.data, self.outbox);
         let watches = &self.shared.watches;
         self.data.touched(|touched| match touched {

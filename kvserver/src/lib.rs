@@ -32,6 +32,7 @@
 
 mod background;
 mod bits;
+mod blocking;
 mod client;
 mod command;
 mod config;
@@ -45,6 +46,7 @@ mod executor;
 #[doc(hidden)]
 pub mod fuzzing;
 mod glob;
+mod hll;
 mod inbox;
 mod lcs;
 mod long_double;

@@ -12,6 +12,7 @@ use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
 
 use crate::background::Job;
+use crate::blocking::{self, Delivery, Unblock, Waiter};
 use crate::client::Card;
 use crate::config::Config;
 use crate::data::{Classes, Data, Engine, Event, StoreError};
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) parameters: Parameters,
     pub(crate) stats: Stats,
     pub(crate) watches: Watches,
+    pub(crate) blocked: blocking::Registry,
     pub(crate) clients: Clients,
     pub(crate) output_limits: OutputLimits,
     pub(crate) pubsub: PubSub,
@@ -115,6 +117,7 @@ impl Shared {
             addr,
             stats: Stats::default(),
             watches: Watches::default(),
+            blocked: blocking::Registry::default(),
             clients: Clients::default(),
             gate: RwLock::new(()),
             started_ms: now_ms(),
@@ -128,6 +131,7 @@ impl Shared {
     /// True if somebody wants to know which keys a command changes.
     pub(crate) fn is_listening(&self) -> bool {
         !self.watches.is_empty()
+            || !self.blocked.is_empty()
             || !self.notified().is_none()
             || tracing::enabled!(tracing::Level::TRACE)
     }
@@ -174,6 +178,31 @@ impl Shared {
     /// Makes every worker look which of its replies may leave now.
     pub(crate) fn wake_workers(&self) {
         self.mailboxes.get().into_iter().flatten().for_each(Mailbox::wake);
+    }
+    /// Ends the wait of a client; false if it does not wait.
+    pub(crate) fn unblock(&self, id: u64, how: Unblock) -> bool {
+        let Some(waiter) = self.blocked.take_client(id) else { return false };
+        let delivery = match how {
+            Unblock::Timeout => self.time_out(&waiter),
+            Unblock::Error => {
+                let text = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+                self.stats.error(text);
+                let command = self.stats.command(waiter.entry);
+                command.count_call();
+                command.failed.fetch_add(1, Ordering::Relaxed);
+                waiter.delivery(waiter.error(&text), None)
+            }
+        };
+        if let Some(mailbox) = self.mailboxes.get().and_then(|all| all.get(delivery.worker)) {
+            mailbox.send(Mail::Unblocked(Box::new(delivery)));
+        }
+        true
+    }
+    /// What a client is sent whose time is over, and whose wait has been ended.
+    pub(crate) fn time_out(&self, waiter: &Waiter) -> Delivery {
+        self.stats.command(waiter.entry).count_call();
+        let until = waiter.wait.wait_durable.then(|| self.engine.tip());
+        waiter.delivery(waiter.wait.on_timeout.clone(), until)
     }
     /// Closes a client, at the next turn of its worker.
     pub(crate) fn kill(&self, card: &Card) {

@@ -6,6 +6,8 @@
 //!
 //! Does not know commands, and never waits for the disk.
 
+mod blocked;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -16,11 +18,12 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::background::Job;
+use crate::blocking::{Delivery, Local};
 use crate::client::{Card, ClientState};
 use crate::config::AppendFsync;
 use crate::connection::Connection;
 use crate::data::{Data, Position, Staged, StoreError};
-use crate::executor::Executor;
+use crate::executor::{Executor, Turn};
 use crate::inbox::Inbox;
 use crate::pubsub::{Letter, Outbox, PostBox};
 use crate::resp::Limits;
@@ -47,6 +50,8 @@ pub(crate) enum Mail {
         client: u64,
         staged: Result<Vec<Staged>, StoreError>,
     },
+    /// The wait of one of the clients is over.
+    Unblocked(Box<Delivery>),
     /// One of the clients has been killed.
     Kill,
     Stop,
@@ -98,6 +103,8 @@ pub(crate) struct Worker {
     /// Connections to come back to without an event.
     again: Vec<usize>,
     held: Vec<usize>,
+    /// Clients that wait for a key.
+    waiting: Local,
     /// Connections beyond the soft limit of their output.
     excessive: Vec<usize>,
     #[expect(clippy::vec_box, reason = "connections and this list pass the boxes on")]
@@ -116,6 +123,7 @@ pub(crate) fn reactor() -> io::Result<(Poll, Receiver<Mail>, Mailbox)> {
 }
 
 impl Worker {
+    /// The worker with this index among the mailboxes.
     pub(crate) fn new(index: usize, poll: Poll, mail: Receiver<Mail>, shared: Arc<Shared>) -> Self {
         Worker {
             index,
@@ -132,6 +140,7 @@ impl Worker {
             queued: Vec::new(),
             again: Vec::new(),
             held: Vec::new(),
+            waiting: Local::default(),
             excessive: Vec::new(),
             inboxes: Vec::new(),
             posted: false,
@@ -165,6 +174,7 @@ impl Worker {
                     }
                 }
             }
+            self.time_out();
             self.round();
         }
         for slot in 0..self.connections.len() {
@@ -178,7 +188,8 @@ impl Worker {
         if !self.again.is_empty() {
             return Some(Duration::ZERO);
         }
-        (!self.excessive.is_empty()).then_some(EXCESS_EVERY)
+        let excess = (!self.excessive.is_empty()).then_some(EXCESS_EVERY);
+        [excess, self.waiting.until_next()].into_iter().flatten().min()
     }
 
     /// Puts a connection on this round's list, once.
@@ -194,6 +205,7 @@ impl Worker {
             match mail {
                 Mail::Connection(stream, card) => self.open(stream, card),
                 Mail::Staged { slot, client, staged } => self.resume(slot, client, staged),
+                Mail::Unblocked(delivery) => self.read_delivery(&delivery),
                 Mail::Kill => kill = true,
                 Mail::Stop => self.stopping = true,
             }
@@ -311,6 +323,7 @@ impl Worker {
 
     fn close(&mut self, slot: usize) {
         let Some(mut connection) = self.connections[slot].take() else { return };
+        self.forget_blocked(&connection);
         connection.end();
         let client = &mut connection.client;
         self.shared.watches.forget(&mut client.watched);
@@ -367,7 +380,7 @@ impl Worker {
 
     fn run_readers(&mut self, slots: &[usize]) {
         let shared = Arc::clone(&self.shared);
-        let observed = {
+        let (turn, observed) = {
             let _gate = shared.gate.read();
             let (mut executor, connections) = self.executor(&shared);
             for &slot in slots {
@@ -375,10 +388,12 @@ impl Worker {
                     connection.run(&mut executor, None);
                 }
             }
+            let turn = executor.turn;
             self.post();
-            shared.engine.tip()
+            (turn, shared.engine.tip())
         };
         self.hold(slots, observed);
+        self.end_turn(turn, slots, None);
     }
 
     fn run_writers(&mut self, slots: &[usize]) {
@@ -387,7 +402,7 @@ impl Worker {
             .iter()
             .map(|slot| self.connections[*slot].as_ref().map_or(0, Connection::output_end))
             .collect();
-        let (result, observed) = {
+        let (result, turn, observed) = {
             let _gate = shared.gate.write();
             let (mut executor, connections) = self.executor(&shared);
             let result = shared.engine.round(shared.parameters.appendfsync(), |round| {
@@ -397,17 +412,20 @@ impl Worker {
                     }
                 }
             });
+            let turn = executor.turn;
             if result.is_ok() {
                 self.post();
             } else {
                 self.outbox.clear();
             }
-            (result, shared.engine.tip())
+            (result, turn, shared.engine.tip())
         };
         match result {
             Ok(()) => {
                 self.hold(slots, observed);
                 self.stage(slots);
+                let is_always = shared.parameters.appendfsync() == AppendFsync::Always;
+                self.end_turn(turn, slots, is_always.then_some(observed));
             }
             Err(error) => self.fail(slots, &ends, &error),
         }
@@ -430,7 +448,8 @@ impl Worker {
         self.data.set_now_ms(now_ms);
         let Worker { data, rng, tally, outbox, connections, .. } = self;
         tally.start();
-        (Executor { shared, data, rng, tally, outbox, now_ms }, connections)
+        let turn = Turn::default();
+        (Executor { shared, data, rng, tally, outbox, now_ms, turn }, connections)
     }
 
     /// Under `appendfsync always`, keeps the replies until what they observed is durable.

@@ -78,8 +78,8 @@ impl Classes {
         }
         Some(Classes(bits))
     }
-    /// As letters, shortened as Redis does. (Which leaves out `n` beside `A`; but what is written is
-    /// what is remembered.)
+    /// As letters, shortened as Redis does. (Which leaves out `n` beside `A`; but here what is
+    /// written is what is remembered.)
     pub(crate) fn letters(self) -> String {
         let is_all = self.0 & Self::ALL == Self::ALL;
         let mut letters = String::from(if is_all { "A" } else { "" });

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod binary;
 #[cfg(test)]
+mod blocking;
+#[cfg(test)]
 mod collections;
 #[cfg(test)]
 mod connection;

@@ -103,17 +103,18 @@ fn server(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
 
 fn clients(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
     let shared = ctx.server;
+    let blocked = shared.blocked.figures();
     fields!(text,
         connected_clients: shared.clients.len(),
         cluster_connections: 0,
         maxclients: shared.parameters.clients_max(),
-        blocked_clients: 0,
+        blocked_clients: blocked.clients,
         tracking_clients: 0,
         pubsub_clients: shared.pubsub.clients(),
         watching_clients: shared.watches.clients(),
-        clients_in_timeout_table: 0,
+        clients_in_timeout_table: blocked.timed,
         total_watched_keys: shared.watches.keys(),
-        total_blocking_keys: 0,
+        total_blocking_keys: blocked.keys,
         total_blocking_keys_on_nokey: 0,
     );
     Ok(())
