@@ -21,6 +21,8 @@ mod lifecycle;
 #[cfg(test)]
 mod linearizable;
 #[cfg(test)]
+mod notifications;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod pubsub;
