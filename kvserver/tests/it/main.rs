@@ -19,6 +19,8 @@ mod lifecycle;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod redis_rs;
+#[cfg(test)]
 mod spawned;
 #[cfg(test)]
 mod startup;
