@@ -1,5 +1,5 @@
 //! The helper threads: one makes commits durable, one merges and saves, one writes large values,
-//! one removes what expired.
+//! one removes what expired, one what dead sets have left in the reverse index.
 //!
 //! No connection thread ever waits for the disk: it asks here, keeps the replies, and is woken.
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::data::{Data, Position, StoreError};
+use crate::data::{Cleaning, Data, Position, StoreError};
 use crate::shared::{Shared, now_ms};
 use crate::staging::StageJob;
 use crate::worker::Mail;
@@ -141,6 +141,27 @@ pub(crate) fn expire_step(
         shared.stats.expired.fetch_add(u64::try_from(removed).unwrap_or(0), Relaxed);
     }
     Ok(removed)
+}
+
+/// Removes what dead sets have left, until the other side of `ended` is dropped.
+pub(crate) fn clean_loop(shared: &Arc<Shared>, ended: &Receiver<Infallible>) {
+    let mut cleaning = Cleaning::default();
+    let mut wait = Duration::ZERO;
+    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(wait) {
+        wait = match shared.engine.clean_sets(&mut cleaning) {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => EXPIRE_EVERY,
+            Err(error) => {
+                tracing::warn!(%error, "cannot remove what dead sets have left");
+                if error.is_final() {
+                    shared.fail(&error);
+                    return;
+                }
+                cleaning = Cleaning::default();
+                EXPIRE_EVERY
+            }
+        };
+    }
 }
 
 /// Remembers that the first `changes` changes have been saved now.

@@ -59,6 +59,9 @@ struct Serve {
     /// The size at which a new data file is begun, in bytes; small ones are for tests
     #[arg(long, value_name = "N", hide = true)]
     data_file_bytes: Option<u64>,
+    /// Keep an index of which sets hold a member, for SWITHMEMBER; built or dropped at the start
+    #[arg(long, value_name = "yes|no", value_enum, default_value_t = YesNo::No)]
+    set_reverse_index: YesNo,
     /// Refuse to listen on an address other machines can reach, as there is no password
     #[arg(long, value_name = "yes|no", value_enum, default_value_t = YesNo::Yes)]
     protected_mode: YesNo,
@@ -108,6 +111,7 @@ impl Serve {
         config.databases = self.databases;
         config.threads = self.threads.unwrap_or(config.threads);
         config.protected_mode = self.protected_mode == YesNo::Yes;
+        config.set_reverse_index = self.set_reverse_index == YesNo::Yes;
         config.dir = self.dir.display().to_string();
         config.settings = self.set.clone();
         config.appendfsync = match self.appendfsync {

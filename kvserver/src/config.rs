@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
+use crate::data::ReverseIndex;
 use crate::error::Error;
 
 /// When a write counts as done, named as Redis names it.
@@ -63,6 +64,9 @@ pub struct Config {
     /// Further parameters by name, as `CONFIG SET` takes them, and with them those that it refuses
     /// to change, such as `enable-debug-command`; not those that have a field here.
     pub settings: Vec<(String, String)>,
+    /// Keep a reverse index of all sets, for `SWITHMEMBER`. Built at the start if it is not there,
+    /// dropped at the start if it is not wanted.
+    pub set_reverse_index: bool,
 }
 
 impl Default for Config {
@@ -77,6 +81,7 @@ impl Default for Config {
             protected_mode: true,
             dir: String::new(),
             settings: Vec::new(),
+            set_reverse_index: false,
         }
     }
 }
@@ -85,6 +90,10 @@ impl Config {
     /// The address and port to listen on.
     pub fn addr(&self) -> SocketAddr {
         SocketAddr::new(self.bind, self.port)
+    }
+
+    pub(crate) fn reverse_index(&self) -> ReverseIndex {
+        if self.set_reverse_index { ReverseIndex::On } else { ReverseIndex::Off }
     }
 
     /// Listens on [`Config::addr`], after a check that this is meant.

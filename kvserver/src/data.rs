@@ -15,11 +15,14 @@ mod engine;
 mod event;
 pub(crate) mod hashed;
 mod pending;
+mod reverse;
 mod transfer;
 
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
-pub(crate) use engine::{Engine, Large, Position, Round, Staged, StoreError, Value};
+pub(crate) use engine::{
+    Cleaning, Engine, Large, Position, ReverseIndex, Round, Staged, StoreError, Value,
+};
 pub(crate) use event::Class;
 pub(crate) use event::Event;
 pub(crate) use kvcore::Direction;
@@ -107,12 +110,18 @@ impl Stored {
     fn collection_id(&self) -> Option<Id> {
         Self::id_in(&self.bytes)
     }
-    /// The id of the collection a stored value refers to; strings refer to none.
+    /// The collection this refers to, with its type; strings refer to none.
+    fn held(&self) -> Option<(Type, Id)> {
+        Self::held_in(&self.bytes)
+    }
+    /// The id of the collection a stored value refers to.
     fn id_in(value: &[u8]) -> Option<Id> {
-        match value.split_first() {
-            Some((tag, payload)) if *tag != Type::String.tag() => Id::from_bytes(payload),
-            _ => None,
-        }
+        Self::held_in(value).map(|(_, id)| id)
+    }
+    fn held_in(value: &[u8]) -> Option<(Type, Id)> {
+        let (tag, payload) = value.split_first()?;
+        let kind = Type::from_tag(*tag).filter(|kind| *kind != Type::String)?;
+        Some((kind, Id::from_bytes(payload)?))
     }
 }
 

@@ -45,7 +45,8 @@ static PARAMETERS: LazyLock<Vec<&'static Parameter>> = LazyLock::new(|| {
 });
 
 /// Taken from the fields of [`Config`] by whoever needs them.
-const HAVE_FIELDS: [&str; 6] = ["bind", "databases", "dir", "io-threads", "port", "protected-mode"];
+const HAVE_FIELDS: [&str; 7] =
+    ["bind", "databases", "dir", "io-threads", "port", "protected-mode", "set-reverse-index"];
 
 /// Why CONFIG SET refuses. The texts are Redis' own.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +99,7 @@ impl Parameters {
             ("io-threads", config.threads.to_string()),
             ("port", port.to_string()),
             ("protected-mode", yes_no(config.protected_mode)),
+            ("set-reverse-index", yes_no(config.set_reverse_index)),
         ] {
             values[find(name).expect("the table has it")] = value;
         }

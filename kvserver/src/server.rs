@@ -61,8 +61,8 @@ impl Server {
     /// Listens as `config` says, to serve `store`.
     ///
     /// The databases are the keyspaces `db0:keys`, `db0:elements`, `db1:keys` and so on of the
-    /// store, and `kvserver:state`, which only the server may write; an application's other
-    /// keyspaces are its own.
+    /// store, `kvserver:state`, and with [`Config::set_reverse_index`] `db0:members`, `db0:sets`
+    /// and so on, which only the server may write; an application's other keyspaces are its own.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl Server {
         store: Store,
         config: Config,
     ) -> Result<Self, Error> {
-        let engine = Engine::new(store, config.databases);
+        let engine = Engine::new(store, config.databases, config.reverse_index());
         let engine = engine.map_err(|error| Error::Store(error.to_string()))?;
         Server::start(config, listener, Arc::new(engine))
     }
@@ -116,6 +116,7 @@ impl Server {
         let (slow, slow_asked) = crossbeam_channel::unbounded();
         let (stage, stage_asked) = crossbeam_channel::unbounded();
         let (alive, ended) = crossbeam_channel::bounded(0);
+        let ended_too = ended.clone();
         let shared = Arc::clone(&self.shared);
         let sync = move || {
             background::sync_loop(&shared, &asked, &slow, &stage);
@@ -132,6 +133,11 @@ impl Server {
         let shared = Arc::clone(&self.shared);
         let expiry = move || background::expiry_loop(&shared, &ended);
         self.helpers.push(spawn("kv-expiry", expiry)?);
+        if self.shared.config.set_reverse_index {
+            let shared = Arc::clone(&self.shared);
+            let clean = move || background::clean_loop(&shared, &ended_too);
+            self.helpers.push(spawn("kv-sets", clean)?);
+        }
         Ok(())
     }
 

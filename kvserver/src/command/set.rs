@@ -6,6 +6,7 @@
 mod algebra;
 mod member;
 mod random;
+mod reverse;
 #[cfg(test)]
 mod tests;
 
@@ -128,6 +129,11 @@ pub(crate) const COMMANDS: &[Command] = &[
         .keys(STORE_KEYS)
         .summary("Stores the members that any of several sets has.")
         .complexity(ALL_MEMBERS),
+    set("swithmember", -2, reverse::swithmember)
+        .flags(READ.and(Flags::ARBITRARY_KEYS))
+        .since("7.2.0")
+        .summary("Returns the keys of all sets that have a member, from a reverse index.")
+        .complexity("O(N log M) with N the number of sets returned and M that of all members"),
 ];
 
 fn find<'k>(ctx: &mut Context<'_>, key: &'k [u8]) -> Result<Option<Collection<'k>>, CommandError> {

@@ -12,7 +12,7 @@ use crate::background::expire_step;
 use crate::client::{Card, ClientState};
 use crate::config::{AppendFsync, Config};
 use crate::context::Context;
-use crate::data::{Class, Data, Db, Engine};
+use crate::data::{Class, Cleaning, Data, Db, Engine};
 use crate::executor::{Executor, call};
 use crate::resp::Reply;
 use crate::shared::Shared;
@@ -30,6 +30,10 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    pub(super) fn with(config: Config) -> Self {
         let now_ms = 1_700_000_000_000;
         let clock = Arc::new(SimClock::new(now_ms));
         let options = Options::new()
@@ -39,8 +43,8 @@ impl Fixture {
             .read_mode(ReadMode::Pread)
             .durability(Durability::Buffered);
         let store = options.open("/store").expect("a simulated disk fails only when asked to");
-        let config = Config::default();
-        let engine = Engine::new(store, config.databases).expect("the keyspaces are new");
+        let engine = Engine::new(store, config.databases, config.reverse_index());
+        let engine = engine.expect("the keyspaces are new");
         let engine = Arc::new(engine);
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let (jobs, _) = crossbeam_channel::unbounded();
@@ -86,6 +90,31 @@ impl Fixture {
         self.clock.set_wall_ms(self.now_ms);
         let step = expire_step(&self.shared, &mut self.data, self.now_ms);
         step.expect("a simulated disk fails only when asked to")
+    }
+
+    /// Removes what dead sets have left, as the background does.
+    pub(super) fn clean_sets(&mut self) {
+        let mut cleaning = Cleaning::default();
+        let mut step = || self.shared.engine.clean_sets(&mut cleaning);
+        while step().expect("a simulated disk fails only when asked to") {}
+    }
+
+    /// How many members and sets the reverse index of sets knows.
+    pub(super) fn reverse_entries(&self) -> (u64, u64) {
+        self.shared.engine.store_and_entries().1
+    }
+
+    /// Ends the server and starts it again, with or without a reverse index of sets.
+    pub(super) fn restart(&mut self, set_reverse_index: bool) {
+        let store = self.shared.engine.store_and_entries().0.clone();
+        let mut config = self.shared.config.clone();
+        config.set_reverse_index = set_reverse_index;
+        let engine = Engine::new(store, config.databases, config.reverse_index());
+        let engine = Arc::new(engine.expect("the keyspaces were opened before"));
+        let (jobs, _) = crossbeam_channel::unbounded();
+        self.data = Data::new(Arc::clone(&engine));
+        let shared = Shared::new(config, self.shared.addr, engine, jobs);
+        self.shared = shared.expect("there are no settings");
     }
 
     /// What the changes of requests are told as, in one transaction that is thrown away.

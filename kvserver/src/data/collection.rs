@@ -7,7 +7,8 @@
 //! # Laws
 //!
 //! C1. The record of a key and the elements under its id change in the same batch: an element
-//!     whose id no key holds does not exist, before a crash or after.
+//!     whose id no key holds does not exist, before a crash or after. (Those of a set that is gone
+//!     stay a while if there is a reverse index: law R2 of `engine/reverse`.)
 //! C2. An id is given to one collection only. It is above the sequence of every commit before, and
 //!     a batch has at least as many records as ids it makes.
 //! C3. There are no empty collections: whoever removes elements calls [`Db::settle`].
@@ -146,8 +147,11 @@ impl Db<'_> {
     }
     /// Removes the key, whose last element has gone, as the caller knows.
     pub(crate) fn end(&mut self, collection: Collection<'_>) {
-        // The elements are gone, one by one: there is nothing to remove with it.
         self.data.pending.delete(self.place, collection.key);
+        // The elements are gone, one by one: there is nothing else to remove with it.
+        if self.data.engine.has_reverse() {
+            self.data.pending.remove_elements(self.place, collection.id);
+        }
     }
     /// True if the collection has an element.
     fn any(&mut self, collection: Collection<'_>) -> Result<bool> {

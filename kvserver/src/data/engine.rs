@@ -6,6 +6,7 @@
 //! `kvserver:state` holds what belongs to no database. Nothing else of the server names a keyspace.
 
 mod elements;
+mod reverse;
 mod staged;
 mod state;
 
@@ -19,6 +20,9 @@ use super::pending::{Change, Pending, What};
 use super::{Place, Stored};
 use crate::config::AppendFsync;
 pub(super) use elements::{Held, Visit};
+pub(super) use reverse::PAGE_IDS;
+pub(crate) use reverse::{Cleaning, ReverseIndex};
+use reverse::{Follow, Reverse};
 pub(super) use staged::LargeValue;
 pub(crate) use staged::{Large, Staged};
 
@@ -70,6 +74,8 @@ pub(crate) struct Engine {
     /// The home of each database, by index: SWAPDB exchanges them.
     by_index: Vec<AtomicUsize>,
     state: BytesKeyspace,
+    /// Where a member's sets are found, if that is wanted.
+    reverse: Option<Reverse>,
     hash_key: [u8; state::HASH_KEY_LEN],
     /// No collection has this id or a higher one.
     next_id: AtomicU64,
@@ -77,7 +83,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// The databases in `store`; those that are new are made.
-    pub(crate) fn new(store: Store, count: usize) -> Result<Self> {
+    pub(crate) fn new(store: Store, count: usize, index: ReverseIndex) -> Result<Self> {
         let state = store.keyspace(Schema::new("kvserver:state").unordered())?;
         let by_index = state::homes(&state, count)?;
         let mut homes = Vec::with_capacity(by_index.len());
@@ -89,12 +95,14 @@ impl Engine {
             homes.push(Home { keys: store.keyspace(keys)?, elements: store.keyspace(elements)? });
         }
         let hash_key = state::hash_key(&state, homes.iter().all(|h| h.elements.is_empty()))?;
+        let reverse = reverse::open(&store, &homes, &state, index)?;
         let next_id = elements::first_free_id(&homes, store.tip_sequence())?;
         Ok(Engine {
             store,
             homes,
             by_index: by_index.into_iter().take(count).map(AtomicUsize::new).collect(),
             state,
+            reverse,
             hash_key,
             next_id: AtomicU64::new(next_id),
         })
@@ -234,6 +242,7 @@ impl Round<'_, '_> {
         {
             let home = &self.engine.homes[place.home];
             match change {
+                _ if self.engine.is_indexed(&change) => {}
                 Change::Key(key, What::Put { value, expires_at_ms }) => {
                     self.round.put(&home.keys, key, value, put(expires_at_ms))?;
                     return Ok(());
@@ -252,7 +261,13 @@ impl Round<'_, '_> {
         }
         let mut batch = self.engine.store.batch();
         let mut staged = staged.into_iter();
+        let mut follow = self.engine.reverse.as_ref().map(Follow::new);
         for (place, change) in pending.iter() {
+            if let Some(follow) = &mut follow
+                && follow.add(&mut batch, place, change)?
+            {
+                continue;
+            }
             let is_large = |value: &[u8]| value.len() > self.engine.large_value_bytes();
             let large = change.value().filter(|value| is_large(value));
             match large.and_then(|_| staged.next()) {

@@ -25,6 +25,7 @@ mod client;
 mod generate;
 mod model;
 mod reply;
+mod reverse;
 
 use std::fs;
 use std::net::SocketAddr;

@@ -15,7 +15,7 @@ const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong k
 const SYNTAX: &str = "-ERR syntax error";
 
 /// The bulk strings of a reply.
-fn words(reply: &str) -> BTreeSet<String> {
+pub(super) fn words(reply: &str) -> BTreeSet<String> {
     let mut lines = reply.split("\r\n");
     let mut words = BTreeSet::new();
     while let Some(line) = lines.next() {
