@@ -13,6 +13,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod bitmap;
+pub(crate) mod blocking;
 pub(crate) mod client;
 mod collection;
 pub(crate) mod config;
@@ -27,6 +28,7 @@ pub(crate) mod introspection;
 pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod list;
+pub(crate) mod pubsub;
 pub(crate) mod server;
 pub(crate) mod set;
 pub(crate) mod string;
@@ -168,6 +170,12 @@ impl Flags {
     pub(crate) const DANGEROUS: Flags = Flags(1 << 19);
     /// Executed at once inside MULTI rather than queued (EXEC, DISCARD, WATCH, …).
     pub(crate) const NOT_QUEUED: Flags = Flags(1 << 20);
+    /// Its replies are pushes: CLIENT REPLY does not silence them.
+    pub(crate) const PUSHES: Flags = Flags(1 << 24);
+    /// Open to RESP2 clients with subscriptions.
+    pub(crate) const WHILE_SUBSCRIBED: Flags = Flags(1 << 25);
+    /// Not a write, but followers of a log would have to hear of it; CLIENT PAUSE WRITE stops it.
+    pub(crate) const MAY_REPLICATE: Flags = Flags(1 << 26);
 
     pub(crate) const fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
@@ -193,6 +201,7 @@ pub(crate) enum Group {
     Generic,
     Hash,
     List,
+    PubSub,
     Server,
     Set,
     SortedSet,
@@ -208,6 +217,7 @@ impl Group {
             Group::Generic => "generic",
             Group::Hash => "hash",
             Group::List => "list",
+            Group::PubSub => "pubsub",
             Group::Server => "server",
             Group::Set => "set",
             Group::SortedSet => "sorted-set",

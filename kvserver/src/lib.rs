@@ -32,6 +32,7 @@
 
 mod background;
 mod bits;
+mod blocking;
 mod client;
 mod command;
 mod config;
@@ -49,8 +50,11 @@ mod inbox;
 mod lcs;
 mod long_double;
 mod number;
+mod output;
+mod output_limits;
 mod parameters;
 mod process;
+mod pubsub;
 mod resp;
 mod server;
 mod shared;
