@@ -3,6 +3,7 @@
 mod bitmap;
 mod hash;
 mod list;
+mod session;
 mod set;
 mod strings;
 mod zset;
@@ -16,6 +17,7 @@ const FAMILIES: &[Shapes] = &[
     bitmap::COMMANDS,
     hash::COMMANDS,
     list::COMMANDS,
+    session::COMMANDS,
     set::COMMANDS,
     zset::COMMANDS,
 ];
