@@ -128,7 +128,7 @@ impl Executor<'_> {
             server: self.shared,
             data: self.data,
         };
-        if !entry.command.flags.has(Flags::WRITE) {
+        if !entry.command.flags.may_write() {
             call(entry, &mut ctx);
             debug_assert_eq!(self.data.pending_len(), 0, "T3");
             if entry.command.flags.has(Flags::PUBSUB) {

@@ -46,6 +46,7 @@ mod executor;
 #[doc(hidden)]
 pub mod fuzzing;
 mod glob;
+mod hll;
 mod inbox;
 mod lcs;
 mod long_double;

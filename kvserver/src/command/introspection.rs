@@ -166,6 +166,7 @@ fn categories(command: &Command) -> Vec<&'static str> {
         super::Group::Connection => "@connection",
         super::Group::Generic => "@keyspace",
         super::Group::Hash => "@hash",
+        super::Group::HyperLogLog => "@hyperloglog",
         super::Group::List => "@list",
         // Commands on whole databases.
         super::Group::Server if flags.has(Flags::WRITE) || flags.has(Flags::READONLY) => {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::{
     Command, CommandError, bitmap, blocking, client, config, connection, generic, hash,
-    introspection, list, pubsub, server, set, string, transaction, zset,
+    hyperloglog, introspection, list, pubsub, server, set, string, transaction, zset,
 };
 
 static FAMILIES: &[&[Command]] = &[
@@ -15,6 +15,7 @@ static FAMILIES: &[&[Command]] = &[
     connection::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    hyperloglog::COMMANDS,
     introspection::COMMANDS,
     list::COMMANDS,
     list::blocking::COMMANDS,
