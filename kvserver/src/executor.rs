@@ -10,15 +10,20 @@
 //!     taken back: it has not run, and runs again when they are (see [`crate::staging`]).
 //! E3. Without a round nothing is committed: the request must not be able to write (T3).
 
+mod serve;
+
 use crate::client::{ClientState, Queued, Replies};
 use crate::command::table::{Entry, table};
 use crate::command::{CommandError, Flags};
 use crate::context::Context;
-use crate::data::{Data, Lookups, Round, Staged, StoreError, Touched};
+use crate::data::{Class, Classes, Data, Lookups, Round, Staged, StoreError, Touched};
+use crate::notify;
+use crate::pubsub::Outbox;
 use crate::resp::Reply;
 use crate::shared::Shared;
 use crate::staging::Verdict;
 use crate::stats::Tally;
+pub(crate) use serve::Turn;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What a worker lends to the requests it runs.
@@ -28,7 +33,11 @@ pub(crate) struct Executor<'w> {
     pub(crate) data: &'w mut Data,
     pub(crate) rng: &'w mut fastrand::Rng,
     pub(crate) tally: &'w mut Tally,
+    /// Posted when the round is committed.
+    pub(crate) outbox: &'w mut Outbox,
     pub(crate) now_ms: u64,
+    /// What these requests have to do with clients that wait.
+    pub(crate) turn: Turn,
 }
 
 impl Executor<'_> {
@@ -50,7 +59,9 @@ impl Executor<'_> {
             client.close = true;
             return;
         }
-        if let Err(error) = self.admit(entry, args, client, out, round) {
+        let admitted = self.admit(entry, args, client, out, round);
+        let pushes = admitted.is_ok() && entry.is_some_and(|e| e.command.flags.has(Flags::PUSHES));
+        if let Err(error) = admitted {
             out.truncate(start);
             self.shared.stats.error(&error.to_string());
             Reply::new(out, client.protocol).error(&error);
@@ -59,17 +70,15 @@ impl Executor<'_> {
             out.truncate(start);
             return;
         }
-        match client.replies {
-            Replies::On => {}
-            Replies::Off => out.truncate(start),
-            Replies::SkipNext => {
+        if let (Some(wait), Some(entry)) = (client.wait.take(), entry) {
+            self.block(entry, args, client, *wait);
+        }
+        if client.replies != Replies::On {
+            let silenced = !pushes || client.transaction.is_some();
+            if silenced {
                 out.truncate(start);
-                client.replies = Replies::SkipThis;
             }
-            Replies::SkipThis => {
-                out.truncate(start);
-                client.replies = Replies::On;
-            }
+            client.replies = client.replies.after_command();
         }
     }
 
@@ -92,7 +101,7 @@ impl Executor<'_> {
         args: &[&[u8]],
         client: &mut ClientState,
         out: &mut Vec<u8>,
-        round: Option<&mut Round<'_, '_>>,
+        mut round: Option<&mut Round<'_, '_>>,
     ) -> Result<(), CommandError> {
         let entry = match check(entry, args, client) {
             Ok(entry) => entry,
@@ -120,25 +129,53 @@ impl Executor<'_> {
             server: self.shared,
             data: self.data,
         };
-        if !entry.command.flags.has(Flags::WRITE) {
+        if !entry.command.flags.may_write() {
+            let tells_misses = ctx.server.notified().has(Class::KeyMiss);
+            ctx.data.set_heard(tells_misses);
+            ctx.data.set_notified(if tells_misses { ctx.server.notified() } else { Classes::NONE });
             call(entry, &mut ctx);
             debug_assert_eq!(self.data.pending_len(), 0, "T3");
+            if tells_misses || entry.command.flags.has(Flags::PUBSUB) {
+                self.end_reader(client);
+            }
             return Ok(());
         }
         ctx.data.set_heard(ctx.server.is_listening());
+        ctx.data.set_notified(ctx.server.notified());
         let before = (ctx.client.before(), ctx.data.lookups());
         call(entry, &mut ctx);
-        let result = self.stage_or_commit(client, round);
+        let result = self.stage_or_commit(client, round.as_deref_mut());
         if client.staging.is_wanted() {
             client.take_back(before.0);
+            self.shared.pubsub.take_back(client.seat(), &mut client.subscriptions);
             self.data.set_lookups(before.1);
             self.tally.take_back();
         } else if let Some(executed) = client.executed.take() {
             self.shared.watches.forget(&mut client.watched);
             let entries = executed.requests.iter().map(|queued| queued.entry);
             entries.for_each(|entry| self.shared.stats.command(entry).count_call());
+            client.subscriptions.keep();
+        }
+        if let (true, Some(round)) = (self.turn.has_ready(), round) {
+            self.serve(round);
         }
         result.map_err(CommandError::from)
+    }
+
+    /// A command that changes nothing has run: others hear what it has published or missed.
+    #[cold]
+    fn end_reader(&mut self, client: &mut ClientState) {
+        client.subscriptions.keep();
+        self.outbox.speak(&mut client.published);
+        self.tell_events();
+        self.outbox.keep();
+    }
+    /// Tells the events, which are gone afterwards.
+    fn tell_events(&mut self) {
+        if self.data.events_len() > 0 {
+            self.shared.hear_all(self.data, self.outbox);
+            self.data.clear_events();
+        }
     }
 
     /// Commits, or takes the changes back until a helper has written their large values.
@@ -150,11 +187,13 @@ impl Executor<'_> {
     ) -> Result<(), StoreError> {
         if !self.data.has_large() {
             client.staging.end();
+            self.outbox.speak(&mut client.published);
             return self.commit(round, Vec::new());
         }
         match client.staging.decide(|staged| self.data.are_staged(staged)) {
             Verdict::Commit(staged) => {
                 client.staging.end();
+                self.outbox.speak(&mut client.published);
                 self.commit(round, staged)
             }
             Verdict::TakeBack => {
@@ -184,29 +223,36 @@ impl Executor<'_> {
         round: Option<&mut Round<'_, '_>>,
         staged: Vec<Staged>,
     ) -> Result<(), StoreError> {
-        let changes = self.data.pending_len();
-        if changes == 0 {
+        if self.data.pending_len() == 0 {
+            self.tell_events();
+            self.outbox.keep();
             return Ok(());
         }
         let round = round.expect("T3: only commands with the write flag have changes");
         if self.data.is_heard() {
             self.tell();
         }
-        let changes = u64::try_from(changes).unwrap_or(u64::MAX);
-        self.shared.stats.changes.fetch_add(changes, Relaxed);
+        self.shared.stats.changes.fetch_add(1, Relaxed);
         let result = self.data.commit_staged(round, staged);
-        if let Err(error) = &result
-            && error.is_final()
-        {
-            self.shared.fail(error);
+        match &result {
+            Ok(()) => self.outbox.keep(),
+            Err(error) => {
+                self.outbox.forget();
+                if error.is_final() {
+                    self.shared.fail(error);
+                }
+            }
         }
         result
     }
 
     /// Tells whoever listens what is about to change: the one place where WATCH and keyspace
     /// events learn of it.
-    fn tell(&self) {
-        self.data.events().for_each(|event| self.shared.hear(&event));
+    fn tell(&mut self) {
+        if !self.shared.blocked.is_empty() {
+            self.note_ready();
+        }
+        self.shared.hear_all(self.data, self.outbox);
         let watches = &self.shared.watches;
         self.data.touched(|touched| match touched {
             Touched::Key(db, key) => watches.touch_key(db, key),
@@ -240,6 +286,13 @@ fn check(
     if entry.command.flags.has(Flags::NO_MULTI) && client.transaction.is_some() {
         return Err(CommandError::text("ERR Command not allowed inside a transaction"));
     }
+    if client.is_in_subscriber_mode() && !entry.command.flags.has(Flags::WHILE_SUBSCRIBED) {
+        return Err(CommandError::err(format_args!(
+            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
+             allowed in this context",
+            entry.full_name
+        )));
+    }
     Ok(entry)
 }
 
@@ -248,6 +301,9 @@ fn check(
 #[inline]
 pub(crate) fn call(entry: &'static Entry, ctx: &mut Context<'_>) {
     let (mark, len) = (ctx.data.mark(), ctx.reply.len());
+    if ctx.data.notified().has(Class::KeyMiss) {
+        ctx.data.tell_misses(notify::misses(entry));
+    }
     if let Err(error) = (entry.command.handler)(ctx) {
         ctx.data.roll_back(mark);
         ctx.reply.truncate(len);

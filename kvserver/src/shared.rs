@@ -12,11 +12,15 @@ use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
 
 use crate::background::Job;
+use crate::blocking::{self, Delivery, Unblock, Waiter};
 use crate::client::Card;
 use crate::config::Config;
-use crate::data::{Engine, Event, StoreError};
+use crate::data::{Classes, Data, Engine, Event, StoreError};
 use crate::error::Error;
-use crate::parameters::Parameters;
+use crate::notify::notify;
+use crate::output_limits::OutputLimits;
+use crate::parameters::{Live, Parameters};
+use crate::pubsub::{Outbox, PubSub};
 use crate::stats::Stats;
 use crate::watch::Watches;
 use crate::worker::{Mail, Mailbox};
@@ -31,7 +35,10 @@ pub(crate) struct Shared {
     pub(crate) parameters: Parameters,
     pub(crate) stats: Stats,
     pub(crate) watches: Watches,
+    pub(crate) blocked: blocking::Registry,
     pub(crate) clients: Clients,
+    pub(crate) output_limits: OutputLimits,
+    pub(crate) pubsub: PubSub,
     /// Held shared by commands that read, exclusively by those that may write.
     pub(crate) gate: RwLock<()>,
     pub(crate) started_ms: u64,
@@ -98,13 +105,19 @@ impl Shared {
     ) -> Result<Self, Error> {
         let background = BackgroundState::default();
         background.last_save_s.store(now_ms() / 1000, Ordering::Relaxed);
+        let parameters = Parameters::new(&config, addr.port())?;
+        let output_limits = OutputLimits::default();
+        output_limits.set(&parameters.value("client-output-buffer-limit"));
         Ok(Shared {
-            parameters: Parameters::new(&config, addr.port())?,
+            parameters,
+            output_limits,
+            pubsub: PubSub::new(config.threads),
             engine,
             config,
             addr,
             stats: Stats::default(),
             watches: Watches::default(),
+            blocked: blocking::Registry::default(),
             clients: Clients::default(),
             gate: RwLock::new(()),
             started_ms: now_ms(),
@@ -117,7 +130,28 @@ impl Shared {
     }
     /// True if somebody wants to know which keys a command changes.
     pub(crate) fn is_listening(&self) -> bool {
-        !self.watches.is_empty() || tracing::enabled!(tracing::Level::TRACE)
+        !self.watches.is_empty()
+            || !self.blocked.is_empty()
+            || !self.notified().is_none()
+            || tracing::enabled!(tracing::Level::TRACE)
+    }
+    /// The classes of events that are published, while somebody subscribes to anything.
+    #[inline]
+    pub(crate) fn notified(&self) -> Classes {
+        let bits = self.parameters.number(Live::NotifiedEvents);
+        if bits == 0 || self.pubsub.is_empty() {
+            return Classes::NONE;
+        }
+        Classes::from_bits(u16::try_from(bits).unwrap_or(0))
+    }
+    /// Tells whoever listens of the events among pending changes, in the commit that follows; what
+    /// is published of them waits in `outbox` for it.
+    pub(crate) fn hear_all(&self, data: &Data, outbox: &mut Outbox) {
+        for (at, event) in data.events().enumerate() {
+            self.hear(&event);
+            outbox.stage_spoken(at);
+            notify(self, &event, |outgoing| outbox.stage(outgoing));
+        }
     }
     /// A key is about to change, in the commit that follows.
     pub(crate) fn hear(&self, event: &Event<'_>) {
@@ -144,6 +178,31 @@ impl Shared {
     /// Makes every worker look which of its replies may leave now.
     pub(crate) fn wake_workers(&self) {
         self.mailboxes.get().into_iter().flatten().for_each(Mailbox::wake);
+    }
+    /// Ends the wait of a client; false if it does not wait.
+    pub(crate) fn unblock(&self, id: u64, how: Unblock) -> bool {
+        let Some(waiter) = self.blocked.take_client(id) else { return false };
+        let delivery = match how {
+            Unblock::Timeout => self.time_out(&waiter),
+            Unblock::Error => {
+                let text = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+                self.stats.error(text);
+                let command = self.stats.command(waiter.entry);
+                command.count_call();
+                command.failed.fetch_add(1, Ordering::Relaxed);
+                waiter.delivery(waiter.error(&text), None)
+            }
+        };
+        if let Some(mailbox) = self.mailboxes.get().and_then(|all| all.get(delivery.worker)) {
+            mailbox.send(Mail::Unblocked(Box::new(delivery)));
+        }
+        true
+    }
+    /// What a client is sent whose time is over, and whose wait has been ended.
+    pub(crate) fn time_out(&self, waiter: &Waiter) -> Delivery {
+        self.stats.command(waiter.entry).count_call();
+        let until = waiter.wait.wait_durable.then(|| self.engine.tip());
+        waiter.delivery(waiter.wait.on_timeout.clone(), until)
     }
     /// Closes a client, at the next turn of its worker.
     pub(crate) fn kill(&self, card: &Card) {

@@ -67,7 +67,8 @@ fn multi(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// Such a mistake makes EXEC fail, as any command that is refused while queueing.
+/// Such a mistake makes EXEC fail, as any command that is refused while queueing. Redis 7 goes on
+/// with the transaction; its successors do not.
 fn refuse_inside_multi(ctx: &mut Context<'_>, text: &'static str) -> Outcome {
     match &mut ctx.client.transaction {
         None => Ok(()),
@@ -105,6 +106,7 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
         return Ok(());
     }
     ctx.reply.array(transaction.requests.len());
+    ctx.client.is_in_exec = true;
     for queued in &transaction.requests {
         let args: Vec<&[u8]> = queued.args.iter().map(Vec::as_slice).collect();
         let mut inner = Context {
@@ -120,6 +122,7 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
         // HELLO may have changed it.
         ctx.reply.set_protocol(ctx.client.protocol);
     }
+    ctx.client.is_in_exec = false;
     // The rest is the executor's, once it is committed.
     ctx.client.executed = Some(transaction);
     Ok(())

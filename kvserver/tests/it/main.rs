@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod binary;
 #[cfg(test)]
+mod blocking;
+#[cfg(test)]
 mod collections;
 #[cfg(test)]
 mod connection;
@@ -17,7 +19,13 @@ mod large_values;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod notifications;
+#[cfg(test)]
 mod protocol;
+#[cfg(test)]
+mod pubsub;
+#[cfg(test)]
+mod redis_rs;
 #[cfg(test)]
 mod spawned;
 #[cfg(test)]
