@@ -76,9 +76,9 @@ cli() { redis-cli -h "$HOST" -p "${ports[$1]}" "${@:2}"; }
 # Whether something listens there.
 is_taken() { (exec 3<>"/dev/tcp/$HOST/$1") 2>/dev/null; }
 
-# start_server NAME MODE: returns when it answers.
+# start_server NAME MODE: returns when it answers. The port is below those of outgoing connections.
 start_server() {
-    local dir=$scratch/$1 tries=0 port=$((20000 + RANDOM % 20000))
+    local dir=$scratch/$1 tries=0 port=$((10000 + RANDOM % 20000))
     rm -rf "$dir"
     mkdir "$dir"
     while is_taken "$port"; do port=$((port + 1)); done
