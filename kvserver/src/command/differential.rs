@@ -117,8 +117,8 @@ fn compare(reference: &mut Reference, protocol: Protocol, requests: usize) {
     let seed = seed();
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut fixture = Fixture::new();
-    // The requests before may have ended inside MULTI.
-    reference.call(&[b"discard"]);
+    // The requests before may have ended inside MULTI, or in another database.
+    reference.call(&[b"reset"]);
     reference.call(&[b"flushall"]);
     if protocol == Protocol::Resp3 {
         reference.call(&[b"hello", b"3"]);
