@@ -23,8 +23,7 @@ pub(crate) use db::Db;
 pub(crate) use engine::{
     Cleaning, Engine, Large, Position, ReverseIndex, Round, Staged, StoreError, Value,
 };
-pub(crate) use event::Class;
-pub(crate) use event::Event;
+pub(crate) use event::{Class, Classes, Event};
 pub(crate) use kvcore::Direction;
 
 use std::sync::Arc;
@@ -141,6 +140,10 @@ pub(crate) struct Data {
     lookups: Lookups,
     /// Somebody wants to know which keys change, and how.
     is_heard: bool,
+    /// The classes of events that are published.
+    notified: Classes,
+    /// Looking up a key that is not there is an event.
+    tells_misses: bool,
 }
 
 /// How many values were asked for and found, and how many not found.
@@ -168,6 +171,8 @@ impl Data {
             now_ms: 0,
             lookups: Lookups::default(),
             is_heard: false,
+            notified: Classes::NONE,
+            tells_misses: false,
         }
     }
     /// The number of databases.
@@ -219,6 +224,26 @@ impl Data {
     }
     pub(crate) fn is_heard(&self) -> bool {
         self.is_heard
+    }
+    /// Which events are published: some of them take a look-up to notice.
+    pub(crate) fn set_notified(&mut self, notified: Classes) {
+        self.notified = notified;
+        self.tells_misses = false;
+    }
+    pub(crate) fn notified(&self) -> Classes {
+        self.notified
+    }
+    /// Whether looking up a key that is not there is an event from now on, if such are published.
+    pub(crate) fn tell_misses(&mut self, tells_misses: bool) {
+        self.tells_misses = tells_misses;
+    }
+    /// Forgets the events.
+    pub(crate) fn clear_events(&mut self) {
+        self.pending.clear_events();
+    }
+    /// The number of events so far.
+    pub(crate) fn events_len(&self) -> usize {
+        self.pending.events_len()
     }
     /// The point to come back to if the command that starts now fails.
     pub(crate) fn mark(&self) -> Mark {

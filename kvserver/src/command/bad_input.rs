@@ -2,7 +2,8 @@
 //! leaves nothing behind, and replies and state are those of the reference server, where there is
 //! one (see [`super::differential`]).
 //!
-//! Every command that names keys has an example here, and the table is asked whether one is missing.
+//! Every command that names keys has an example here, and the table is asked whether one is
+//! missing.
 
 mod aliases;
 mod arity;

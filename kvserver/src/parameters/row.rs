@@ -94,6 +94,7 @@ pub(crate) enum Live {
     InputBytesMax,
     LatencyThresholdMs,
     LatencyTracking,
+    NotifiedEvents,
     SlowlogLenMax,
     SlowlogSlowerThanUs,
     TcpKeepaliveS,

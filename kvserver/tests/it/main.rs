@@ -19,9 +19,15 @@ mod large_values;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod linearizable;
+#[cfg(test)]
+mod notifications;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod pubsub;
+#[cfg(test)]
+mod redis_rs;
 #[cfg(test)]
 mod spawned;
 #[cfg(test)]
