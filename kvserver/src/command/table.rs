@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use super::keys::Span;
 use super::{
     Command, CommandError, Group, KeyFlags, KeySpec, bitmap, blocking, client, config, connection,
-    generic, hash, hyperloglog, introspection, list, pubsub, server, set, string, transaction,
-    zset,
+    generic, hash, hyperloglog, introspection, latency, list, pubsub, server, set, slowlog, string,
+    transaction, zset,
 };
 use crate::data::Ahead;
 
@@ -20,11 +20,13 @@ static FAMILIES: &[&[Command]] = &[
     hash::COMMANDS,
     hyperloglog::COMMANDS,
     introspection::COMMANDS,
+    latency::COMMANDS,
     list::COMMANDS,
     list::blocking::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
+    slowlog::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
     zset::COMMANDS,
