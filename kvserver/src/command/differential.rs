@@ -14,11 +14,12 @@ mod reference;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::table::table;
 use super::testing::Fixture;
 use super::{Flags, KeyFlags, bitmap, generic, hash, hyperloglog, list, set, string, zset};
 use crate::resp::Protocol;
 use generate::request;
-use reference::{Reference, read_reply};
+pub(super) use reference::{Reference, read_reply};
 
 /// How many requests a comparison makes, unless told otherwise.
 const REQUESTS_DEFAULT: usize = 10_000;
@@ -35,7 +36,7 @@ fn seed() -> u64 {
     seed
 }
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
 
@@ -63,12 +64,12 @@ fn likeness(request: &[String], reply: &str) -> Likeness {
         "keys" | "hgetall" | "hkeys" | "hvals" | "smembers" | "sinter" | "sunion" | "sdiff"
         | "spop" => Likeness::Lines,
         "hrandfield" | "srandmember" | "zrandmember" => Likeness::Length,
-        name if name.starts_with('z') => Likeness::Numbers,
+        name if name.starts_with('z') || name.starts_with("bz") => Likeness::Numbers,
         _ => Likeness::Same,
     }
 }
 
-fn comparable(request: &[String], reply: &[u8]) -> String {
+pub(super) fn comparable(request: &[String], reply: &[u8]) -> String {
     // A character for each byte, so that nothing is lost.
     let text: String = reply.iter().map(|byte| char::from(*byte)).collect();
     if text.starts_with('-') {
@@ -96,15 +97,26 @@ fn comparable(request: &[String], reply: &[u8]) -> String {
 
 /// True for replies in which version 7.2 differs from 7.0: there, BITCOUNT and BITPOS ask for the
 /// key before they read their arguments.
-fn is_newer(request: &[String], ours: &str) -> bool {
+pub(super) fn is_newer(request: &[String], ours: &str) -> bool {
     ["bitcount", "bitpos"].contains(&request[0].as_str()) && ours.starts_with("-ERR")
+}
+
+/// True if a request could wait: it is queued in a transaction of its own, where it does not.
+fn may_wait(args: &[&[u8]], fixture: &Fixture) -> bool {
+    let entry = table().find(args[0]);
+    fixture.client.transaction.is_none()
+        && entry.is_some_and(|entry| entry.command.flags.has(Flags::BLOCKING))
+}
+
+/// The replies to a request in a transaction of its own.
+fn queued_alone(args: &[&[u8]], call: impl FnMut(&[&[u8]]) -> Vec<u8>) -> Vec<u8> {
+    [&[&b"multi"[..]][..], args, &[b"exec"]].map(call).concat()
 }
 
 fn compare(reference: &mut Reference, protocol: Protocol, requests: usize) {
     let seed = seed();
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut fixture = Fixture::new();
-    reference.call(&[b"flushall"]);
     if protocol == Protocol::Resp3 {
         reference.call(&[b"hello", b"3"]);
         fixture.client.protocol = protocol;
@@ -124,6 +136,12 @@ fn compare(reference: &mut Reference, protocol: Protocol, requests: usize) {
             for key in generate::keys() {
                 reference.call(&[b"exists", key.as_bytes()]);
             }
+        }
+        if may_wait(&args, &fixture) {
+            let ours = queued_alone(&args, |request| fixture.call(request));
+            let theirs = queued_alone(&args, |request| reference.call(request));
+            assert_alike(&words, &ours, &theirs, n);
+            continue;
         }
         let (ours, theirs) = (fixture.call(&args), reference.call(&args));
         if words[0] == "exec" {
@@ -168,9 +186,11 @@ fn assert_executed_alike(queued: &[Vec<String>], ours: &[u8], theirs: &[u8], n: 
 
 #[test]
 fn random_requests_get_the_reference_servers_replies() {
-    let Some(mut reference) = Reference::start() else { return };
-    compare(&mut reference, Protocol::Resp2, requests());
-    compare(&mut reference, Protocol::Resp3, requests() / 5);
+    // Each on a server of its own: requests also change its settings and the connection.
+    for (protocol, requests) in [(Protocol::Resp2, requests()), (Protocol::Resp3, requests() / 5)] {
+        let Some(mut reference) = Reference::start() else { return };
+        compare(&mut reference, protocol, requests);
+    }
 }
 
 #[test]
@@ -277,8 +297,10 @@ fn arity_flags_and_key_flags_are_those_of_the_reference_server() {
         generic::COMMANDS,
         hash::COMMANDS,
         list::COMMANDS,
+        list::blocking::COMMANDS,
         set::COMMANDS,
         zset::COMMANDS,
+        zset::blocking::COMMANDS,
     ];
     for command in families.into_iter().flatten() {
         let name = command.name;
@@ -299,6 +321,8 @@ fn arity_flags_and_key_flags_are_those_of_the_reference_server() {
             (Flags::READONLY, "readonly"),
             (Flags::DENYOOM, "denyoom"),
             (Flags::FAST, "fast"),
+            (Flags::BLOCKING, "blocking"),
+            (Flags::NOSCRIPT, "noscript"),
             (Flags::DANGEROUS, "@dangerous"),
         ];
         if !command.subcommands.is_empty() {
@@ -329,9 +353,13 @@ fn random_requests_get_one_whole_reply_each() {
         for _ in 0..20_000 {
             let words = request(&mut rng);
             let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-            let reply = fixture.call(&args);
+            let (reply, replies) = if may_wait(&args, &fixture) {
+                (queued_alone(&args, |request| fixture.call(request)), 3)
+            } else {
+                (fixture.call(&args), 1)
+            };
             let (mut rest, mut whole) = (&reply[..], Vec::new());
-            read_reply(&mut rest, &mut whole);
+            (0..replies).for_each(|_| read_reply(&mut rest, &mut whole));
             assert_eq!(whole, reply, "{words:?}");
             fixture.now_ms += rng.u64(..100);
         }
