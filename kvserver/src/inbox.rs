@@ -277,6 +277,22 @@ mod tests {
     }
 
     #[test]
+    fn declared_lengths_make_no_room_before_bytes_arrive() {
+        let starts = [
+            "*1048576\r\n",
+            "*1048576\r\n$536870912\r\nx",
+            "*2\r\n$536870912\r\n0123456789",
+            "*1048576\r\n$3\r\nSET\r\n$536870912\r\n",
+        ];
+        for start in starts {
+            let (requests, inbox) = drain(start.as_bytes(), 5);
+            assert!(requests.is_empty() && inbox.error().is_none(), "{start}");
+            assert!(inbox.bytes.capacity() <= 4 * CAPACITY_BYTES_MIN, "{start}");
+            assert!(inbox.places.capacity() <= 1024, "{start}");
+        }
+    }
+
+    #[test]
     fn a_long_pipeline_stays_within_the_smallest_room() {
         let stream = b"*2\r\n$3\r\nGET\r\n$10\r\n0123456789\r\n".repeat(10_000);
         for step in [7, 1000, 16 * 1024] {
