@@ -117,9 +117,12 @@ fn compare(reference: &mut Reference, protocol: Protocol, requests: usize) {
     let seed = seed();
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut fixture = Fixture::new();
-    // The requests before may have ended inside MULTI.
+    // The requests before may have ended inside MULTI, in another database, with another limit.
     reference.call(&[b"discard"]);
+    reference.call(&[b"unwatch"]);
+    reference.call(&[b"select", b"0"]);
     reference.call(&[b"flushall"]);
+    reference.call(&[b"config", b"set", b"hll-sparse-max-bytes", b"3000"]);
     if protocol == Protocol::Resp3 {
         reference.call(&[b"hello", b"3"]);
         fixture.client.protocol = protocol;
