@@ -13,6 +13,8 @@
 //! T4. Before a handler runs, the arity has been checked; `args[0]` is the name as it was sent.
 
 pub(crate) mod arguments;
+#[cfg(test)]
+mod bad_input;
 pub(crate) mod bitmap;
 pub(crate) mod blocking;
 pub(crate) mod client;
@@ -28,11 +30,14 @@ pub(crate) mod hash;
 pub(crate) mod hyperloglog;
 pub(crate) mod introspection;
 pub(crate) mod keys;
+pub(crate) mod latency;
 pub(crate) mod limits;
 pub(crate) mod list;
 pub(crate) mod pubsub;
+pub(crate) mod sensitive;
 pub(crate) mod server;
 pub(crate) mod set;
+pub(crate) mod slowlog;
 pub(crate) mod string;
 pub(crate) mod table;
 #[cfg(test)]

@@ -52,6 +52,7 @@ mod lcs;
 mod long_double;
 mod notify;
 mod number;
+mod observe;
 mod output;
 mod output_limits;
 mod parameters;

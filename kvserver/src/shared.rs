@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::data::{Classes, Data, Engine, Event, StoreError};
 use crate::error::Error;
 use crate::notify::notify;
+use crate::observe::Observer;
 use crate::output_limits::OutputLimits;
 use crate::parameters::{Live, Parameters};
 use crate::pubsub::{Outbox, PubSub};
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) clients: Clients,
     pub(crate) output_limits: OutputLimits,
     pub(crate) pubsub: PubSub,
+    pub(crate) observer: Observer,
     /// Held shared by commands that read, exclusively by those that may write.
     pub(crate) gate: RwLock<()>,
     pub(crate) started_ms: u64,
@@ -112,6 +114,7 @@ impl Shared {
             parameters,
             output_limits,
             pubsub: PubSub::new(config.threads),
+            observer: Observer::new(config.threads),
             engine,
             config,
             addr,
