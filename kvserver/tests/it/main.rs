@@ -19,7 +19,11 @@ mod large_values;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod monitor;
+#[cfg(test)]
 mod notifications;
+#[cfg(test)]
+mod pause;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
