@@ -24,7 +24,7 @@ pub(crate) struct Stats {
     pub(crate) misses: AtomicU64,
     /// Keys removed because their time had come.
     pub(crate) expired: AtomicU64,
-    /// Changes committed.
+    /// Requests committed that changed something.
     pub(crate) changes: AtomicU64,
     /// What `changes` was at the last SAVE.
     pub(crate) changes_saved: AtomicU64,

@@ -1,5 +1,6 @@
 //! Commands about the connection itself: who speaks, which database, which protocol version.
 
+use super::generic::parse_index;
 use super::{Command, CommandError, Flags, Group, Outcome};
 use crate::client::Replies;
 use crate::context::Context;
@@ -91,11 +92,7 @@ fn reset(ctx: &mut Context<'_>) -> Outcome {
 }
 
 fn select(ctx: &mut Context<'_>) -> Outcome {
-    let index = parse_i64(ctx.args[1]).ok_or(CommandError::NotInteger)?;
-    let index = usize::try_from(index).map_err(|_| CommandError::DbIndex)?;
-    if index >= ctx.data.count() {
-        return Err(CommandError::DbIndex);
-    }
+    let index = parse_index(ctx, ctx.args[1])?;
     ctx.client.db = index;
     ctx.reply.ok();
     Ok(())

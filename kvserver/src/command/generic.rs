@@ -11,6 +11,8 @@ mod sort;
 mod tests;
 mod transfer;
 
+pub(super) use database::parse_index;
+
 use super::{Command, Flags, Group, KeyFlags, KeySpec};
 
 const WRITE: Flags = Flags::WRITE;

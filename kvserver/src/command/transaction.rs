@@ -67,7 +67,8 @@ fn multi(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// Such a mistake makes EXEC fail, as any command that is refused while queueing.
+/// Such a mistake makes EXEC fail, as any command that is refused while queueing. Redis 7 goes on
+/// with the transaction; its successors do not.
 fn refuse_inside_multi(ctx: &mut Context<'_>, text: &'static str) -> Outcome {
     match &mut ctx.client.transaction {
         None => Ok(()),

@@ -29,6 +29,8 @@ mod protocol;
 #[cfg(test)]
 mod pubsub;
 #[cfg(test)]
+mod redis_rs;
+#[cfg(test)]
 mod spawned;
 #[cfg(test)]
 mod startup;

@@ -4,6 +4,7 @@ mod bitmap;
 mod hash;
 mod hyperloglog;
 mod list;
+mod session;
 mod set;
 mod strings;
 mod zset;
@@ -18,6 +19,7 @@ const FAMILIES: &[Shapes] = &[
     hash::COMMANDS,
     hyperloglog::COMMANDS,
     list::COMMANDS,
+    session::COMMANDS,
     set::COMMANDS,
     zset::COMMANDS,
 ];

@@ -7,7 +7,7 @@ use crate::number::parse_i64;
 /// A database index as an argument.
 ///
 /// Errors: not an integer, not an integer of 32 bits, or no such database.
-pub(super) fn parse_index(ctx: &Context<'_>, text: &[u8]) -> Result<usize, CommandError> {
+pub(crate) fn parse_index(ctx: &Context<'_>, text: &[u8]) -> Result<usize, CommandError> {
     let number = parse_i64(text).ok_or(CommandError::NotInteger)?;
     let number = i32::try_from(number).map_err(|_| {
         CommandError::err(format_args!(

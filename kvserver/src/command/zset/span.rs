@@ -21,7 +21,7 @@ pub(super) enum Members {
     Ranks(Indexes),
     /// By the places of scores: from the first to before the second.
     Scores(Range<u64>),
-    /// By name, where all scores are the same.
+    /// By name, where all scores are the same: there the order is that of the names.
     Names(Bound<Vec<u8>>, Bound<Vec<u8>>),
     /// None, whatever there is.
     Nothing,
@@ -70,22 +70,7 @@ impl Members {
                 Bound::Included(at_bits(places.start, &[])),
                 Bound::Excluded(at_bits(places.end, &[])),
             )),
-            Members::Names(start, end) => {
-                let all = (Bound::Included(at_bits(0, &[])), Bound::Unbounded);
-                let all = (all.0.as_ref().map(Vec::as_slice), all.1);
-                let Some(first) = db.nth(zset, all, 0)? else { return Ok(None) };
-                let place = rank_bits(scored(&first.sub).score);
-                let name = |name: &Vec<u8>| at_bits(place, name);
-                let start = match start {
-                    Bound::Unbounded => Bound::Included(at_bits(place, &[])),
-                    bound => bound.as_ref().map(name),
-                };
-                let end = match end {
-                    Bound::Unbounded => Bound::Excluded(at_bits(place + 1, &[])),
-                    bound => bound.as_ref().map(name),
-                };
-                Some((start, end))
-            }
+            Members::Names(start, end) => named(db, zset, (start, end))?,
         })
     }
 
@@ -135,6 +120,80 @@ impl Members {
         })?;
         Ok(found)
     }
+}
+
+/// The keys in order of a range by name.
+fn named(
+    db: &mut Db<'_>,
+    zset: Collection<'_>,
+    (start, end): (&Bound<Vec<u8>>, &Bound<Vec<u8>>),
+) -> Result<Option<Keys>, CommandError> {
+    let all = at_bits(0, &[]);
+    let all = (Bound::Included(&all[..]), Bound::Unbounded);
+    let Some(first) = db.nth(zset, all, 0)? else { return Ok(None) };
+    let place = rank_bits(scored(&first.sub).score);
+    let others = at_bits(place + 1, &[]);
+    if db.nth(zset, (Bound::Included(&others), Bound::Unbounded), 0)?.is_some() {
+        return searched(db, zset, (start, end));
+    }
+    let name = |name: &Vec<u8>| at_bits(place, name);
+    let start = match start {
+        Bound::Unbounded => Bound::Included(at_bits(place, &[])),
+        bound => bound.as_ref().map(name),
+    };
+    let end = match end {
+        Bound::Unbounded => Bound::Excluded(others),
+        bound => bound.as_ref().map(name),
+    };
+    Ok(Some((start, end)))
+}
+
+/// A range by name where scores differ, which is not what it is for: what a search by halves
+/// finds. That is right where the order of the names is that of the scores.
+fn searched(
+    db: &mut Db<'_>,
+    zset: Collection<'_>,
+    (start, end): (&Bound<Vec<u8>>, &Bound<Vec<u8>>),
+) -> Result<Option<Keys>, CommandError> {
+    let is_before = |member: &Vec<u8>| match start {
+        Bound::Unbounded => false,
+        Bound::Included(name) => member < name,
+        Bound::Excluded(name) => member <= name,
+    };
+    let is_within = |member: &Vec<u8>| match end {
+        Bound::Unbounded => true,
+        Bound::Included(name) => member <= name,
+        Bound::Excluded(name) => member < name,
+    };
+    let Some(first) = partition(db, zset, is_before)? else { return Ok(None) };
+    Ok(match partition(db, zset, is_within)? {
+        None => Some((Bound::Included(first), Bound::Unbounded)),
+        Some(end) if first < end => Some((Bound::Included(first), Bound::Excluded(end))),
+        Some(_) => None,
+    })
+}
+
+/// The key in order of the first member that is not in `part`, which is taken to be the first
+/// part of the order.
+fn partition(
+    db: &mut Db<'_>,
+    zset: Collection<'_>,
+    part: impl Fn(&Vec<u8>) -> bool,
+) -> Result<Option<Vec<u8>>, CommandError> {
+    let all = at_bits(0, &[]);
+    let all = (Bound::Included(&all[..]), Bound::Unbounded);
+    let (mut low, mut high, mut found) = (0, db.count(zset, all)?, None);
+    while low < high {
+        let middle = low.midpoint(high);
+        let Some(element) = db.nth(zset, all, middle)? else { break };
+        if part(&scored(&element.sub).member) {
+            low = middle + 1;
+        } else {
+            high = middle;
+            found = Some(element.sub);
+        }
+    }
+    Ok(found)
 }
 
 fn slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {

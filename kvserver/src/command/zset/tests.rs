@@ -234,3 +234,20 @@ fn a_scan_leaves_out_scores_when_told_to() {
         ("ZSCAN z 0 NOVALUES", SYNTAX),
     ]);
 }
+
+#[test]
+fn ranges_by_name_are_found_where_scores_rise_with_the_names() {
+    check(&[
+        ("ZADD z 1 a 2 b 3 c 4 d", ":4"),
+        ("ZRANGE z [b [c BYLEX", "*2 $1 b $1 c"),
+        ("ZRANGE z (a (d BYLEX", "*2 $1 b $1 c"),
+        ("ZRANGE z [c [b BYLEX REV", "*2 $1 c $1 b"),
+        ("ZRANGE z - + BYLEX LIMIT 1 2", "*2 $1 b $1 c"),
+        ("ZRANGE z [x + BYLEX", "*0"),
+        ("ZLEXCOUNT z [b +", ":3"),
+        ("ZRANGESTORE to z [b [c BYLEX", ":2"),
+        ("ZREMRANGEBYLEX z - (c", ":2"),
+        ("ZRANGE z 0 -1", "*2 $1 c $1 d"),
+        ("DEL z to", ":2"),
+    ]);
+}

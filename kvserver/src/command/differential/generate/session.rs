@@ -1,0 +1,27 @@
+//! Transactions, and the little a connection is asked for itself.
+
+pub(super) const COMMANDS: super::Shapes = &[
+    ("multi", ""),
+    ("multi", ""),
+    ("exec", ""),
+    ("exec", ""),
+    ("exec", ""),
+    ("discard", ""),
+    ("discard", "w"),
+    ("watch", "k"),
+    ("watch", "HLZ"),
+    ("watch", ""),
+    ("unwatch", ""),
+    ("select", "I"),
+    ("select", "0"),
+    ("select", "n"),
+    ("ping", ""),
+    ("ping", "v"),
+    ("ping", "vv"),
+    ("echo", "v"),
+    ("echo", ""),
+    ("nonsense", "vv"),
+    ("object", "vv"),
+    ("flushall", "w"),
+    ("randomkey", "v"),
+];
