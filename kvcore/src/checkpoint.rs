@@ -15,7 +15,7 @@
 
 use crate::{
     disk::{Disk, DiskLock, FileKind, OpenMode},
-    engine::{Engine, PublishError, write_manifest},
+    engine::{Engine, Hinted, PublishError, write_manifest},
     error::{Error, Result},
     ids::{FileId, Sequence},
     log::{LogEnd, Manifest, file_names::Name},
@@ -161,7 +161,7 @@ impl Store {
         let target = Target::prepare(engine, dir.as_ref(), files)?;
         // Hints are for the next open's sake only.
         let state = engine.freeze()?;
-        let _ = engine.write_missing_hints();
+        let _ = engine.write_missing_hints(Hinted::All);
         target.bring(state)
     }
 }

@@ -52,11 +52,12 @@ mod sync;
 mod tell;
 mod waiting;
 
-pub(crate) use append::{LogEndState, Writer};
+pub(crate) use append::{FILE_BYTES_SMALL, LogEndState, Writer};
 pub(crate) use background::{Background, Task, Tasks, tasks};
 pub(crate) use blobs::{BlobFile, BlobPin, BlobTable, NewBlob};
 pub(crate) use commit::{Scratch, When, WriteGuard, with_key_buffer};
 pub(crate) use feed::{FeedCursor, FeedRecord, Keep, retained_above};
+pub(crate) use hints::Hinted;
 pub(crate) use many::{GROUP_KEYS, KeyGroup};
 pub(crate) use prepared::PreparedBatch;
 pub(crate) use publish::{PublishError, write_manifest};

@@ -215,16 +215,22 @@ impl Index {
     }
 
     /// Starts fetching where the look-up of a hash begins.
-    pub(crate) fn fetch_bucket(&self, hash: KeyHash) {
+    fn fetch_bucket(&self, hash: KeyHash) {
         prefetch(self.shard(hash).table.first_bucket(hash.tag));
     }
 
     /// Starts fetching the entry that the look-up of a hash looks at first.
-    pub(crate) fn fetch_entry(&self, hash: KeyHash) {
+    fn fetch_entry(&self, hash: KeyHash) {
         let shard = self.shard(hash);
         if let Some(r) = shard.table.first_entry(hash.tag) {
             prefetch(shard.table.front(r));
         }
+    }
+
+    /// Starts fetching what the look-ups of some hashes, few enough for the cache, look at.
+    pub(crate) fn fetch(&self, hashes: &[KeyHash]) {
+        hashes.iter().for_each(|hash| self.fetch_bucket(*hash));
+        hashes.iter().for_each(|hash| self.fetch_entry(*hash));
     }
 
     /// The key's state at the tip.

@@ -41,7 +41,7 @@ pub(crate) use frame::{
     read_single,
 };
 pub(crate) use header::{DecodedHeader, FILE_HEADER_LEN, FileHeader, LogEnd, LogPosition, Role};
-pub(crate) use hint::{HintEntry, HintFacts, HintKind, HintRange, HintReader, HintWriter, Place};
+pub(crate) use hint::{HintDraft, HintEntry, HintItem, HintKind, HintReader, Place};
 pub(crate) use manifest::{
     COMPRESSED, EXPIRED_BY_OWNER, GENERATIONS_MAX, Generation, KeyspaceMeta, ListedFile, Manifest,
     UNORDERED,

@@ -33,6 +33,7 @@ use std::{
 
 mod copy;
 mod select;
+mod swap;
 
 /// What one merge gave back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +61,7 @@ impl Engine {
         if self.options.auto_merge == AutoMerge::Off {
             return Ok(());
         }
+        let mut has_synced = false;
         loop {
             let mut state = self.merge.lock();
             if state.not_before.is_some_and(|at| self.clock.passed() < at) {
@@ -69,8 +71,15 @@ impl Engine {
             let inputs = self.select_due(keep);
             if inputs.is_empty() || self.is_closed() {
                 self.update_overfull();
+                if !has_synced && self.counters.is_overfull.load(Ordering::Relaxed) {
+                    // What writers wait for lies in files that are not durable yet.
+                    self.sync_all()?;
+                    has_synced = true;
+                    continue;
+                }
                 return Ok(());
             }
+            has_synced = false;
             let result = self.merge_in_pieces(inputs, keep);
             state.note(&result, self.clock.passed());
             self.update_overfull();
@@ -152,25 +161,25 @@ impl Engine {
         let plan = Plan::new(self, inputs);
         let mut outputs = copy::Outputs::new(self);
         let copied = plan.copy_all(&mut outputs).and_then(|()| outputs.finish());
-        let outputs = match copied.and_then(|files| self.publish_merge(&plan, files)) {
-            Ok(files) => files,
-            Err(e) => {
-                // A manifest that may or may not be durable may list them (M5).
-                if self.check_poison().is_ok() {
-                    outputs.discard();
-                }
-                return Err(e);
+        if let Err(e) = copied.and_then(|()| self.publish_merge(&plan, &outputs.files())) {
+            // A manifest that may or may not be durable may list them (M5).
+            if self.check_poison().is_ok() {
+                outputs.discard();
             }
-        };
-        if let Err(e) = self.swap(&plan, &outputs) {
+            return Err(e);
+        }
+        let outputs = outputs.into_done();
+        let swapped = outputs.iter().try_for_each(|output| swap::swap_into(self, &plan, output));
+        if let Err(e) = swapped {
             // The inputs stay in use, and what of the outputs is dead later is not noted there:
             // until the outputs are merged again, no delete that could hide any of it is dropped.
-            outputs.iter().for_each(|output| output.note_dead(Sequence::ZERO));
+            outputs.iter().for_each(|output| output.file.note_dead(Sequence::ZERO));
             return Err(e);
         }
         let bytes_in = inputs.iter().map(|f| f.written()).sum();
-        let bytes_out = outputs.iter().map(|f| f.written()).sum();
+        let bytes_out = outputs.iter().map(|output| output.file.written()).sum();
         self.remove_inputs(inputs);
+        self.store_hints(outputs);
         self.counters.merges.fetch_add(1, Ordering::Relaxed);
         self.counters.merge_read_bytes.fetch_add(bytes_in, Ordering::Relaxed);
         self.counters.merge_written_bytes.fetch_add(bytes_out, Ordering::Relaxed);
@@ -179,11 +188,7 @@ impl Engine {
     }
 
     /// Makes the outputs count instead of the inputs.
-    fn publish_merge(
-        &self,
-        plan: &Plan<'_>,
-        outputs: Vec<Arc<DataFile>>,
-    ) -> Result<Vec<Arc<DataFile>>> {
+    fn publish_merge(&self, plan: &Plan<'_>, outputs: &[Arc<DataFile>]) -> Result<()> {
         // M4: whatever superseded a dropped record is in the log by now; make it durable.
         self.sync_all()?;
         self.tell_watermark();
@@ -191,24 +196,26 @@ impl Engine {
             self.sync_dir()?;
         }
         self.check_open()?;
-        self.files.change(&outputs, &[]);
+        self.files.change(outputs, &[]);
         let others: Vec<Arc<DataFile>> = self.files.load().iter().cloned().collect();
-        let published = self.publish(|manifest| plan.rewrite(manifest, &outputs, &others));
+        let published = self.publish(|manifest| plan.rewrite(manifest, outputs, &others));
         if let Err(e) = published {
             let ids: Vec<FileId> = outputs.iter().map(|f| f.id).collect();
             self.files.change(&[], &ids);
             return Err(e);
         }
         // Durable from here.
-        Ok(outputs)
+        Ok(())
     }
 
-    /// Points the keydir at the copies.
-    fn swap(&self, plan: &Plan<'_>, outputs: &[Arc<DataFile>]) -> Result<()> {
-        for output in outputs {
-            copy::swap_into(self, plan, output)?;
+    /// Writes the hints that were gathered, now that the inputs have made room. Without one the
+    /// next open reads the file.
+    fn store_hints(&self, outputs: Vec<copy::Output>) {
+        for copy::Output { file, hint } in outputs {
+            if let Some(hint) = hint.filter(|_| !self.is_tight()) {
+                let _ = self.store_hint(&file, &hint);
+            }
         }
-        Ok(())
     }
 
     fn remove_inputs(&self, inputs: &[Arc<DataFile>]) {
@@ -219,6 +226,7 @@ impl Engine {
             let _ = self.disk.unlink(&self.dir.join(file_names::data(id)));
             let _ = self.disk.unlink(&self.dir.join(file_names::hint(id)));
         }
+        self.update_overfull();
     }
 
     /// Whether the store's threads merge, so that waiting for them makes sense.

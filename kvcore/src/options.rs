@@ -261,7 +261,7 @@ impl Options {
     /// default. At least 16 MiB, or four data files if these are small.
     ///
     /// Commits that put something get [`Error::LimitReached`] when less is left than a merge may
-    /// need for one data file (an eighth of the live bytes, 4 MiB at least); deletes and merges
+    /// need for one data file (a 16th of the live bytes, 4 MiB at least); deletes and merges
     /// may use the rest, so that there is always a way back: delete, then
     /// [`Store::merge`](crate::Store::merge), or wait for the background. Space is claimed a data
     /// file at a time, so refusals come up to a data file before the limit. Hints and manifests,

@@ -40,7 +40,7 @@ mod read_only;
 mod scan;
 mod survey;
 
-pub(crate) use load::hint_of;
+pub(crate) use load::{for_each_entry, hint_of};
 pub(crate) use read_only::{open_damaged, open_log_file, open_read_only, patiently, read_content};
 pub(crate) use survey::{FoundFile, Survey, survey};
 

@@ -373,7 +373,7 @@ impl Engine {
     pub(crate) fn file_bytes_target(&self) -> u64 {
         let live: u64 = self.files.load().iter().map(live_bytes).sum();
         let max = self.options.data_file_bytes_max;
-        (live / 8).clamp(max.min(FILE_BYTES_SMALL), max)
+        (live / FILES_OF_LIVE).clamp(max.min(FILE_BYTES_SMALL), max)
     }
 
     /// A new log file without a header: its bytes reserved and mapped, its number used up.
@@ -396,7 +396,10 @@ impl Engine {
     pub(crate) fn prepare_next_file(&self) -> Result<()> {
         let wanted = {
             let guard = self.writer.lock();
-            let near_end = guard.active.as_ref().is_some_and(|a| a.file.len() * 2 > a.limit);
+            let near_end = guard
+                .active
+                .as_ref()
+                .is_some_and(|a| a.limit.saturating_sub(a.file.len()) < a.limit / 8);
             (near_end && guard.prepared.is_none()).then(|| self.file_bytes_target())
         };
         let Some(bytes) = wanted.filter(|b| *b >= PREPARE_BYTES_MIN) else { return Ok(()) };
@@ -452,7 +455,12 @@ fn erase_failed_frame(file: &DataFile) -> std::io::Result<()> {
 }
 
 /// Data files of a small store are at least this large, in bytes.
-const FILE_BYTES_SMALL: u64 = 4 << 20;
+pub(crate) const FILE_BYTES_SMALL: u64 = 4 << 20;
+
+/// The live bytes of a store fill so many data files. The file that is written and the one made
+/// ahead count whole, and so, for a while, do the files that a merge writes; more files are more
+/// merges, each with its syncs.
+const FILES_OF_LIVE: u64 = 16;
 
 fn live_bytes(file: &Arc<DataFile>) -> u64 {
     file.live_bytes.load(std::sync::atomic::Ordering::Relaxed)

@@ -3,8 +3,11 @@
 //! Two threads, so that a long merge never delays a sync. Both end when told, and neither keeps
 //! the store open.
 
-use super::Engine;
-use crate::{error::Result, options::Durability};
+use super::{Engine, hints::Hinted};
+use crate::{
+    error::Result,
+    options::{AutoMerge, Durability},
+};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 use std::{
@@ -165,7 +168,11 @@ impl Engine {
             |engine| {
                 // Nobody else writes the same hint, and no merge removes its file meanwhile.
                 let _one_at_a_time = engine.merge.lock();
-                match engine.write_missing_hints() {
+                let which = match engine.options.auto_merge {
+                    AutoMerge::On => Hinted::Settled,
+                    AutoMerge::Off => Hinted::All,
+                };
+                match engine.write_missing_hints(which) {
                     // Merge comes next, and makes room.
                     Err(e) if e.is_full() => Ok(()),
                     written => written,

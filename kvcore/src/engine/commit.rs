@@ -9,6 +9,7 @@
 use super::{
     Engine,
     append::{LogEndState, Write},
+    hints::Hinted,
     prepared::{PreparedBatch, put_change},
     tell::Wakers,
     thread_token,
@@ -52,6 +53,19 @@ impl When {
         durability == Durability::Immediate
     }
 }
+
+/// Whether the log says how far it is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Yes,
+    /// It would after another sync.
+    NotYet,
+    /// Nothing is being written.
+    NoFile,
+}
+
+/// The log goes on while it is told of; so often it is tried again.
+const TELL_ATTEMPTS_MAX: usize = 3;
 
 /// Buffers of one thread, so that small operations allocate nothing.
 #[derive(Debug, Default)]
@@ -213,11 +227,19 @@ impl Engine {
     }
 
     /// Lets the files tell what is durable, before merge drops what it has superseded: a read-only
-    /// store sees no more than they tell. Hints tell of sealed files, a record of the active one.
+    /// store sees no more than they tell. A record of the active file tells of all before it;
+    /// where it cannot, the hints of sealed files do.
     /// On a full disk they tell later; readers that open meanwhile may miss keys until then.
     pub(crate) fn tell_watermark(&self) {
-        let _ = self.write_missing_hints();
-        let _ = self.write().and_then(|mut guard| guard.commit_watermark());
+        for _ in 0..TELL_ATTEMPTS_MAX {
+            match self.write().and_then(|mut guard| guard.commit_watermark()) {
+                Ok(Told::Yes) => return,
+                // The log has gone on to a new file since it was synced.
+                Ok(Told::NotYet) if self.sync_all().is_ok() => {}
+                _ => break,
+            }
+        }
+        let _ = self.write_missing_hints(Hinted::All);
     }
 
     /// Writes what was committed with [`When::Later`], everybody's.
@@ -316,14 +338,18 @@ impl WriteGuard<'_> {
         self.writer.last_sequence()
     }
 
-    /// Writes down how far the log is durable, if there is a file to write it into.
-    fn commit_watermark(&mut self) -> Result<()> {
+    /// Writes down how far the log is durable, if there is a file to write it into. A frame can
+    /// name no place in a file before its own.
+    fn commit_watermark(&mut self) -> Result<Told> {
         if self.writer.is_idle() {
-            return Ok(());
+            return Ok(Told::NoFile);
         }
+        let durable = self.engine.sync.durable_position().map(|position| position.file);
         let mut batch = PreparedBatch::default();
         batch.push_bare(&Record::Watermark { clock_ms: self.engine.clock.now_ms() });
-        self.commit(&mut batch, When::Now(Durability::Buffered)).map(drop)
+        self.commit(&mut batch, When::Now(Durability::Buffered))?;
+        let active = self.end().last_file.map(|(file, _)| file);
+        Ok(if durable.is_some() && durable == active { Told::Yes } else { Told::NotYet })
     }
 
     /// Where the log ends.

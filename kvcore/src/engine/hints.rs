@@ -1,4 +1,9 @@
-//! Hint files: written for every sealed file once it is below the watermark.
+//! Hint files of sealed files that are below the watermark.
+//!
+//! A merge gathers the hints of what it writes. The hint of a log file costs a reading of it, so it
+//! is not written while much of the file is dead: merge takes such a file soon, and then has read
+//! it for nothing. What a kill leaves without hints is so bounded by the dead bytes that merge
+//! tolerates. At a close, and where no merge comes by itself, every file gets one.
 
 use super::Engine;
 use crate::{
@@ -11,10 +16,25 @@ use crate::{
 };
 use std::sync::{Arc, atomic::Ordering};
 
+/// Which files should have hints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hinted {
+    /// All that can.
+    All,
+    /// Those that merge is not likely to take soon.
+    Settled,
+}
+
+impl Hinted {
+    fn includes(self, file: &DataFile) -> bool {
+        self == Hinted::All || !file.is_worth_merging()
+    }
+}
+
 impl Engine {
     /// Writes the hints that are missing, unless space is tight. A failure costs nothing but time
     /// at the next open.
-    pub(crate) fn write_missing_hints(&self) -> Result<()> {
+    pub(crate) fn write_missing_hints(&self, which: Hinted) -> Result<()> {
         if self.is_tight() {
             return Ok(());
         }
@@ -25,6 +45,7 @@ impl Engine {
             .load()
             .iter()
             .filter(|f| f.is_sealed() && f.id < floor && !f.has_hint.load(Ordering::Acquire))
+            .filter(|f| which.includes(f))
             .map(|f| f.id)
             .collect();
         todo.sort_unstable();

@@ -90,8 +90,7 @@ impl Engine {
     /// The states of a group of keys, expired or not.
     fn look_up_group(&self, index: &Index, keys: &KeyGroup) -> Vec<Option<State>> {
         let hashes: Vec<KeyHash> = keys.iter().map(|key| index.hash(key)).collect();
-        hashes.iter().for_each(|hash| index.fetch_bucket(*hash));
-        hashes.iter().for_each(|hash| index.fetch_entry(*hash));
+        index.fetch(&hashes);
         let find = |(key, hash): (&[u8], KeyHash)| index.find_used(&index.shard(hash), key, hash);
         keys.iter().zip(hashes).map(find).collect()
     }

@@ -32,9 +32,11 @@ use super::{
 use crate::ids::{FileId, KeyspaceId, Sequence};
 
 mod entry;
+mod item;
 mod write;
 
 pub(crate) use entry::{Entries, HintEntry, HintKind, Place};
+pub(crate) use item::{HintDraft, HintItem};
 pub(crate) use write::HintWriter;
 
 const KIND: Kind = Kind { magic: *b"\x89kvhint\n", name: "hint file", extra: HEADER - 1 };

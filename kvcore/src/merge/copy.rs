@@ -2,13 +2,13 @@
 
 use super::{Plan, stopped};
 use crate::{
-    engine::Engine,
+    engine::{Engine, GROUP_KEYS},
     error::{Error, Result},
-    ids::{Location, Sequence},
-    index::Index,
+    ids::{KeyspaceId, Location, Sequence},
+    index::{Index, KeyHash},
     log::{
-        BatchEncoder, DataFile, FILE_HEADER_LEN, FileHeader, FileKey, FileParts, FrameWalk, Member,
-        Record, Role, Step, WATERMARK_IN_HEADER, file_names,
+        BatchEncoder, DataFile, FILE_HEADER_LEN, FileHeader, FileKey, FileParts, FrameWalk,
+        HintDraft, HintItem, Member, Place, Record, Role, Step, WATERMARK_IN_HEADER, file_names,
     },
     options::ReadMode,
 };
@@ -19,10 +19,15 @@ use std::{
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 256 << 10;
+/// Bytes of hints that one merge holds in memory.
+const HINT_BYTES_MAX: usize = 64 << 20;
+/// What an entry of a hint takes beside its key, about.
+const HINT_ENTRY_BYTES: usize = 18;
 
 impl Plan<'_> {
     /// Copies what must be kept of every input.
     pub(super) fn copy_all(&self, outputs: &mut Outputs<'_>) -> Result<()> {
+        let mut group = Group::default();
         for input in self.inputs {
             let mut walk = FrameWalk::new(input, input.written());
             loop {
@@ -34,47 +39,112 @@ impl Plan<'_> {
                 };
                 for member in frame.members() {
                     let place = Location { file: input.id, offset: offset_of(input, at, &member)? };
-                    self.copy(&member, place, outputs)?;
+                    // A watermark, whose clock the manifest keeps, or a keyspace that is gone, has
+                    // no index.
+                    let keyspace = member.record.keyspace();
+                    if keyspace.is_some_and(|id| self.indexes.contains_key(&id)) {
+                        if group.is_full_for(&member) {
+                            self.copy_group(&mut group, outputs)?;
+                        }
+                        group.push(&member, place);
+                    }
                 }
                 outputs.pace(frame.len)?;
             }
         }
+        self.copy_group(&mut group, outputs)
+    }
+
+    /// Copies what must be kept of a group, and empties it.
+    fn copy_group(&self, group: &mut Group, outputs: &mut Outputs<'_>) -> Result<()> {
+        if let Some(index) = group.keyspace.and_then(|id| self.indexes.get(&id)) {
+            let mut hashes = [KeyHash { shard: 0, tag: 0 }; GROUP_KEYS];
+            for (hash, (_, record)) in hashes.iter_mut().zip(group.records()) {
+                *hash = record.key().map_or(*hash, |key| index.hash(key));
+            }
+            index.fetch(&hashes[..group.queued.len()]);
+            for ((queued, record), hash) in group.records().zip(hashes) {
+                if let Some(kept) = self.why_kept(index, &record, hash, queued) {
+                    outputs.push(&record, queued.sequence, kept)?;
+                }
+            }
+        }
+        group.clear();
         Ok(())
     }
 
-    fn copy(&self, member: &Member<'_>, at: Location, outputs: &mut Outputs<'_>) -> Result<()> {
-        let Some(index) = member.record.keyspace().and_then(|id| self.indexes.get(&id)) else {
-            // A watermark, whose clock the manifest keeps; or a keyspace that is gone.
-            return Ok(());
-        };
-        match member.record {
+    /// Whether a record must be kept.
+    fn why_kept(
+        &self,
+        index: &Index,
+        record: &Record<'_>,
+        hash: KeyHash,
+        Queued { at, sequence, .. }: &Queued,
+    ) -> Option<Kept> {
+        match *record {
             Record::Put { key, .. } | Record::BlobRef { key, .. } => {
-                if index.points_at(key, index.hash(key), at) {
-                    outputs.push(member, Kept::Live)?;
-                }
+                index.points_at(key, hash, *at).then_some(Kept::Live)
             }
             Record::Tombstone { key, .. } => {
                 // A newer record of the key hides whatever the tombstone hides.
-                let newer = index
-                    .state(key, index.hash(key))
-                    .is_some_and(|s| s.entry.sequence > member.sequence);
-                if !newer && self.must_keep_tombstone(member.sequence) {
-                    outputs.push(member, Kept::Retained)?;
-                }
+                let newer = index.state(key, hash).is_some_and(|s| s.entry.sequence > *sequence);
+                (!newer && self.must_keep_tombstone(*sequence)).then_some(Kept::Retained)
             }
             Record::RangeTombstone { .. } => {
-                if index.has_pending() || self.must_keep_tombstone(member.sequence) {
-                    outputs.push(member, Kept::Retained)?;
-                }
+                let keep = index.has_pending() || self.must_keep_tombstone(*sequence);
+                keep.then_some(Kept::Retained)
             }
             Record::ExpiryChange { key, .. } => {
-                if index.change_points_at(key, index.hash(key), at) {
-                    outputs.push(member, Kept::Retained)?;
-                }
+                index.change_points_at(key, hash, *at).then_some(Kept::Retained)
             }
-            Record::Watermark { .. } => {}
+            Record::Watermark { .. } => None,
         }
-        Ok(())
+    }
+}
+
+/// Records of one keyspace that are looked up together, so that what one of them waits for is
+/// fetched beside the next.
+#[derive(Default)]
+struct Group {
+    keyspace: Option<KeyspaceId>,
+    /// The records as they are encoded, one after the other.
+    bytes: Vec<u8>,
+    queued: Vec<Queued>,
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+struct Queued {
+    at: Location,
+    sequence: Sequence,
+    /// Where it ends in the group's bytes.
+    end: usize,
+}
+
+impl Group {
+    fn is_full_for(&self, member: &Member<'_>) -> bool {
+        self.queued.len() == GROUP_KEYS
+            || self.bytes.len() >= BUFFER_BYTES
+            || (!self.queued.is_empty() && self.keyspace != member.record.keyspace())
+    }
+
+    fn push(&mut self, member: &Member<'_>, at: Location) {
+        self.keyspace = member.record.keyspace();
+        member.record.encode(&mut self.bytes);
+        self.queued.push(Queued { at, sequence: member.sequence, end: self.bytes.len() });
+    }
+
+    fn records(&self) -> impl Iterator<Item = (&Queued, Record<'_>)> {
+        let starts = std::iter::once(0).chain(self.queued.iter().map(|queued| queued.end));
+        starts.zip(&self.queued).map(|(start, queued)| {
+            let record = Record::decode(&self.bytes[start..queued.end]);
+            (queued, record.expect("it was encoded here").0)
+        })
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.queued.clear();
     }
 }
 
@@ -91,11 +161,21 @@ enum Kept {
     Retained,
 }
 
+/// A file that a merge has written, and its hint, if it was gathered.
+pub(super) struct Output {
+    pub(super) file: Arc<DataFile>,
+    pub(super) hint: Option<Vec<u8>>,
+}
+
 /// The files a merge writes.
 pub(super) struct Outputs<'a> {
     engine: &'a Engine,
-    done: Vec<Arc<DataFile>>,
+    done: Vec<Output>,
     open: Option<Arc<DataFile>>,
+    /// What the hint of the open file will say.
+    draft: Option<HintDraft>,
+    /// Bytes of the hints gathered so far, about.
+    hint_bytes: usize,
     buffer: Vec<u8>,
     batch: BatchEncoder,
     started: Instant,
@@ -108,6 +188,8 @@ impl<'a> Outputs<'a> {
             engine,
             done: Vec::new(),
             open: None,
+            draft: None,
+            hint_bytes: 0,
             buffer: Vec::with_capacity(BUFFER_BYTES),
             batch: BatchEncoder::new(),
             started: Instant::now(),
@@ -116,9 +198,9 @@ impl<'a> Outputs<'a> {
     }
 
     /// Appends a record as a batch of one with its sequence.
-    fn push(&mut self, member: &Member<'_>, kept: Kept) -> Result<()> {
+    fn push(&mut self, record: &Record<'_>, sequence: Sequence, kept: Kept) -> Result<()> {
         self.batch.clear();
-        self.batch.push(&member.record);
+        self.batch.push(record);
         let len = self.batch.frame_len() as u64;
         let target = self.engine.file_bytes_target();
         if self.open.as_ref().is_some_and(|f| f.written() + self.buffered() + len > target) {
@@ -126,11 +208,12 @@ impl<'a> Outputs<'a> {
         }
         let file = match &self.open {
             Some(file) => Arc::clone(file),
-            None => self.begin_file(member.sequence, target.max(len + FILE_HEADER_LEN as u64))?,
+            None => self.begin_file(sequence, target.max(len + FILE_HEADER_LEN as u64))?,
         };
         let at = file.written() + self.buffered();
-        self.batch.seal(&mut self.buffer, file.key, at, member.sequence, WATERMARK_IN_HEADER);
-        file.note_sequence(member.sequence);
+        self.batch.seal(&mut self.buffer, file.key, at, sequence, WATERMARK_IN_HEADER);
+        file.note_sequence(sequence);
+        self.note_in_hint(record, sequence, at);
         if kept == Kept::Retained {
             file.add_retained(len);
         }
@@ -138,6 +221,20 @@ impl<'a> Outputs<'a> {
             self.write_out()?;
         }
         Ok(())
+    }
+
+    /// Gathers the hint, so that nobody need read the file for it; of a very large merge only that
+    /// of the first files.
+    fn note_in_hint(&mut self, record: &Record<'_>, sequence: Sequence, at: u64) {
+        let Some(draft) = &mut self.draft else { return };
+        self.hint_bytes += HINT_ENTRY_BYTES + record.key().map_or(0, <[u8]>::len);
+        if self.hint_bytes > HINT_BYTES_MAX {
+            self.draft = None;
+            return;
+        }
+        let offset = u32::try_from(at).expect("a data file ends below 4 GiB");
+        let place = Place { offset, is_member: false, sequence };
+        draft.add(&HintItem::of(record, place));
     }
 
     fn buffered(&self) -> u64 {
@@ -165,6 +262,8 @@ impl<'a> Outputs<'a> {
         let parts = FileParts { id, role: Role::Copy, key, path, handle, map_bytes, written: 0 };
         let file = Arc::new(DataFile::new(parts)?);
         self.open = Some(Arc::clone(&file));
+        self.draft =
+            (self.hint_bytes <= HINT_BYTES_MAX).then(|| HintDraft::new(engine.store_id, id));
         file.write_through(&header.encode()).map_err(|e| engine.io("write", &name, e))?;
         Ok(file)
     }
@@ -183,7 +282,9 @@ impl<'a> Outputs<'a> {
     fn end_file(&mut self) -> Result<()> {
         self.write_out()?;
         if let Some(file) = self.open.take() {
-            self.done.push(Arc::clone(&file));
+            let draft = self.draft.take();
+            let hint = draft.map(|draft| draft.finish(file.written(), file.max_sequence()));
+            self.done.push(Output { file: Arc::clone(&file), hint });
             file.handle().sync_data().map_err(|source| Error::Io {
                 action: "sync",
                 path: file.path.clone(),
@@ -195,14 +296,23 @@ impl<'a> Outputs<'a> {
     }
 
     /// All outputs, synced. Their directory entries are not yet.
-    pub(super) fn finish(&mut self) -> Result<Vec<Arc<DataFile>>> {
-        self.end_file()?;
-        Ok(self.done.clone())
+    pub(super) fn finish(&mut self) -> Result<()> {
+        self.end_file()
+    }
+
+    /// The finished files.
+    pub(super) fn files(&self) -> Vec<Arc<DataFile>> {
+        self.done.iter().map(|output| Arc::clone(&output.file)).collect()
+    }
+
+    /// The finished files with their hints.
+    pub(super) fn into_done(self) -> Vec<Output> {
+        self.done
     }
 
     /// Removes whatever was written.
     pub(super) fn discard(&mut self) {
-        for file in self.done.drain(..).chain(self.open.take()) {
+        for file in self.files().into_iter().chain(self.open.take()) {
             let _ = self.engine.disk.unlink(&file.path);
         }
     }
@@ -224,48 +334,5 @@ impl<'a> Outputs<'a> {
             std::thread::park_timeout(ahead.min(Duration::from_millis(100)));
         }
         Ok(())
-    }
-}
-
-/// Points the keydir at the records of one output, where it still means them (M3).
-pub(super) fn swap_into(engine: &Engine, plan: &Plan<'_>, output: &Arc<DataFile>) -> Result<()> {
-    let mut walk = FrameWalk::new(output, output.written());
-    let files = engine.files.load();
-    loop {
-        let (at, frame) = match walk.step()? {
-            Step::Frame(at, frame) => (at, frame),
-            Step::End(at) if at == output.written() => return Ok(()),
-            // The inputs stay: entries that were not reached still mean them.
-            Step::End(at) => return Err(output.corrupt(at, "zeros where a copy is due")),
-            Step::Damaged(at, e) => return Err(output.corrupt(at, e)),
-        };
-        for member in frame.members() {
-            let Some(index) = member.record.keyspace().and_then(|id| plan.indexes.get(&id)) else {
-                continue;
-            };
-            let to = Location { file: output.id, offset: offset_of(output, at, &member)? };
-            swap_one(index, &member, to, output, &files);
-        }
-    }
-}
-
-fn swap_one(
-    index: &Index,
-    member: &Member<'_>,
-    to: Location,
-    output: &DataFile,
-    files: &crate::log::FileTable,
-) {
-    match member.record {
-        Record::Put { key, .. } | Record::BlobRef { key, .. } => {
-            let hash = index.hash(key);
-            if !index.relocate(key, hash, member.sequence, (output, to), files) {
-                output.note_dead(member.sequence);
-            }
-        }
-        Record::ExpiryChange { key, .. } => {
-            index.relocate_change(key, index.hash(key), member.sequence, to);
-        }
-        _ => {}
     }
 }

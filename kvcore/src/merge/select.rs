@@ -1,23 +1,37 @@
 //! Which files are worth merging, and when.
 //!
-//! Space settles where dead bytes are about half of the live ones: there merging starts. Where
-//! they reach nine tenths, writers wait until they are fewer again, so that a store never takes
-//! more than about twice its live bytes. What is kept for followers counts for neither.
+//! Merging starts where dead bytes are about a fifth of the live ones. Under writes that never end
+//! they grow beyond, to where writers wait until they are fewer again. The bound leaves room for
+//! all else that a store takes: with hints, the files made ahead, and what a merge writes before
+//! it removes what it read, it stays within twice its live bytes. What is kept for followers
+//! counts for neither.
 
 use crate::{
-    engine::{Engine, Keep},
+    engine::{Engine, FILE_BYTES_SMALL, Keep},
     log::DataFile,
 };
 use std::sync::{Arc, atomic::Ordering};
 
 /// Merging starts at this many hundredths of dead to live bytes.
-const START_PERCENT: u64 = 50;
+const START_PERCENT: u64 = 18;
 /// Writers wait from this many on.
-const WAIT_PERCENT: u64 = 85;
+const WAIT_PERCENT: u64 = 28;
 /// A file is worth merging when this many hundredths of it can be given back.
 const FILE_PERCENT: u64 = 15;
 /// Small files are joined when there are more of them than this.
 const SMALL_FILES_MAX: usize = 8;
+
+/// Hundredths of a file that a merge of it gives back.
+fn reclaimable_percent(file: &DataFile) -> u64 {
+    file.reclaimable_bytes() * 100 / file.written().max(1)
+}
+
+impl DataFile {
+    /// Merge is likely to take it soon.
+    pub(crate) fn is_worth_merging(&self) -> bool {
+        reclaimable_percent(self) >= FILE_PERCENT
+    }
+}
 
 struct Space {
     live: u64,
@@ -46,7 +60,12 @@ impl Engine {
 
     /// Dead bytes that are not worth a merge yet, in a store however small.
     fn slack(&self) -> u64 {
-        self.file_bytes_target().min(self.options.data_file_bytes_max)
+        FILE_BYTES_SMALL.min(self.options.data_file_bytes_max)
+    }
+
+    /// So many dead bytes, and merging starts.
+    fn start_bytes(&self, live: u64) -> u64 {
+        live * START_PERCENT / 100 + self.slack()
     }
 
     /// What should be merged now; nothing if it is not worth it yet.
@@ -56,8 +75,8 @@ impl Engine {
         if keep == Keep::Nothing && space.dead > 0 {
             return self.select_all(keep);
         }
-        if space.dead > space.live * START_PERCENT / 100 + self.slack() {
-            let inputs = self.most_dead(&files);
+        if space.dead > self.start_bytes(space.live) {
+            let inputs = self.most_dead(&files, space.live);
             if !inputs.is_empty() {
                 return inputs;
             }
@@ -68,13 +87,18 @@ impl Engine {
     }
 
     /// The files with the largest part to give back, a bounded amount of live bytes at a time.
-    fn most_dead(&self, files: &[Arc<DataFile>]) -> Vec<Arc<DataFile>> {
+    fn most_dead(&self, files: &[Arc<DataFile>], live: u64) -> Vec<Arc<DataFile>> {
         let mut candidates: Vec<(u64, &Arc<DataFile>)> = files
             .iter()
-            .map(|f| (f.reclaimable_bytes() * 100 / f.written().max(1), f))
+            .map(|f| (reclaimable_percent(f), f))
             .filter(|(percent, _)| *percent >= FILE_PERCENT)
             .collect();
         if candidates.is_empty() {
+            let dead: u64 = files.iter().map(|f| f.dead_bytes()).sum();
+            if dead <= self.start_bytes(live) {
+                // Most of it is where merge may not go yet: at the end of the log.
+                return Vec::new();
+            }
             // What is left are deletes that hide something elsewhere: take both together.
             return files
                 .iter()

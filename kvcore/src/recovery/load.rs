@@ -10,8 +10,8 @@ use crate::{
     index::{HashKey, Index},
     keydir::EntryFlags,
     log::{
-        DataFile, FrameView, FrameWalk, HintEntry, HintFacts, HintKind, HintRange, HintReader,
-        HintWriter, Manifest, Place, Record, Step, StoreId, UNORDERED,
+        DataFile, FrameView, FrameWalk, HintDraft, HintItem as Item, HintReader, Manifest, Place,
+        Step, StoreId, UNORDERED,
     },
     options::RecoveryProgress,
 };
@@ -287,13 +287,6 @@ impl Loader<'_> {
     }
 }
 
-/// What a data file says, as a hint would say it.
-pub(crate) enum Item<'a> {
-    Entry(HintEntry<'a>),
-    Range(HintRange<'a>),
-    Clock(u64),
-}
-
 /// Goes through a whole file; damage is an error, since everything in a live file was synced.
 pub(crate) fn for_each_entry(file: &DataFile, mut f: impl FnMut(Item<'_>)) -> Result<Sequence> {
     let end = file.written();
@@ -336,53 +329,14 @@ fn each_member(
         let offset =
             u32::try_from(offset).map_err(|_| file.corrupt(offset, "an offset beyond 4 GiB"))?;
         let place = Place { offset, is_member: !frame.is_single(), sequence: member.sequence };
-        f(item(&member.record, place));
+        f(Item::of(&member.record, place));
     }
     Ok(())
 }
 
-fn item<'a>(record: &Record<'a>, place: Place) -> Item<'a> {
-    let entry = |keyspace, key, kind| Item::Entry(HintEntry { place, keyspace, key, kind });
-    match *record {
-        Record::Put { keyspace, key, value, expires_at_ms, .. } => {
-            let value_len = u32::try_from(value.len()).unwrap_or(u32::MAX);
-            entry(keyspace, key, HintKind::Put { value_len, expires_at_ms })
-        }
-        Record::BlobRef { keyspace, key, blob, len_bytes, expires_at_ms, .. } => {
-            entry(keyspace, key, HintKind::BlobRef { blob, len_bytes, expires_at_ms })
-        }
-        Record::Tombstone { keyspace, key } => entry(keyspace, key, HintKind::Tombstone),
-        Record::ExpiryChange { keyspace, key, put_sequence, expires_at_ms } => {
-            entry(keyspace, key, HintKind::ExpiryChange { put_sequence, expires_at_ms })
-        }
-        Record::RangeTombstone { keyspace, start, end } => {
-            Item::Range(HintRange { place, keyspace, bounds: (start, end) })
-        }
-        Record::Watermark { clock_ms } => Item::Clock(clock_ms),
-    }
-}
-
 /// The hint file of a sealed data file.
 pub(crate) fn hint_of(file: &DataFile, store: &StoreId) -> Result<Vec<u8>> {
-    let mut writer = HintWriter::new(*store, file.id);
-    let mut highest_clock_ms = 0;
-    let mut min_sequence = Sequence(u64::MAX);
-    let last = for_each_entry(file, |found| match found {
-        Item::Entry(entry) => {
-            min_sequence = min_sequence.min(entry.place.sequence);
-            writer.push(&entry);
-        }
-        Item::Range(range) => {
-            min_sequence = min_sequence.min(range.place.sequence);
-            writer.push_range(&range);
-        }
-        Item::Clock(ms) => highest_clock_ms = highest_clock_ms.max(ms),
-    })?;
-    Ok(writer.finish(&HintFacts {
-        data_len: file.written(),
-        min_dead_sequence: None,
-        min_sequence: min_sequence.min(last),
-        max_sequence: last,
-        highest_clock_ms,
-    }))
+    let mut draft = HintDraft::new(*store, file.id);
+    let last = for_each_entry(file, |found| draft.add(&found))?;
+    Ok(draft.finish(file.written(), last))
 }

@@ -2,7 +2,7 @@
 
 use super::Handle;
 use crate::{
-    engine::{Engine, Share},
+    engine::{Engine, Hinted, Share},
     error::Result,
 };
 
@@ -43,7 +43,7 @@ impl Engine {
             self.sync_all()?;
             self.unlink_dead_blobs()?;
             // Without a hint the next open reads the data file: slower, not wrong.
-            let _ = self.write_missing_hints();
+            let _ = self.write_missing_hints(Hinted::All);
         }
         self.publish_end(end)
     }

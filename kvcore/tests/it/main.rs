@@ -52,6 +52,9 @@ mod expiring;
 mod full_disk;
 #[cfg(feature = "bincode")]
 #[cfg(test)]
+mod hints;
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod large;
 #[cfg(feature = "bincode")]
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod reference;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::table::table;
 use super::testing::Fixture;
 use super::{Flags, KeyFlags, bitmap, generic, hash, hyperloglog, list, set, string, zset};
 use crate::resp::Protocol;
@@ -63,7 +64,7 @@ fn likeness(request: &[String], reply: &str) -> Likeness {
         "keys" | "hgetall" | "hkeys" | "hvals" | "smembers" | "sinter" | "sunion" | "sdiff"
         | "spop" => Likeness::Lines,
         "hrandfield" | "srandmember" | "zrandmember" => Likeness::Length,
-        name if name.starts_with('z') => Likeness::Numbers,
+        name if name.starts_with('z') || name.starts_with("bz") => Likeness::Numbers,
         _ => Likeness::Same,
     }
 }
@@ -100,10 +101,24 @@ fn is_newer(request: &[String], ours: &str) -> bool {
     ["bitcount", "bitpos"].contains(&request[0].as_str()) && ours.starts_with("-ERR")
 }
 
+/// True if a request could wait: it is queued in a transaction of its own, where it does not.
+fn may_wait(args: &[&[u8]], fixture: &Fixture) -> bool {
+    let entry = table().find(args[0]);
+    fixture.client.transaction.is_none()
+        && entry.is_some_and(|entry| entry.command.flags.has(Flags::BLOCKING))
+}
+
+/// The replies to a request in a transaction of its own.
+fn queued_alone(args: &[&[u8]], call: impl FnMut(&[&[u8]]) -> Vec<u8>) -> Vec<u8> {
+    [&[&b"multi"[..]][..], args, &[b"exec"]].map(call).concat()
+}
+
 fn compare(reference: &mut Reference, protocol: Protocol, requests: usize) {
     let seed = seed();
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut fixture = Fixture::new();
+    // The requests before may have ended inside MULTI.
+    reference.call(&[b"discard"]);
     reference.call(&[b"flushall"]);
     if protocol == Protocol::Resp3 {
         reference.call(&[b"hello", b"3"]);
@@ -124,6 +139,12 @@ fn compare(reference: &mut Reference, protocol: Protocol, requests: usize) {
             for key in generate::keys() {
                 reference.call(&[b"exists", key.as_bytes()]);
             }
+        }
+        if may_wait(&args, &fixture) {
+            let ours = queued_alone(&args, |request| fixture.call(request));
+            let theirs = queued_alone(&args, |request| reference.call(request));
+            assert_alike(&words, &ours, &theirs, n);
+            continue;
         }
         let (ours, theirs) = (fixture.call(&args), reference.call(&args));
         if words[0] == "exec" {
@@ -277,8 +298,10 @@ fn arity_flags_and_key_flags_are_those_of_the_reference_server() {
         generic::COMMANDS,
         hash::COMMANDS,
         list::COMMANDS,
+        list::blocking::COMMANDS,
         set::COMMANDS,
         zset::COMMANDS,
+        zset::blocking::COMMANDS,
     ];
     for command in families.into_iter().flatten() {
         let name = command.name;
@@ -299,6 +322,8 @@ fn arity_flags_and_key_flags_are_those_of_the_reference_server() {
             (Flags::READONLY, "readonly"),
             (Flags::DENYOOM, "denyoom"),
             (Flags::FAST, "fast"),
+            (Flags::BLOCKING, "blocking"),
+            (Flags::NOSCRIPT, "noscript"),
             (Flags::DANGEROUS, "@dangerous"),
         ];
         if !command.subcommands.is_empty() {
@@ -329,9 +354,13 @@ fn random_requests_get_one_whole_reply_each() {
         for _ in 0..20_000 {
             let words = request(&mut rng);
             let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-            let reply = fixture.call(&args);
+            let (reply, replies) = if may_wait(&args, &fixture) {
+                (queued_alone(&args, |request| fixture.call(request)), 3)
+            } else {
+                (fixture.call(&args), 1)
+            };
             let (mut rest, mut whole) = (&reply[..], Vec::new());
-            read_reply(&mut rest, &mut whole);
+            (0..replies).for_each(|_| read_reply(&mut rest, &mut whole));
             assert_eq!(whole, reply, "{words:?}");
             fixture.now_ms += rng.u64(..100);
         }

@@ -1,5 +1,7 @@
 //! Clients that wait for keys, on several workers.
 
+mod crash;
+
 use std::time::{Duration, Instant};
 
 use crate::support::{Running, Wire};

@@ -36,9 +36,10 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use tempfile::TempDir;
 
-use self::client::{Client, Conn};
+use self::client::Client;
+pub(crate) use self::client::Conn;
 use self::model::{SHARED_DB, SHARED_KEY};
-use self::reply::Reply;
+pub(crate) use self::reply::Reply;
 use crate::spawned::{Spawned, Start};
 
 /// What a campaign has seen.

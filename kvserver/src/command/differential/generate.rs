@@ -180,6 +180,8 @@ fn word(rng: &mut fastrand::Rng, name: &str, kind: char) -> String {
         'P' => one_of(&["RANK", "COUNT", "MAXLEN"]),
         's' => one_of(&["0", "3", "20", "-1", "x", "99999999999"]),
         'c' => one_of(&["0", "1", "x", "1 ", " 1", "18446744073709551616"]),
+        // Where the servers' versions agree on what is out of range.
+        'W' => one_of(&["0", "0", "0.5", "-1", "x", "", "0x1"]),
         'b' => one_of(&["0", "1", "2", "-1", "x"]),
         // A bit, or a number of integers; a string's key that exists; parts of bitmaps' commands.
         'q' if is_text => format!("{}", rng.u16(..600)),

@@ -13,26 +13,26 @@ use crate::spawned::PATIENCE;
 const CLOCK_AHEAD_MS: u64 = 1;
 
 /// Reads replies from, and writes requests to, one socket.
-pub(super) struct Conn {
+pub(crate) struct Conn {
     reader: BufReader<TcpStream>,
 }
 
 impl Conn {
-    pub(super) fn new(addr: SocketAddr) -> io::Result<Conn> {
+    pub(crate) fn new(addr: SocketAddr) -> io::Result<Conn> {
         let stream = TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Conn { reader: BufReader::new(stream) })
     }
     /// Sends requests, then reads as many replies.
-    pub(super) fn ask(&mut self, requests: &[Vec<Vec<u8>>]) -> io::Result<Vec<Reply>> {
+    pub(crate) fn ask(&mut self, requests: &[Vec<Vec<u8>>]) -> io::Result<Vec<Reply>> {
         let mut bytes = Vec::new();
         requests.iter().for_each(|request| encode(request, &mut bytes));
         self.reader.get_mut().write_all(&bytes)?;
         requests.iter().map(|_| Reply::read(&mut self.reader)).collect()
     }
     /// Sends one request in words.
-    pub(super) fn say(&mut self, request: &str) -> io::Result<Reply> {
+    pub(crate) fn say(&mut self, request: &str) -> io::Result<Reply> {
         let words = request.split(' ').map(|word| word.as_bytes().to_vec()).collect();
         Ok(self.ask(&[words])?.remove(0))
     }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Error, ErrorKind};
 
 /// A RESP2 reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Simple(String),
     Error(String),
     Int(i64),

@@ -39,6 +39,13 @@ pub(super) const COMMANDS: super::Shapes = &[
     ("lmpop", "iLD"),
     ("lmpop", "iLLDCi"),
     ("lmpop", "nLLD"),
+    ("blpop", "LW"),
+    ("brpop", "LLW"),
+    ("blmove", "LLDDW"),
+    ("blmove", "LLDwW"),
+    ("brpoplpush", "LLW"),
+    ("blmpop", "WiLD"),
+    ("blmpop", "WiLLDCi"),
     ("lrange", "Lii"),
     // As texts: numbers that are none of earlier requests can make the reference server refuse
     // good ones.
