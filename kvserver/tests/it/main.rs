@@ -18,6 +18,7 @@ mod kill;
 mod large_values;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
 mod linearizable;
 #[cfg(test)]
 mod monitor;
