@@ -13,6 +13,8 @@
 //! T4. Before a handler runs, the arity has been checked; `args[0]` is the name as it was sent.
 
 pub(crate) mod arguments;
+#[cfg(test)]
+mod bad_input;
 pub(crate) mod bitmap;
 pub(crate) mod blocking;
 pub(crate) mod client;

@@ -27,6 +27,21 @@ pub(crate) fn parse(text: &[u8]) -> Option<f64> {
     (number.is_finite() && !vanished).then_some(number)
 }
 
+/// Parses as the bounds of a range are read: also nothing at all, spaces before a number, what is
+/// beyond the range at either end, and whatever follows a NUL.
+pub(crate) fn parse_loosely(text: &[u8]) -> Option<f64> {
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
+    let text = &text[text.iter().take_while(|byte| is_space(byte)).count()..];
+    parse(text).or_else(|| {
+        let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+        (!number.is_nan()).then_some(number)
+    })
+}
+
 fn parse_hexadecimal(text: &str) -> Option<f64> {
     match LongDouble::parse(text.as_bytes())? {
         LongDouble::Infinite => None,

@@ -57,6 +57,19 @@ pub(crate) fn counted_keys<'a>(args: Args<'a>) -> Result<(Args<'a>, Args<'a>), C
     rest.split_at_checked(count).ok_or(CommandError::Syntax)
 }
 
+/// `[COUNT count]` at the end of LMPOP, ZMPOP and their kin; the count is read before it is seen
+/// that something follows it.
+pub(crate) fn pop_count(words: Args<'_>) -> Result<u64, CommandError> {
+    let [word, count, rest @ ..] = words else {
+        return if words.is_empty() { Ok(1) } else { Err(CommandError::Syntax) };
+    };
+    if !word.eq_ignore_ascii_case(b"COUNT") {
+        return Err(CommandError::Syntax);
+    }
+    let count = above_zero(count, "ERR count should be greater than 0")?;
+    if rest.is_empty() { Ok(count) } else { Err(CommandError::Syntax) }
+}
+
 /// Arguments two by two; an odd number of them is a wrong number of arguments.
 pub(crate) fn pairs<'a>(
     args: &'a [&'a [u8]],

@@ -4,9 +4,13 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::arguments::Draw;
+use super::limits::check_reply;
 use super::{CommandError, check_key};
 use crate::context::Context;
 use crate::data::{Collection, Db, Direction, Element, Expiry, Seen, Span, StoreError, Type};
+
+/// The bytes of the shortest element in a reply.
+const BULK_LEN_MIN: usize = b"$0\r\n\r\n".len();
 
 /// The collection of this type that `key` holds; `None` if there is no key, WRONGTYPE if it holds
 /// something else.
@@ -47,6 +51,9 @@ pub(super) fn draw(
     let len = db.count(of, span)?;
     match draw {
         Draw::Repeated(count) if len > 0 => {
+            // What no reply can hold is not even begun.
+            let least = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(BULK_LEN_MIN);
+            check_reply(least)?;
             for _ in 0..count {
                 if let Some(element) = db.nth(of, span, rng.u64(..len))? {
                     f(&element)?;

@@ -19,7 +19,7 @@ use super::testing::Fixture;
 use super::{Flags, KeyFlags, bitmap, generic, hash, hyperloglog, list, set, string, zset};
 use crate::resp::Protocol;
 use generate::request;
-use reference::{Reference, read_reply};
+pub(super) use reference::{Reference, read_reply};
 
 /// How many requests a comparison makes, unless told otherwise.
 const REQUESTS_DEFAULT: usize = 10_000;
@@ -36,7 +36,7 @@ fn seed() -> u64 {
     seed
 }
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
 
@@ -69,7 +69,7 @@ fn likeness(request: &[String], reply: &str) -> Likeness {
     }
 }
 
-fn comparable(request: &[String], reply: &[u8]) -> String {
+pub(super) fn comparable(request: &[String], reply: &[u8]) -> String {
     // A character for each byte, so that nothing is lost.
     let text: String = reply.iter().map(|byte| char::from(*byte)).collect();
     if text.starts_with('-') {
@@ -97,7 +97,7 @@ fn comparable(request: &[String], reply: &[u8]) -> String {
 
 /// True for replies in which version 7.2 differs from 7.0: there, BITCOUNT and BITPOS ask for the
 /// key before they read their arguments.
-fn is_newer(request: &[String], ours: &str) -> bool {
+pub(super) fn is_newer(request: &[String], ours: &str) -> bool {
     ["bitcount", "bitpos"].contains(&request[0].as_str()) && ours.starts_with("-ERR")
 }
 
@@ -117,8 +117,8 @@ fn compare(reference: &mut Reference, protocol: Protocol, requests: usize) {
     let seed = seed();
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut fixture = Fixture::new();
-    // The requests before may have ended inside MULTI.
-    reference.call(&[b"discard"]);
+    // The requests before may have ended inside MULTI, or in another database.
+    reference.call(&[b"reset"]);
     reference.call(&[b"flushall"]);
     if protocol == Protocol::Resp3 {
         reference.call(&[b"hello", b"3"]);

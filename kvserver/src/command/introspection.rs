@@ -288,9 +288,7 @@ fn list(ctx: &mut Context<'_>) -> Outcome {
     let mut found = Vec::new();
     for entry in table().entries() {
         let with_subcommands = std::iter::once(entry).chain(&entry.subcommands);
-        // Without a filter only the commands themselves are listed.
-        let depth = if ctx.args.len() == 2 { 1 } else { usize::MAX };
-        found.extend(with_subcommands.take(depth).filter(|entry| keep(entry)));
+        found.extend(with_subcommands.filter(|entry| keep(entry)));
     }
     ctx.reply.array(found.len());
     found.iter().for_each(|entry| ctx.reply.bulk(entry.full_name.as_bytes()));
@@ -311,15 +309,20 @@ fn keys_of<'a>(ctx: &Context<'a>) -> Result<Vec<(&'a [u8], KeyFlags)>, CommandEr
     if !command.accepts(request.len()) {
         return Err(CommandError::text("ERR Invalid number of arguments specified for command"));
     }
-    let found = match command.keys_of {
-        Some(keys_of) => keys_of(request),
-        None => from_specs(command.keys, request),
-    };
+    let found = positions(command, request);
     let found = found.ok_or(CommandError::text("ERR Invalid arguments specified for command"))?;
     if found.is_empty() && !command.flags.has(Flags::NO_MANDATORY_KEYS) {
         return Err(CommandError::text("ERR The command has no key arguments"));
     }
     Ok(found.into_iter().map(|(at, flags)| (request[at], flags)).collect())
+}
+
+/// Where the keys of a request are, and how they are used.
+pub(super) fn positions(command: &Command, request: &[&[u8]]) -> Option<Vec<(usize, KeyFlags)>> {
+    match command.keys_of {
+        Some(keys_of) => keys_of(request),
+        None => from_specs(command.keys, request),
+    }
 }
 
 fn from_specs(specs: &[KeySpec], request: &[&[u8]]) -> Option<Vec<(usize, KeyFlags)>> {

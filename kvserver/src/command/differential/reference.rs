@@ -14,7 +14,7 @@ const MAJOR_VERSION: &str = "v=7.";
 const START_MAX: Duration = Duration::from_secs(30);
 
 /// A server and the connection to it.
-pub(super) struct Reference {
+pub(in crate::command) struct Reference {
     stream: BufReader<UnixStream>,
     child: Child,
     _dir: TempDir,
@@ -23,7 +23,7 @@ pub(super) struct Reference {
 impl Reference {
     /// Starts `redis-server`, on a socket in a directory of its own; `None`, and a line that says
     /// so, where there is none, or one of another version.
-    pub(super) fn start() -> Option<Reference> {
+    pub(in crate::command) fn start() -> Option<Reference> {
         let version = match Command::new("redis-server").arg("--version").output() {
             Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
             Err(e) if e.kind() == ErrorKind::NotFound => {
@@ -59,7 +59,7 @@ impl Reference {
         Some(Reference { stream: BufReader::new(stream), child, _dir: dir })
     }
 
-    pub(super) fn call(&mut self, args: &[&[u8]]) -> Vec<u8> {
+    pub(in crate::command) fn call(&mut self, args: &[&[u8]]) -> Vec<u8> {
         let mut request = format!("*{}\r\n", args.len()).into_bytes();
         for arg in args {
             request.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
@@ -81,10 +81,10 @@ impl Drop for Reference {
 }
 
 /// Moves one whole reply from `input` to `out`.
-pub(super) fn read_reply(input: &mut impl BufRead, out: &mut Vec<u8>) {
+pub(in crate::command) fn read_reply(input: &mut impl BufRead, out: &mut Vec<u8>) {
     let start = out.len();
     input.read_until(b'\n', out).unwrap();
-    let line = String::from_utf8(out[start..].to_vec()).unwrap();
+    let line = String::from_utf8_lossy(&out[start..]).into_owned();
     assert!(line.ends_with("\r\n"), "not a line: {line:?}");
     let count = || line[1..].trim_end().parse::<i64>().unwrap();
     let children = match line.as_bytes()[0] {
@@ -95,7 +95,7 @@ pub(super) fn read_reply(input: &mut impl BufRead, out: &mut Vec<u8>) {
             out.extend_from_slice(&body);
             0
         }
-        b'*' | b'~' => count(),
+        b'*' | b'~' | b'>' => count(),
         b'%' => count() * 2,
         b'$' | b'+' | b'-' | b':' | b'_' | b',' | b'#' => 0,
         _ => panic!("no such kind of reply: {line:?}"),

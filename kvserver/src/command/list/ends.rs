@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::position::{End, push};
 use super::{find, find_or_create};
-use crate::command::arguments::{above_zero, counted_keys, positive};
+use crate::command::arguments::{counted_keys, pop_count, positive};
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
 use crate::data::{Class, Collection, Db, Element, WHOLE};
@@ -199,14 +199,7 @@ impl<'a> ManyPop<'a> {
         let (keys, rest) = counted_keys(args)?;
         let (end, rest) = rest.split_first().ok_or(CommandError::Syntax)?;
         let end = End::parse(end)?;
-        let count = match rest {
-            [] => 1,
-            [word, count] if word.eq_ignore_ascii_case(b"COUNT") => {
-                above_zero(count, "ERR count should be greater than 0")?
-            }
-            _ => return Err(CommandError::Syntax),
-        };
-        Ok(ManyPop { keys, end, count })
+        Ok(ManyPop { keys, end, count: pop_count(rest)? })
     }
 }
 

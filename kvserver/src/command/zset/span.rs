@@ -203,8 +203,8 @@ fn slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 /// A score, and whether it is left out itself.
 fn score_bound(text: &[u8]) -> Result<(f64, bool), CommandError> {
     match text {
-        [b'(', rest @ ..] => Ok((double::parse(rest).ok_or(NOT_FLOAT)?, true)),
-        _ => Ok((double::parse(text).ok_or(NOT_FLOAT)?, false)),
+        [b'(', rest @ ..] => Ok((double::parse_loosely(rest).ok_or(NOT_FLOAT)?, true)),
+        _ => Ok((double::parse_loosely(text).ok_or(NOT_FLOAT)?, false)),
     }
 }
 
