@@ -72,7 +72,8 @@ fn what_is_no_pause_is_refused() {
 fn nothing_is_removed_by_time_during_a_pause_and_it_is_at_its_end() {
     let server = Running::start();
     let mut wire = server.connect();
-    wire.send("MULTI\r\nSET a 1 PX 1\r\nHSET h f v\r\nPEXPIRE h 1\r\nCLIENT PAUSE 60000 WRITE\r\nEXEC\r\n");
+    wire.send("MULTI\r\nSET a 1 PX 1\r\nHSET h f v\r\nPEXPIRE h 1\r\n");
+    wire.send("CLIENT PAUSE 60000 WRITE\r\nEXEC\r\n");
     wire.expect(
         "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*4\r\n+OK\r\n:1\r\n:1\r\n+OK\r\n",
     );
