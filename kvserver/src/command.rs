@@ -30,11 +30,14 @@ pub(crate) mod hash;
 pub(crate) mod hyperloglog;
 pub(crate) mod introspection;
 pub(crate) mod keys;
+pub(crate) mod latency;
 pub(crate) mod limits;
 pub(crate) mod list;
 pub(crate) mod pubsub;
+pub(crate) mod sensitive;
 pub(crate) mod server;
 pub(crate) mod set;
+pub(crate) mod slowlog;
 pub(crate) mod string;
 pub(crate) mod table;
 #[cfg(test)]

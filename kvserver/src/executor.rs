@@ -322,7 +322,10 @@ pub(crate) fn call(entry: &'static Entry, ctx: &mut Context<'_>) {
     if ctx.data.notified().has(Class::KeyMiss) {
         ctx.data.tell_misses(notify::misses(entry));
     }
-    if let Err(error) = (entry.command.handler)(ctx) {
+    let begun = ctx.server.observer.begin();
+    let outcome = (entry.command.handler)(ctx);
+    ctx.server.observer.end(begun, entry, ctx);
+    if let Err(error) = outcome {
         ctx.data.roll_back(mark);
         ctx.reply.truncate(len);
         ctx.reply.error(&error);

@@ -53,6 +53,7 @@ mod long_double;
 mod monitor;
 mod notify;
 mod number;
+mod observe;
 mod output;
 mod output_limits;
 mod parameters;

@@ -19,6 +19,7 @@ use crate::data::{Classes, Data, Engine, Event, StoreError};
 use crate::error::Error;
 use crate::monitor::Monitors;
 use crate::notify::notify;
+use crate::observe::Observer;
 use crate::output_limits::OutputLimits;
 use crate::parameters::{Live, Parameters};
 use crate::pause::Pause;
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) pubsub: PubSub,
     pub(crate) monitors: Monitors,
     pub(crate) pause: Pause,
+    pub(crate) observer: Observer,
     /// Held shared by commands that read, exclusively by those that may write.
     pub(crate) gate: RwLock<()>,
     pub(crate) started_ms: u64,
@@ -118,6 +120,7 @@ impl Shared {
             pubsub: PubSub::new(config.threads),
             monitors: Monitors::new(config.threads),
             pause: Pause::default(),
+            observer: Observer::new(config.threads),
             engine,
             config,
             addr,

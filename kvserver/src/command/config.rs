@@ -69,6 +69,7 @@ fn set(ctx: &mut Context<'_>) -> Outcome {
 
 fn resetstat(ctx: &mut Context<'_>) -> Outcome {
     ctx.server.stats.reset();
+    ctx.server.observer.reset_histograms();
     ctx.reply.ok();
     Ok(())
 }

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use super::{
     Command, CommandError, bitmap, blocking, client, config, connection, generic, hash,
-    hyperloglog, introspection, list, pubsub, server, set, string, transaction, zset,
+    hyperloglog, introspection, latency, list, pubsub, server, set, slowlog, string, transaction,
+    zset,
 };
 
 static FAMILIES: &[&[Command]] = &[
@@ -17,11 +18,13 @@ static FAMILIES: &[&[Command]] = &[
     hash::COMMANDS,
     hyperloglog::COMMANDS,
     introspection::COMMANDS,
+    latency::COMMANDS,
     list::COMMANDS,
     list::blocking::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
+    slowlog::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
     zset::COMMANDS,

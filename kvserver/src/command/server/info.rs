@@ -25,7 +25,7 @@ const SECTIONS: [Section; 13] = [
     ("Modules", nothing),
     ("Commandstats", commandstats),
     ("Errorstats", errorstats),
-    ("Latencystats", nothing),
+    ("Latencystats", latencystats),
     ("Cluster", cluster),
     ("Keyspace", keyspace),
 ];
@@ -269,6 +269,21 @@ fn commandstat(shared: &Shared, entry: &Entry, text: &mut String) {
             ),
         );
     }
+}
+
+fn latencystats(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
+    let percents = ctx.server.parameters.value("latency-tracking-info-percentiles");
+    for entry in table().entries().iter().flat_map(|e| std::iter::once(e).chain(&e.subcommands)) {
+        let Some(histogram) = ctx.server.observer.histogram(entry) else { continue };
+        let shown: Vec<String> = percents
+            .split_whitespace()
+            .filter_map(|percent| Some((percent, percent.parse().ok()?)))
+            .map(|(percent, value)| format!("p{percent}={:.3}", histogram.percentile_us(value)))
+            .collect();
+        let name = &entry.full_name;
+        line(text, format_args!("latency_percentiles_usec_{name}:{}", shown.join(",")));
+    }
+    Ok(())
 }
 
 fn errorstats(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
