@@ -9,7 +9,7 @@ use mio::net::TcpStream;
 
 use crate::client::{Buffers, ClientState};
 use crate::command::table::Entry;
-use crate::data::{Position, Round};
+use crate::data::{Ahead, Position, Round};
 use crate::executor::Executor;
 use crate::inbox::{Inbox, Next, Received};
 use crate::output::Output;
@@ -125,6 +125,10 @@ impl Connection {
     fn has_work(&self) -> bool {
         let work = |inbox: &Inbox| inbox.waiting() > 0 || inbox.error().is_some();
         self.inbox.as_ref().is_some_and(|inbox| work(inbox))
+    }
+    /// The keys of waiting requests that are worth fetching this far before they run.
+    pub(crate) fn keys_to_fetch(&self, ahead: Ahead) -> impl Iterator<Item = &[u8]> {
+        self.inbox.iter().flat_map(move |inbox| inbox.keys_to_fetch(ahead))
     }
     /// True if one of the waiting requests may write.
     pub(crate) fn may_write(&self) -> bool {

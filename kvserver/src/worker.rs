@@ -6,6 +6,7 @@
 //!
 //! Does not know commands, and never waits for the disk.
 
+mod ahead;
 mod blocked;
 
 use std::fmt;
@@ -370,6 +371,8 @@ impl Worker {
         }
         let mut ready = std::mem::take(&mut self.ready);
         let (readers, writers) = self.receive(&ready);
+        self.fetch_ahead(&readers);
+        self.fetch_ahead(&writers);
         if !readers.is_empty() {
             self.run_readers(&readers);
         }
