@@ -13,6 +13,8 @@ mod data;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod large_values;
@@ -21,7 +23,11 @@ mod lifecycle;
 #[cfg(test)]
 mod linearizable;
 #[cfg(test)]
+mod monitor;
+#[cfg(test)]
 mod notifications;
+#[cfg(test)]
+mod pause;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
