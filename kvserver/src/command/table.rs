@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::{
-    Command, CommandError, bitmap, blocking, client, config, connection, generic, hash,
+    Command, CommandError, bitmap, blocking, client, config, connection, debug, generic, hash,
     hyperloglog, introspection, latency, list, pubsub, server, set, slowlog, string, transaction,
     zset,
 };
@@ -14,6 +14,7 @@ static FAMILIES: &[&[Command]] = &[
     client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
+    debug::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
     hyperloglog::COMMANDS,
