@@ -58,7 +58,7 @@ pub(crate) use blobs::{BlobFile, BlobPin, BlobTable, NewBlob};
 pub(crate) use commit::{Scratch, When, WriteGuard, with_key_buffer};
 pub(crate) use feed::{FeedCursor, FeedRecord, Keep, retained_above};
 pub(crate) use hints::Hinted;
-pub(crate) use many::{GROUP_KEYS, KeyGroup};
+pub(crate) use many::{Ahead, GROUP_KEYS, KeyGroup, with_key_group};
 pub(crate) use prepared::PreparedBatch;
 pub(crate) use publish::{PublishError, write_manifest};
 pub(crate) use read::OpenValue;

@@ -127,7 +127,8 @@ pub(crate) fn expire_step(
     data: &mut Data,
     now_ms: u64,
 ) -> Result<usize, StoreError> {
-    if !shared.debug.expires.load(Relaxed) || !shared.engine.has_due()? {
+    let waits = !shared.debug.expires.load(Relaxed) || shared.pause.holds(now_ms).is_some();
+    if waits || !shared.engine.has_due()? {
         return Ok(0);
     }
     let _gate = shared.gate.write();
@@ -166,6 +167,13 @@ pub(crate) fn clean_loop(shared: &Arc<Shared>, ended: &Receiver<Infallible>) {
             }
         };
     }
+}
+
+/// Makes pending the removal of some keys past their time, for a command that holds the gate.
+pub(crate) fn expire_now(shared: &Shared, data: &mut Data) -> Result<(), StoreError> {
+    let removed = data.remove_expired(EXPIRE_STEP_KEYS)?;
+    shared.stats.expired.fetch_add(u64::try_from(removed).unwrap_or(0), Relaxed);
+    Ok(())
 }
 
 /// Remembers that the first `changes` changes have been saved now.

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::blocking::{Blocked, Wait};
 use crate::command::table::Entry;
+use crate::monitor::Monitors;
 use crate::output_limits::Class;
 use crate::pubsub::{Kind, Outgoing, Seat, Subscriptions};
 use crate::resp::Protocol;
@@ -31,6 +32,8 @@ pub(crate) struct ClientState {
     pub(crate) wait_durable: bool,
     pub(crate) no_evict: bool,
     pub(crate) no_touch: bool,
+    /// It sees every command.
+    pub(crate) is_monitor: bool,
     /// The commands since MULTI.
     pub(crate) transaction: Option<Box<Transaction>>,
     /// The commands that EXEC has run, until they are committed.
@@ -39,6 +42,8 @@ pub(crate) struct ClientState {
     pub(crate) is_in_exec: bool,
     /// The command that ran last found nothing and waits.
     pub(crate) wait: Option<Box<Wait>>,
+    /// The request that ran last has not run: it waits for the end of a pause.
+    pub(crate) is_postponed: bool,
     /// Nothing of the client runs until this is over.
     pub(crate) blocked: Option<Box<Blocked>>,
     /// Where the large values of the next request are.
@@ -65,9 +70,11 @@ impl ClientState {
             wait_durable: false,
             no_evict: false,
             no_touch: false,
+            is_monitor: false,
             transaction: None,
             executed: None,
             is_in_exec: false,
+            is_postponed: false,
             wait: None,
             blocked: None,
             staging: Staging::default(),
@@ -87,6 +94,16 @@ impl ClientState {
     pub(crate) fn is_subscribed(&self) -> bool {
         !self.subscriptions.is_empty()
     }
+    /// True if it may be told something by a command of its own, beside the reply.
+    pub(crate) fn hears(&self) -> bool {
+        self.is_subscribed() || self.is_monitor
+    }
+    /// It sees no more commands.
+    pub(crate) fn end_monitoring(&mut self, monitors: &Monitors) {
+        if std::mem::take(&mut self.is_monitor) {
+            monitors.remove(self.seat());
+        }
+    }
     /// True while only some commands are open to it: what it gets could not be told from replies.
     #[inline]
     pub(crate) fn is_in_subscriber_mode(&self) -> bool {
@@ -104,6 +121,7 @@ impl ClientState {
         seen.protocol = self.protocol;
         seen.no_evict = self.no_evict;
         seen.no_touch = self.no_touch;
+        seen.is_monitor = self.is_monitor;
         seen.watching = self.watched.len();
         seen.subscriptions = Kind::ALL.map(|kind| self.subscriptions.len(kind));
         seen.queued = self.transaction.as_ref().map(|transaction| transaction.requests.len());
@@ -226,6 +244,7 @@ pub(crate) struct Seen {
     pub(crate) protocol: Protocol,
     pub(crate) no_evict: bool,
     pub(crate) no_touch: bool,
+    pub(crate) is_monitor: bool,
     pub(crate) watching: usize,
     /// Channels, patterns, shard channels.
     pub(crate) subscriptions: [usize; 3],
@@ -269,12 +288,21 @@ impl Card {
         self.blocked.store(is_blocked, Ordering::Relaxed);
     }
 
+    /// Which output limits apply to it.
+    pub(crate) fn class(&self) -> Class {
+        match self.seen.lock().subscriptions {
+            [0, 0, 0] => Class::Normal,
+            _ => Class::PubSub,
+        }
+    }
+
     /// The line of CLIENT LIST.
     pub(crate) fn line(&self, now_ms: u64) -> String {
         let seen = self.seen.lock();
         let mut flags = String::new();
         let [channels, patterns, shards] = seen.subscriptions;
         for (letter, set) in [
+            ('O', seen.is_monitor),
             ('P', channels + patterns + shards > 0),
             ('x', seen.queued.is_some()),
             ('b', self.blocked.load(Ordering::Relaxed)),
@@ -289,12 +317,13 @@ impl Card {
             flags.push('N');
         }
         let memory = seen.buffers.input + seen.buffers.output;
+        let events = if seen.buffers.output > 0 { "rw" } else { "r" };
         format!(
             "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} \
              sub={channels} psub={patterns} ssub={shards} multi={} watch={} qbuf={} qbuf-free=0 \
-             argv-mem=0 multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r \
-             cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} \
-             tot-net-out={} tot-cmds={}",
+             argv-mem=0 multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} \
+             events={events} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} \
+             tot-net-in={} tot-net-out={} tot-cmds={}",
             self.id,
             self.peer,
             self.local,

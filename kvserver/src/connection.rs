@@ -9,11 +9,12 @@ use mio::net::TcpStream;
 
 use crate::client::{Buffers, ClientState};
 use crate::command::table::Entry;
-use crate::data::{Position, Round};
+use crate::data::{Ahead, Position, Round};
 use crate::executor::Executor;
 use crate::inbox::{Inbox, Next, Received};
 use crate::output::Output;
 use crate::output_limits::{Excess, OutputLimits};
+use crate::pause::Pause;
 use crate::pubsub::Frame;
 use crate::resp::{Limits, Reply};
 use crate::staging::Staging;
@@ -43,6 +44,8 @@ pub(crate) struct Connection {
     writable: bool,
     /// Its replies wait until this is durable; meanwhile nothing of it is read or run.
     held_until: Option<Position>,
+    /// A request of it waits for the end of a pause, and its worker has still to note it.
+    newly_postponed: bool,
     /// Requests and errors after which the connection ends, once its output has left.
     closing: bool,
     dead: bool,
@@ -61,6 +64,7 @@ impl Connection {
             peer_closed: false,
             writable: true,
             held_until: None,
+            newly_postponed: false,
             closing: false,
             dead: false,
         }
@@ -122,6 +126,10 @@ impl Connection {
         let work = |inbox: &Inbox| inbox.waiting() > 0 || inbox.error().is_some();
         self.inbox.as_ref().is_some_and(|inbox| work(inbox))
     }
+    /// The keys of waiting requests that are worth fetching this far before they run.
+    pub(crate) fn keys_to_fetch(&self, ahead: Ahead) -> impl Iterator<Item = &[u8]> {
+        self.inbox.iter().flat_map(move |inbox| inbox.keys_to_fetch(ahead))
+    }
     /// True if one of the waiting requests may write.
     pub(crate) fn may_write(&self) -> bool {
         self.inbox.as_ref().is_some_and(|inbox| inbox.may_write())
@@ -130,6 +138,7 @@ impl Connection {
         self.held_until.is_some()
             || self.client.staging.is_waiting()
             || self.client.blocked.is_some()
+            || self.client.is_postponed
             || self.out.len() > OUTPUT_BYTES_PAUSE
     }
     /// True if there is something to do without waiting for an event.
@@ -139,8 +148,20 @@ impl Connection {
     }
     pub(crate) fn is_finished(&self) -> bool {
         // Who waits and has ended its side is gone, whatever it has sent before that.
-        let has_left = self.peer_closed && self.client.blocked.is_some();
+        let waits = self.client.blocked.is_some() || self.client.is_postponed;
+        let has_left = self.peer_closed && waits;
         self.dead || has_left || (self.closing && self.out.len() == 0)
+    }
+    /// True once for each request that waits for the end of a pause.
+    pub(crate) fn take_newly_postponed(&mut self) -> bool {
+        std::mem::take(&mut self.newly_postponed)
+    }
+    /// The pause that a request waits for is over, or the connection is.
+    pub(crate) fn end_postponement(&mut self, pause: &Pause) {
+        if std::mem::take(&mut self.client.is_postponed) {
+            pause.count(false);
+            self.client.card.set_blocked(false);
+        }
     }
     /// The client's wait is over, with this answer.
     pub(crate) fn unblock(&mut self, reply: &[u8]) {
@@ -163,17 +184,22 @@ impl Connection {
             let posted = executor.outbox.len();
             executor.execute(entry, args, client, out.buffer(), round.as_deref_mut());
             last = entry.or(last);
-            if client.staging.is_wanted() {
+            if client.staging.is_wanted() || client.is_postponed {
                 client.traffic.commands -= 1;
                 return Next::Keep;
             }
             // What it has told itself comes before its next reply.
-            let hears_itself = executor.outbox.len() != posted && client.is_subscribed();
+            let hears_itself = executor.outbox.len() != posted && client.hears();
             let is_over = client.close || client.blocked.is_some();
             let stop = is_over || hears_itself || out.len() > OUTPUT_BYTES_PAUSE;
             if stop { Next::Stop } else { Next::GoOn }
         });
         executor.end_run();
+        if client.is_postponed {
+            executor.shared.pause.count(true);
+            self.newly_postponed = true;
+            client.card.set_blocked(true);
+        }
         if let (0, Some(error), None) = (inbox.waiting(), inbox.error(), &client.blocked) {
             let text = format!("ERR {error}");
             executor.shared.stats.error(&text);

@@ -11,9 +11,12 @@
 
 mod collection;
 mod db;
+mod ends;
 mod engine;
 mod event;
 pub(crate) mod hashed;
+mod hot;
+mod joined;
 mod pending;
 mod reverse;
 mod transfer;
@@ -21,9 +24,10 @@ mod transfer;
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
 pub(crate) use engine::{
-    Cleaning, Engine, Large, Position, ReverseIndex, Round, Staged, StoreError, Value,
+    Ahead, Cleaning, Engine, Large, Position, ReverseIndex, Round, Staged, StoreError, Value,
 };
 pub(crate) use event::{Class, Classes, Event};
+pub(crate) use joined::Joined;
 pub(crate) use kvcore::Direction;
 
 use std::sync::Arc;

@@ -17,12 +17,12 @@ use crate::command::table::{Entry, table};
 use crate::command::{CommandError, Flags};
 use crate::context::Context;
 use crate::data::{Class, Classes, Data, Lookups, Round, Staged, StoreError, Touched};
-use crate::notify;
 use crate::pubsub::Outbox;
 use crate::resp::Reply;
 use crate::shared::Shared;
 use crate::staging::Verdict;
 use crate::stats::Tally;
+use crate::{monitor, notify};
 pub(crate) use serve::Turn;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -66,7 +66,7 @@ impl Executor<'_> {
             self.shared.stats.error(&error.to_string());
             Reply::new(out, client.protocol).error(&error);
         }
-        if client.staging.is_wanted() {
+        if client.staging.is_wanted() || client.is_postponed {
             out.truncate(start);
             return;
         }
@@ -110,6 +110,10 @@ impl Executor<'_> {
                 return Err(error);
             }
         };
+        if self.shared.pause.stops(entry, client, self.now_ms) {
+            client.is_postponed = true;
+            return Ok(());
+        }
         if let Some(transaction) = &mut client.transaction
             && !entry.command.flags.has(Flags::NOT_QUEUED)
         {
@@ -134,8 +138,10 @@ impl Executor<'_> {
             ctx.data.set_heard(tells_misses);
             ctx.data.set_notified(if tells_misses { ctx.server.notified() } else { Classes::NONE });
             call(entry, &mut ctx);
+            show(entry, &mut ctx);
             debug_assert_eq!(self.data.pending_len(), 0, "T3");
-            if tells_misses || entry.command.flags.has(Flags::PUBSUB) {
+            let speaks = entry.command.flags.has(Flags::PUBSUB) || !client.published.is_empty();
+            if tells_misses || speaks {
                 self.end_reader(client);
             }
             return Ok(());
@@ -144,6 +150,7 @@ impl Executor<'_> {
         ctx.data.set_notified(ctx.server.notified());
         let before = (ctx.client.before(), ctx.data.lookups());
         call(entry, &mut ctx);
+        show(entry, &mut ctx);
         let result = self.stage_or_commit(client, round.as_deref_mut());
         if client.staging.is_wanted() {
             client.take_back(before.0);
@@ -264,6 +271,17 @@ impl Executor<'_> {
                 watches.touch_all(b, exists);
             }
         });
+    }
+}
+
+/// Shows a command that has run to clients that see every command. EXEC calls this for each
+/// command it has queued.
+#[inline]
+pub(crate) fn show(entry: &Entry, ctx: &mut Context<'_>) {
+    if !ctx.server.monitors.is_empty() {
+        let line = monitor::report(ctx.server, entry, ctx.args, ctx.client);
+        let events = ctx.data.events_len();
+        ctx.client.published.extend(line.map(|line| (events, line)));
     }
 }
 

@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use crate::command::table::{Entry, table};
+use crate::data::Ahead;
 use crate::resp::{Limits, Parser, ProtocolError, Step};
 
 /// What an empty inbox has room for.
@@ -180,6 +181,18 @@ impl Inbox {
     pub(crate) fn may_write(&self) -> bool {
         let writes = |entry: &Entry| entry.command.flags.may_write();
         self.requests.iter().any(|request| request.entry.is_some_and(writes))
+    }
+    /// The keys of waiting requests that are worth fetching this far before they run.
+    pub(crate) fn keys_to_fetch(&self, ahead: Ahead) -> impl Iterator<Item = &[u8]> {
+        let of = move |request: &Request| {
+            let fetch = request.entry?.fetch.filter(|fetch| fetch.ahead == ahead)?;
+            let Args::At(args) = &request.args else { return None };
+            let keys = self.places.get(args.start + 1..args.end)?;
+            let count = if fetch.step.is_some() { keys.len() } else { keys.len().min(1) };
+            Some(keys[..count].iter().step_by(fetch.step.unwrap_or(1)))
+        };
+        let places = self.requests.iter().filter_map(of).flatten();
+        places.map(|place| &self.bytes[place.clone()])
     }
     /// Why the stream ends after these requests, if it does.
     pub(crate) fn error(&self) -> Option<ProtocolError> {

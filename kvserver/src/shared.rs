@@ -18,10 +18,12 @@ use crate::command::debug::DebugState;
 use crate::config::Config;
 use crate::data::{Classes, Data, Engine, Event, StoreError};
 use crate::error::Error;
+use crate::monitor::Monitors;
 use crate::notify::notify;
 use crate::observe::Observer;
 use crate::output_limits::OutputLimits;
 use crate::parameters::{Live, Parameters};
+use crate::pause::Pause;
 use crate::pubsub::{Outbox, PubSub};
 use crate::stats::Stats;
 use crate::watch::Watches;
@@ -42,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) output_limits: OutputLimits,
     pub(crate) pubsub: PubSub,
     pub(crate) debug: DebugState,
+    pub(crate) monitors: Monitors,
+    pub(crate) pause: Pause,
     pub(crate) observer: Observer,
     /// Held shared by commands that read, exclusively by those that may write.
     pub(crate) gate: RwLock<()>,
@@ -117,6 +121,8 @@ impl Shared {
             output_limits,
             pubsub: PubSub::new(config.threads),
             debug: DebugState::default(),
+            monitors: Monitors::new(config.threads),
+            pause: Pause::default(),
             observer: Observer::new(config.threads),
             engine,
             config,
@@ -213,6 +219,8 @@ impl Shared {
     /// Closes a client, at the next turn of its worker.
     pub(crate) fn kill(&self, card: &Card) {
         card.kill();
+        // It counts no longer, whenever its worker comes to it.
+        self.clients.remove(card.id);
         if let Some(mailbox) = self.mailboxes.get().and_then(|all| all.get(card.worker)) {
             mailbox.send(Mail::Kill);
         }
@@ -248,6 +256,12 @@ impl Clients {
 fn run_id() -> String {
     let mut rng = fastrand::Rng::new();
     (0..40).filter_map(|_| char::from_digit(rng.u32(..16), 16)).collect()
+}
+
+/// Microseconds since the Unix epoch.
+pub(crate) fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Milliseconds since the Unix epoch.

@@ -6,6 +6,7 @@
 //!
 //! Does not know commands, and never waits for the disk.
 
+mod ahead;
 mod blocked;
 
 use std::fmt;
@@ -25,7 +26,7 @@ use crate::connection::Connection;
 use crate::data::{Data, Position, Staged, StoreError};
 use crate::executor::{Executor, Turn};
 use crate::inbox::Inbox;
-use crate::pubsub::{Letter, Outbox, PostBox};
+use crate::pubsub::{Frame, Letter, Outbox, PostBox};
 use crate::resp::Limits;
 use crate::shared::{Shared, now_ms};
 use crate::staging::StageJob;
@@ -107,6 +108,8 @@ pub(crate) struct Worker {
     waiting: Local,
     /// Connections beyond the soft limit of their output.
     excessive: Vec<usize>,
+    /// Connections with a request that waits for the end of a pause.
+    postponed: Vec<usize>,
     #[expect(clippy::vec_box, reason = "connections and this list pass the boxes on")]
     inboxes: Vec<Box<Inbox>>,
     /// The last round has posted something.
@@ -142,6 +145,7 @@ impl Worker {
             held: Vec::new(),
             waiting: Local::default(),
             excessive: Vec::new(),
+            postponed: Vec::new(),
             inboxes: Vec::new(),
             posted: false,
             stopping: false,
@@ -175,6 +179,7 @@ impl Worker {
                 }
             }
             self.time_out();
+            self.end_postponements();
             self.round();
         }
         for slot in 0..self.connections.len() {
@@ -189,7 +194,27 @@ impl Worker {
             return Some(Duration::ZERO);
         }
         let excess = (!self.excessive.is_empty()).then_some(EXCESS_EVERY);
-        [excess, self.waiting.until_next()].into_iter().flatten().min()
+        let pause = if self.postponed.is_empty() { None } else { self.until_pause_ends() };
+        [excess, pause, self.waiting.until_next()].into_iter().flatten().min()
+    }
+
+    /// How long the pause lasts that connections wait for.
+    fn until_pause_ends(&self) -> Option<Duration> {
+        let now_ms = now_ms();
+        let until_ms = self.shared.pause.holds(now_ms).map_or(now_ms, |(_, until_ms)| until_ms);
+        Some(Duration::from_millis(until_ms - now_ms))
+    }
+    /// Lets requests go on that waited for the end of a pause, if that has come.
+    fn end_postponements(&mut self) {
+        if self.postponed.is_empty() || self.shared.pause.holds(now_ms()).is_some() {
+            return;
+        }
+        for slot in std::mem::take(&mut self.postponed) {
+            if let Some(connection) = &mut self.connections[slot] {
+                connection.end_postponement(&self.shared.pause);
+                self.queue(slot);
+            }
+        }
     }
 
     /// Puts a connection on this round's list, once.
@@ -231,8 +256,7 @@ impl Worker {
         let always = shared.parameters.appendfsync() == AppendFsync::Always;
         let mut touched = Vec::new();
         for letter in letters {
-            let Letter::Message(message) = letter;
-            shared.pubsub.hand_out(self.index, &message, |slot, client, frame| {
+            let give = |slot: usize, client, frame: &Frame| {
                 if let Some(Some(connection)) = connections.get_mut(slot)
                     && connection.client.id == client
                 {
@@ -244,7 +268,11 @@ impl Worker {
                         touched.push(slot);
                     }
                 }
-            });
+            };
+            match letter {
+                Letter::Message(message) => shared.pubsub.hand_out(self.index, &message, give),
+                Letter::Line(line) => shared.monitors.hand_out(self.index, &line, give),
+            }
         }
         if always {
             // A message may tell of what is not durable yet.
@@ -324,10 +352,12 @@ impl Worker {
     fn close(&mut self, slot: usize) {
         let Some(mut connection) = self.connections[slot].take() else { return };
         self.forget_blocked(&connection);
+        connection.end_postponement(&self.shared.pause);
         connection.end();
         let client = &mut connection.client;
         self.shared.watches.forget(&mut client.watched);
         self.shared.pubsub.forget(client.seat(), &mut client.subscriptions);
+        client.end_monitoring(&self.shared.monitors);
         self.shared.clients.remove(connection.client.id);
         if let Err(error) = self.poll.registry().deregister(&mut connection.stream) {
             tracing::debug!(%error, "cannot stop watching a connection");
@@ -341,6 +371,8 @@ impl Worker {
         }
         let mut ready = std::mem::take(&mut self.ready);
         let (readers, writers) = self.receive(&ready);
+        self.fetch_ahead(&readers);
+        self.fetch_ahead(&writers);
         if !readers.is_empty() {
             self.run_readers(&readers);
         }
@@ -494,6 +526,9 @@ impl Worker {
         {
             inbox.reset();
             self.inboxes.push(inbox);
+        }
+        if connection.take_newly_postponed() {
+            self.postponed.push(slot);
         }
         if connection.is_finished() {
             self.close(slot);

@@ -8,7 +8,7 @@
 
 use super::{
     Engine,
-    append::{LogEndState, Write},
+    append::{Appended, LogEndState, Write},
     hints::Hinted,
     prepared::{PreparedBatch, put_change},
     tell::Wakers,
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     ids::{Location, Sequence},
-    index::{Applying, Index, KeyHash},
+    index::{Applying, Change, Index, KeyHash},
     keydir::EntryFlags,
     log::{BatchEncoder, LogEnd, Record},
     options::Durability,
@@ -276,23 +276,53 @@ impl WriteGuard<'_> {
         let engine = self.engine;
         check_frozen(index)?;
         engine.check_memory(|| record.key().map_or(0, |key| index.added_bytes(key)))?;
+        let last = self.commit_one(index, batch, when, |cx, at| {
+            let offset = u32::try_from(at.offset).expect("a data file ends below 4 GiB");
+            let location = Location { file: at.file.id, offset };
+            index.put(cx, &put_change(record, hash, at.last, location, EntryFlags::NONE));
+        })?;
+        self.keep_to_budget(index);
+        Ok(last)
+    }
+
+    /// Appends and applies the deletion of one key: the only record in `batch`.
+    pub(crate) fn commit_delete(
+        &mut self,
+        index: &Arc<Index>,
+        (key, batch): (&[u8], &BatchEncoder),
+        hash: KeyHash,
+        when: When,
+    ) -> Result<Sequence> {
+        check_frozen(index)?;
+        self.commit_one(index, batch, when, |cx, at| {
+            let change = Change::Delete { key, sequence: at.last };
+            index.hold(1 << hash.shard).apply(cx, &change);
+        })
+    }
+
+    /// Appends a batch of one record, which `apply` then applies.
+    #[inline]
+    fn commit_one(
+        &mut self,
+        index: &Arc<Index>,
+        batch: &BatchEncoder,
+        when: When,
+        apply: impl FnOnce(&Applying<'_>, &Appended),
+    ) -> Result<Sequence> {
+        let engine = self.engine;
         let at = engine.append(&mut self.writer, batch, when.write())?;
-        let offset = u32::try_from(at.offset).expect("a data file ends below 4 GiB");
-        let location = Location { file: at.file.id, offset };
-        let put = put_change(record, hash, at.last, location, EntryFlags::NONE);
         let files = engine.files.load();
         let mut views = engine.views.lock();
         views.touch(index);
         let telling = engine.start_telling(batch, &at, std::slice::from_ref(index));
         let cx = Applying { files: &files, views: &views, file: &at.file, blobs: &engine.blobs };
-        index.put(&cx, &put);
+        apply(&cx, &at);
         views.advance(at.last);
         drop(views);
         engine.feeds.tip_moved(&mut self.wakers.0);
         if let Some(telling) = telling {
             telling.tell(when, &mut self.wakers.0);
         }
-        self.keep_to_budget(index);
         Ok(at.last)
     }
 

@@ -14,10 +14,36 @@ use crate::{
     keydir::EntryFlags,
     value::ValueRef,
 };
+use std::cell::Cell;
 
 /// Keys that go together: their buckets, entries and records, as far as they are fetched ahead,
 /// fit the first-level cache.
 pub(crate) const GROUP_KEYS: usize = 32;
+
+/// How far to fetch ahead of reads and writes of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// What tells where a record is.
+    Places,
+    /// The records too.
+    Values,
+}
+
+/// A group whose keys took more is not kept for the next one.
+const GROUP_BYTES_MAX: usize = 1 << 18;
+
+thread_local! { static GROUP: Cell<KeyGroup> = const { Cell::new(KeyGroup::new()) }; }
+
+/// Lends this thread's group, emptied.
+pub(crate) fn with_key_group<R>(f: impl FnOnce(&mut KeyGroup) -> R) -> R {
+    let mut group = GROUP.take();
+    group.clear();
+    let result = f(&mut group);
+    if group.bytes.capacity() <= GROUP_BYTES_MAX {
+        GROUP.set(group);
+    }
+    result
+}
 
 /// Encoded keys, one after the other.
 #[derive(Debug, Default)]
@@ -28,6 +54,10 @@ pub(crate) struct KeyGroup {
 }
 
 impl KeyGroup {
+    const fn new() -> KeyGroup {
+        KeyGroup { bytes: Vec::new(), ends: Vec::new() }
+    }
+
     /// Adds a key that `encode` appends.
     pub(crate) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         encode(&mut self.bytes);
@@ -85,6 +115,30 @@ impl Engine {
             out.push(value);
         }
         Ok(())
+    }
+
+    /// Starts fetching what a look-up of each of these keys will touch and, if values are wanted,
+    /// the records. Marks nothing as used.
+    pub(crate) fn fetch_group(&self, index: &Index, keys: &KeyGroup, ahead: Ahead) {
+        let mut hashes = [KeyHash::default(); GROUP_KEYS];
+        for (hash, key) in hashes.iter_mut().zip(keys.iter()) {
+            *hash = index.hash(key);
+        }
+        let hashes = &hashes[..keys.ends.len()];
+        index.fetch(hashes);
+        if ahead == Ahead::Places {
+            return;
+        }
+        let files = self.files.load();
+        for (key, hash) in keys.iter().zip(hashes) {
+            let entry = index.find(key, *hash, |state| state.entry);
+            // One that is gone has been merged away meanwhile.
+            let file = entry.and_then(|entry| Some((entry, files.get(entry.location.file)?)));
+            if let Some((entry, file)) = file {
+                let len = record_bytes_len(index.id, key, &entry);
+                file.prefetch(u64::from(entry.location.offset), len);
+            }
+        }
     }
 
     /// The states of a group of keys, expired or not.

@@ -11,7 +11,7 @@ use siphasher::sip::SipHasher13;
 pub(crate) struct HashKey(pub(crate) [u8; 16]);
 
 /// Where a key's entry is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KeyHash {
     pub(crate) shard: u8,
     pub(crate) tag: u32,

@@ -1,6 +1,6 @@
 //! Several shards and the order index, locked together so that changes become visible together.
 
-use super::{Applying, Index, KeyHash, SHARDS, Shard, State, pending::Work};
+use super::{Applying, Index, KeyHash, Shard, State, pending::Work};
 use crate::{
     ids::{FileId, Location, Sequence},
     keydir::{Entry, EntryFlags, EntryRef, Expiry, KeySource, OrderIndex, OrderRef},
@@ -82,8 +82,11 @@ impl<'a> Held<'a> {
     pub(super) fn new(index: &'a Index, shards: u64) -> Held<'a> {
         let order = index.order.as_ref().map(|o| o.write());
         let mut held = Vec::with_capacity(shards.count_ones() as usize);
-        for n in (0u8..).take(SHARDS).filter(|n| shards & (1 << n) != 0) {
+        let mut left = shards;
+        while left != 0 {
+            let n = u8::try_from(left.trailing_zeros()).expect("below 64");
             held.push((n, index.shard_mut(usize::from(n))));
+            left &= left - 1;
         }
         Held { index, order, shards: Shards { index, held } }
     }

@@ -45,14 +45,13 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         Scratch::with(|s| {
             key.encode_key(&mut s.key, Position::Last);
             check_key(&s.key)?;
+            let hash = self.index().hash(&s.key);
             let mut guard = self.engine().write_paced(when)?;
-            if self.state_now(&s.key).is_none() {
+            if self.state_of(&s.key, hash).is_none() {
                 return Ok(None);
             }
-            let mut batch = PreparedBatch::default();
-            let keyspace = self.index().id;
-            batch.push(self.index(), &Record::Tombstone { keyspace, key: &s.key })?;
-            guard.commit(&mut batch, when).map(Some)
+            s.batch.push(&Record::Tombstone { keyspace: self.index().id, key: &s.key });
+            guard.commit_delete(self.index(), (&s.key, &s.batch), hash, when).map(Some)
         })
     }
 

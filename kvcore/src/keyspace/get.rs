@@ -5,9 +5,9 @@ use super::Keyspace;
 use crate::Error;
 use crate::{
     codec::Codec,
-    engine::{GROUP_KEYS, KeyGroup, with_key_buffer},
+    engine::{Ahead, GROUP_KEYS, KeyGroup, with_key_buffer, with_key_group},
     error::Result,
-    index::State,
+    index::{KeyHash, State},
     key::{AsKey, Key, Position},
     value::Value,
 };
@@ -127,6 +127,56 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         }
     }
 
+    /// Starts fetching into the processor's caches what reads of these keys will touch, side by
+    /// side, for whoever reads them right afterwards, one by one.
+    ///
+    /// Changes nothing and promises nothing. Pays where the data exceeds the caches; there, it
+    /// gives single reads about what [`Keyspace::get_many`] gains. More than some hundred keys
+    /// push each other out.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.fetch_ahead(["ada", "bob"]);
+    /// assert_eq!(users.get("ada")?, Some(36));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fetch_ahead<Q: AsKey<K>>(&self, keys: impl IntoIterator<Item = Q>) {
+        self.fetch(keys, Ahead::Values);
+    }
+
+    /// The same for keys that will be written: their present values are left where they are.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.fetch_places_ahead(["ada", "bob"]);
+    /// users.put("ada", &36)?;
+    /// users.put("bob", &41)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fetch_places_ahead<Q: AsKey<K>>(&self, keys: impl IntoIterator<Item = Q>) {
+        self.fetch(keys, Ahead::Places);
+    }
+
+    fn fetch<Q: AsKey<K>>(&self, keys: impl IntoIterator<Item = Q>, ahead: Ahead) {
+        with_key_group(|group| {
+            for key in keys {
+                group.push(|bytes| key.encode_key(bytes, Position::Last));
+                if group.is_full() {
+                    self.engine().fetch_group(self.index(), group, ahead);
+                    group.clear();
+                }
+            }
+            self.engine().fetch_group(self.index(), group, ahead);
+        });
+    }
+
     /// Whether the key is there and has not expired. Reads nothing but memory.
     ///
     /// ```
@@ -157,7 +207,11 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
 
     /// The key's state, if it is there and has not expired.
     pub(super) fn state_now(&self, key: &[u8]) -> Option<State> {
-        let state = self.index().state(key, self.index().hash(key))?;
+        self.state_of(key, self.index().hash(key))
+    }
+
+    pub(super) fn state_of(&self, key: &[u8], hash: KeyHash) -> Option<State> {
+        let state = self.index().state(key, hash)?;
         state.is_alive(|| self.engine().clock.now_ms()).then_some(state)
     }
 }

@@ -1,10 +1,13 @@
 //! CLIENT and its subcommands.
 
-use std::sync::Arc;
+mod kill;
+mod list;
+mod pause;
+mod tracking;
 
 use super::{Command, CommandError, Flags, Group, Outcome};
 use crate::blocking::Unblock;
-use crate::client::{Buffers, Card, ClientState, Replies};
+use crate::client::{ClientState, Replies};
 use crate::context::Context;
 use crate::number::parse_i64;
 
@@ -18,7 +21,23 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
     .complexity("Depends on subcommand.")
     .summary("A container for client connection commands.")
     .subcommands(&[
+        sub(
+            "caching",
+            3,
+            tracking::caching,
+            QUIET,
+            "6.0.0",
+            "Instructs the server whether to track the keys in the next request.",
+        ),
         sub("getname", 2, getname, QUIET, "2.6.9", "Returns the name of the connection."),
+        sub(
+            "getredir",
+            2,
+            tracking::getredir,
+            QUIET,
+            "6.0.0",
+            "Returns the client ID that the connection's tracking notifications go to.",
+        ),
         sub(
             "help",
             2,
@@ -28,9 +47,9 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
             "Returns helpful text about the different subcommands.",
         ),
         sub("id", 2, id, QUIET, "5.0.0", "Returns the unique client ID of the connection."),
-        sub("info", 2, info, QUIET, "6.2.0", "Returns information about the connection."),
-        sub("kill", -3, kill, ADMIN, "2.4.0", "Terminates open connections."),
-        sub("list", -2, list, ADMIN, "2.4.0", "Lists open connections."),
+        sub("info", 2, list::info, QUIET, "6.2.0", "Returns information about the connection."),
+        sub("kill", -3, kill::kill, ADMIN, "2.4.0", "Terminates open connections."),
+        sub("list", -2, list::list, ADMIN, "2.4.0", "Lists open connections."),
         sub(
             "no-evict",
             3,
@@ -47,6 +66,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
             "7.2.0",
             "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
         ),
+        sub("pause", -3, pause::pause, ADMIN, "3.0.0", "Suspends commands processing."),
         sub(
             "reply",
             3,
@@ -65,12 +85,36 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
         ),
         sub("setname", 3, setname, QUIET, "2.6.9", "Sets the connection name."),
         sub(
+            "tracking",
+            -3,
+            tracking::tracking,
+            QUIET,
+            "6.0.0",
+            "Controls server-assisted client-side caching for the connection.",
+        ),
+        sub(
+            "trackinginfo",
+            2,
+            tracking::trackinginfo,
+            QUIET,
+            "6.2.0",
+            "Returns information about server-assisted client-side caching for the connection.",
+        ),
+        sub(
             "unblock",
             -3,
             unblock,
             ADMIN,
             "5.0.0",
             "Unblocks a client blocked by a blocking command from a different connection.",
+        ),
+        sub(
+            "unpause",
+            2,
+            pause::unpause,
+            ADMIN.and(Flags::REMEMBERS),
+            "6.2.0",
+            "Resumes processing commands from paused clients.",
         ),
     ])];
 
@@ -156,62 +200,6 @@ fn setinfo(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// Brings the asking client's own card up to date: others' are, since their last round.
-fn publish_own(ctx: &Context<'_>) {
-    let entry = super::table::table().resolve(ctx.args[0], ctx.args.get(1).copied());
-    ctx.client.publish(entry, ctx.now_ms, Buffers::default());
-}
-
-fn info(ctx: &mut Context<'_>) -> Outcome {
-    publish_own(ctx);
-    let line = ctx.client.card.line(ctx.now_ms);
-    ctx.reply.verbatim(&format!("{line}\n"));
-    Ok(())
-}
-
-fn list(ctx: &mut Context<'_>) -> Outcome {
-    publish_own(ctx);
-    let mut cards = ctx.server.clients.cards();
-    match &ctx.args[2..] {
-        [] => {}
-        [word, kind] if word.eq_ignore_ascii_case(b"type") => {
-            if !is_normal(kind)? {
-                cards.clear();
-            }
-        }
-        [word, ids @ ..] if word.eq_ignore_ascii_case(b"id") && !ids.is_empty() => {
-            let mut wanted = Vec::new();
-            for id in ids {
-                wanted.push(client_id(id)?);
-            }
-            cards.retain(|card| wanted.contains(&card.id));
-        }
-        _ => return Err(CommandError::Syntax),
-    }
-    let mut text = String::new();
-    for card in cards {
-        text.push_str(&card.line(ctx.now_ms));
-        text.push('\n');
-    }
-    ctx.reply.verbatim(&text);
-    Ok(())
-}
-
-/// True for the only kind of client there is; false for the other kinds Redis knows.
-fn is_normal(kind: &[u8]) -> Result<bool, CommandError> {
-    let kind = String::from_utf8_lossy(kind);
-    match kind.to_ascii_lowercase().as_str() {
-        "normal" => Ok(true),
-        "master" | "slave" | "replica" | "pubsub" => Ok(false),
-        _ => Err(CommandError::err(format_args!("Unknown client type '{kind}'"))),
-    }
-}
-
-fn client_id(text: &[u8]) -> Result<u64, CommandError> {
-    let id = parse_i64(text).and_then(|id| u64::try_from(id).ok()).filter(|id| *id > 0);
-    id.ok_or(CommandError::text("ERR Invalid client ID"))
-}
-
 fn yes_or_no(ctx: &Context<'_>) -> Result<bool, CommandError> {
     match ctx.args[2] {
         word if word.eq_ignore_ascii_case(b"on") => Ok(true),
@@ -264,106 +252,4 @@ fn unblock(ctx: &mut Context<'_>) -> Outcome {
     let was_blocked = u64::try_from(id).is_ok_and(|id| ctx.server.unblock(id, how));
     ctx.reply.flag(was_blocked);
     Ok(())
-}
-
-/// Which clients to kill.
-struct Filter<'a> {
-    id: Option<u64>,
-    addr: Option<&'a [u8]>,
-    laddr: Option<&'a [u8]>,
-    normal: bool,
-    older_than_ms: Option<u64>,
-    skip_me: bool,
-}
-
-fn kill(ctx: &mut Context<'_>) -> Outcome {
-    let args = ctx.args;
-    if let [_, _, addr] = args {
-        let found = ctx.server.clients.cards();
-        let card = found.iter().find(|card| card.peer.to_string().as_bytes() == *addr);
-        let card = card.ok_or(CommandError::text("ERR No such client"))?;
-        kill_one(ctx, card);
-        ctx.reply.ok();
-        return Ok(());
-    }
-    let filter = kill_filter(&args[2..])?;
-    let mut killed = 0;
-    for card in ctx.server.clients.cards() {
-        if filter.matches(&card, ctx.client.id, ctx.now_ms) {
-            kill_one(ctx, &card);
-            killed += 1;
-        }
-    }
-    ctx.reply.count(killed);
-    Ok(())
-}
-
-fn kill_one(ctx: &mut Context<'_>, card: &Arc<Card>) {
-    if card.id == ctx.client.id {
-        ctx.client.close = true;
-    } else {
-        ctx.server.kill(card);
-    }
-}
-
-fn kill_filter<'a>(options: &[&'a [u8]]) -> Result<Filter<'a>, CommandError> {
-    let mut filter = Filter {
-        id: None,
-        addr: None,
-        laddr: None,
-        normal: true,
-        older_than_ms: None,
-        skip_me: true,
-    };
-    for pair in options.chunks(2) {
-        let [option, value] = pair else { return Err(CommandError::Syntax) };
-        let is = |word: &str| option.eq_ignore_ascii_case(word.as_bytes());
-        if is("id") {
-            let id = client_id(value)
-                .map_err(|_| CommandError::text("ERR client-id should be greater than 0"))?;
-            filter.id = Some(id);
-        } else if is("type") {
-            filter.normal = is_normal(value)?;
-        } else if is("addr") {
-            filter.addr = Some(value);
-        } else if is("laddr") {
-            filter.laddr = Some(value);
-        } else if is("user") {
-            if *value != b"default" {
-                let user = String::from_utf8_lossy(value);
-                return Err(CommandError::err(format_args!("No such user '{user}'")));
-            }
-        } else if is("maxage") {
-            let age = parse_i64(value).ok_or(CommandError::NotInteger)?;
-            let age = u64::try_from(age)
-                .map_err(|_| CommandError::text("ERR maxage should be greater than 0"))?;
-            filter.older_than_ms = Some(age.saturating_mul(1000));
-        } else if is("skipme") {
-            filter.skip_me = if value.eq_ignore_ascii_case(b"yes") {
-                true
-            } else if value.eq_ignore_ascii_case(b"no") {
-                false
-            } else {
-                return Err(CommandError::Syntax);
-            };
-        } else {
-            return Err(CommandError::Syntax);
-        }
-    }
-    Ok(filter)
-}
-
-impl Filter<'_> {
-    fn matches(&self, card: &Card, me: u64, now_ms: u64) -> bool {
-        let is = |addr: std::net::SocketAddr, wanted: Option<&[u8]>| {
-            wanted.is_none_or(|wanted| addr.to_string().as_bytes() == wanted)
-        };
-        let age_ms = now_ms.saturating_sub(card.connected_ms);
-        self.normal
-            && self.id.is_none_or(|id| id == card.id)
-            && is(card.peer, self.addr)
-            && is(card.local, self.laddr)
-            && self.older_than_ms.is_none_or(|limit| age_ms >= limit)
-            && !(self.skip_me && card.id == me)
-    }
 }

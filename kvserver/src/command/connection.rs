@@ -78,6 +78,7 @@ fn reset(ctx: &mut Context<'_>) -> Outcome {
     let client = &mut *ctx.client;
     ctx.server.watches.forget(&mut client.watched);
     ctx.server.pubsub.forget(client.seat(), &mut client.subscriptions);
+    client.end_monitoring(&ctx.server.monitors);
     client.transaction = None;
     client.db = 0;
     client.protocol = Protocol::Resp2;

@@ -6,6 +6,8 @@ pub(crate) mod blocking;
 mod ends;
 mod places;
 mod position;
+#[cfg(test)]
+mod remembered;
 mod search;
 #[cfg(test)]
 mod tests;

@@ -59,6 +59,9 @@ pub(crate) const COMMANDS: &[Command] = &[
             .flags(Flags::ADMIN.and(Flags::NOSCRIPT))
             .since("4.0.0")
             .summary("Returns all loaded modules.")]),
+    Command::new("monitor", 1, monitor)
+        .flags(Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE))
+        .summary("Listens for all requests received by the server in real-time."),
     Command::new("save", 1, save)
         .flags(ADMIN.and(Flags::NO_MULTI))
         .summary("Returns when everything committed so far is durable."),
@@ -109,6 +112,19 @@ fn bgsave(ctx: &mut Context<'_>) -> Outcome {
     }
     ctx.server.ask_background(Job::Save);
     ctx.reply.simple("Background saving started");
+    Ok(())
+}
+
+fn monitor(ctx: &mut Context<'_>) -> Outcome {
+    if ctx.client.is_in_exec {
+        return Err(CommandError::text("ERR MONITOR isn't allowed for DENY BLOCKING client"));
+    }
+    // Who looks already is not answered, as in Redis.
+    if !ctx.client.is_monitor {
+        ctx.client.is_monitor = true;
+        ctx.server.monitors.add(ctx.client.seat());
+        ctx.reply.ok();
+    }
     Ok(())
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::LazyLock;
 
+use super::keys::Span;
 use super::{
-    Command, CommandError, bitmap, blocking, client, config, connection, debug, generic, hash,
-    hyperloglog, introspection, latency, list, pubsub, server, set, slowlog, string, transaction,
-    zset,
+    Command, CommandError, Group, KeyFlags, KeySpec, bitmap, blocking, client, config, connection,
+    debug, generic, hash, hyperloglog, introspection, latency, list, pubsub, server, set, slowlog,
+    string, transaction, zset,
 };
+use crate::data::Ahead;
 
 static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
@@ -44,6 +46,28 @@ pub(crate) struct Entry {
     /// Its index in the statistics.
     pub(crate) index: usize,
     pub(crate) subcommands: Vec<Entry>,
+    /// Which of its keys are worth fetching before it runs.
+    pub(crate) fetch: Option<Fetch>,
+}
+
+/// What to fetch ahead of a command: every `step`-th argument from the first on, or the first only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fetch {
+    pub(crate) ahead: Ahead,
+    pub(crate) step: Option<usize>,
+}
+
+impl Fetch {
+    /// Commands on strings look their keys up; other ones mostly use few keys again and again.
+    fn of(command: &Command) -> Option<Fetch> {
+        let [KeySpec { first: 1, span: Span::Range { last, step }, flags }] = *command.keys else {
+            return None;
+        };
+        let reads = !flags.has(KeyFlags::VARIABLE) && !flags.has(KeyFlags::OW);
+        let ahead = if reads { Ahead::Value } else { Ahead::Place };
+        let step = (last == -1).then_some(step);
+        (command.group == Group::String).then_some(Fetch { ahead, step })
+    }
 }
 
 /// The entries by name, and a hash table of their indices.
@@ -151,7 +175,7 @@ impl Entry {
         *count += 1;
         let children = command.subcommands.iter();
         let subcommands = children.map(|child| Entry::build(child, &full_name, count)).collect();
-        Entry { command, full_name, index, subcommands }
+        Entry { command, full_name, index, subcommands, fetch: Fetch::of(command) }
     }
     /// The subcommand called `name`.
     pub(crate) fn subcommand(&self, name: &[u8]) -> Option<&Entry> {

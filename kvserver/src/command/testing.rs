@@ -101,6 +101,11 @@ impl Fixture {
         out
     }
 
+    /// Makes the next request ask the store of its collections.
+    pub(super) fn forget_hot(&self) {
+        self.shared.engine.forget_hot();
+    }
+
     /// Lets the client with this id speak, a new one if there is none.
     pub(super) fn be(&mut self, id: u64) -> &mut Self {
         if self.client.id != id {

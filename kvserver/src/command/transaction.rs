@@ -119,6 +119,7 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
             data: ctx.data,
         };
         executor::call(queued.entry, &mut inner);
+        executor::show(queued.entry, &mut inner);
         // HELLO may have changed it.
         ctx.reply.set_protocol(ctx.client.protocol);
     }

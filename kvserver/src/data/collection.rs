@@ -21,8 +21,8 @@ use std::ops::{Bound, ControlFlow};
 use kvcore::Direction;
 
 use super::engine::{Held, Visit};
-use super::pending::{Latest, What};
-use super::{Db, Expiry, StoreError, Stored, Type, Value};
+use super::pending::{Bounds, Latest, What};
+use super::{Db, Expiry, Joined, StoreError, Stored, Type, Value};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -42,21 +42,27 @@ impl Id {
         Some(Id(u64::from_be_bytes(bytes.try_into().ok()?)))
     }
     /// The whole key of an element.
-    pub(super) fn element_key(self, sub: &[u8]) -> Vec<u8> {
-        [&self.bytes(), sub].concat()
+    pub(super) fn element_key(self, sub: &[u8]) -> Joined {
+        Joined::new([&self.bytes(), sub])
     }
     /// A range of elements as a range of whole keys.
-    fn bounds(self, (start, end): Span<'_>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    fn bounds(self, (start, end): Span<'_>) -> (Bound<Joined>, Bound<Joined>) {
         let start = match start {
-            Bound::Unbounded => Bound::Included(self.bytes().to_vec()),
+            Bound::Unbounded => Bound::Included(self.element_key(&[])),
             bound => bound.map(|sub| self.element_key(sub)),
         };
         let end = match end {
-            Bound::Unbounded => Bound::Excluded(Id(self.0 + 1).bytes().to_vec()),
+            Bound::Unbounded => Bound::Excluded(Id(self.0 + 1).element_key(&[])),
             bound => bound.map(|sub| self.element_key(sub)),
         };
         (start, end)
     }
+}
+
+/// A range that is owned, lent.
+fn slices<'a>(start: &'a Bound<Joined>, end: &'a Bound<Joined>) -> Bounds<'a> {
+    let lend = |bound: &'a Bound<Joined>| bound.as_ref().map(|key| &**key);
+    (lend(start), lend(end))
 }
 
 /// A range of elements of one collection, by their keys without the id.
@@ -115,16 +121,6 @@ impl<'k> Collection<'k> {
 }
 
 impl Db<'_> {
-    /// The collection `key` holds, with its type; strings are none of it.
-    pub(crate) fn collection<'k>(
-        &mut self,
-        key: &'k [u8],
-    ) -> Result<Option<(Type, Option<Collection<'k>>)>> {
-        let Some(stored) = self.get(key)? else { return Ok(None) };
-        let collection = stored.collection_id().map(|id| Collection { key, id });
-        Ok(Some((stored.kind(), collection)))
-    }
-
     /// Makes an empty collection in place of whatever `key` holds; elements must follow (C3).
     pub(crate) fn create<'k>(
         &mut self,
@@ -171,6 +167,19 @@ impl Db<'_> {
             None => self.data.engine.element(self.place.home, &key),
         }
     }
+    /// Hands the value of an element to `f`; `None` if there is no such element.
+    pub(crate) fn element_with<R>(
+        &mut self,
+        of: Collection<'_>,
+        sub: &[u8],
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        let key = of.id.element_key(sub);
+        match self.data.pending.element(self.place.home, &key) {
+            Some(pending) => Ok(pending.map(f)),
+            None => self.data.engine.element_with(self.place.home, &key, f),
+        }
+    }
     /// True if there is such an element; cheaper than its value.
     pub(crate) fn has_element(&mut self, of: Collection<'_>, sub: &[u8]) -> Result<bool> {
         let key = of.id.element_key(sub);
@@ -196,9 +205,16 @@ impl Db<'_> {
     }
 
     /// The number of elements in a range. O(log n), and what is pending in it.
+    /// Of all elements it is remembered.
     pub(crate) fn count(&mut self, of: Collection<'_>, span: Span<'_>) -> Result<u64> {
+        match span {
+            (Bound::Unbounded, Bound::Unbounded) => self.len_of(of),
+            span => self.count_in(of, span),
+        }
+    }
+    pub(super) fn count_in(&mut self, of: Collection<'_>, span: Span<'_>) -> Result<u64> {
         let (start, end) = of.id.bounds(span);
-        let bounds = || (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice));
+        let bounds = || slices(&start, &end);
         let (engine, home) = (&self.data.engine, self.place.home);
         if !self.data.pending.has_elements() {
             return engine.count_elements(home, bounds());
@@ -225,7 +241,8 @@ impl Db<'_> {
     ) -> Result<Option<Element>> {
         if !self.data.pending.has_elements() {
             let (start, end) = of.id.bounds(span);
-            return self.data.engine.nth_element(self.place.home, (start, end), index);
+            let bounds = slices(&start, &end);
+            return self.data.engine.nth_element(self.place.home, bounds, index);
         }
         let (mut left, mut found) = (index, None);
         self.walk(of, span, Direction::Ascending, usize::MAX, |seen| {
@@ -239,6 +256,21 @@ impl Db<'_> {
         Ok(found)
     }
 
+    /// The same without the element's value.
+    pub(crate) fn nth_key(
+        &mut self,
+        of: Collection<'_>,
+        span: Span<'_>,
+        index: u64,
+    ) -> Result<Option<Vec<u8>>> {
+        if !self.data.pending.has_elements() {
+            let (start, end) = of.id.bounds(span);
+            let bounds = slices(&start, &end);
+            return self.data.engine.nth_element_key(self.place.home, bounds, index);
+        }
+        Ok(self.nth(of, span, index)?.map(|element| element.sub))
+    }
+
     /// Calls `f` with up to `limit` elements of a range, in order from one end, until it breaks.
     pub(crate) fn walk(
         &mut self,
@@ -250,13 +282,11 @@ impl Db<'_> {
     ) -> Result<()> {
         let (start, end) = of.id.bounds(span);
         let (engine, home) = (&self.data.engine, self.place.home);
-        let store = |limit, f: Visit<'_>| {
-            engine.walk_elements(home, (start.clone(), end.clone()), direction, limit, f)
-        };
+        let bounds = slices(&start, &end);
+        let store = |limit, f: Visit<'_>| engine.walk_elements(home, bounds, direction, limit, f);
         if !self.data.pending.has_elements() {
             return store(limit, &mut |key, held| f(&Seen { sub: &key[ID_LEN..], held }));
         }
-        let bounds = (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice));
         let (overlaid, is_removed) = self.data.pending.overlay(home, of.id, bounds);
         let overlaid: VecDeque<_> = match direction {
             Direction::Ascending => overlaid.collect(),

@@ -47,6 +47,28 @@ impl<'a> Db<'a> {
         value.map(Stored::new).transpose()
     }
 
+    /// Hands what `key` holds to `f`, its type and the bytes after the type tag: not copied, where
+    /// nothing is pending. `None` if there is no key.
+    #[inline]
+    pub(crate) fn read_with<R>(
+        &mut self,
+        key: &[u8],
+        f: impl FnOnce(Type, &[u8]) -> R,
+    ) -> Result<Option<R>> {
+        if !self.data.pending.is_empty() {
+            let found = self.get(key)?;
+            return Ok(found.map(|stored| f(stored.kind(), stored.payload())));
+        }
+        let found = self.data.engine.get_with(self.place.home, key, |value| {
+            let (tag, payload) = value.split_first()?;
+            Some(f(Type::from_tag(*tag)?, payload))
+        })?;
+        let lookups = &mut self.data.lookups;
+        let counter = if found.is_some() { &mut lookups.hits } else { &mut lookups.misses };
+        *counter += 1;
+        found.map(|read| read.ok_or(StoreError::UnknownType)).transpose()
+    }
+
     /// True if `key` exists; cheaper than [`Db::get`].
     pub(crate) fn contains(&mut self, key: &[u8]) -> Result<bool> {
         let exists = self.holds(key)?;

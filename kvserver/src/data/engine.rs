@@ -14,9 +14,12 @@ mod state;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use parking_lot::{Mutex, MutexGuard};
+
 use kvcore::{BytesKeyspace, Durability, Put, Raw, ScanCursor, Schema, Sequence, Store};
 
 use super::collection::Id;
+use super::hot::Hot;
 use super::pending::{Change, Pending, What};
 use super::{Place, Stored};
 use crate::config::AppendFsync;
@@ -57,6 +60,17 @@ impl StoreError {
     }
 }
 
+/// What of keys to fetch before commands run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// For commands that write a key without reading it.
+    Place,
+    Value,
+}
+
+/// With fewer keys nothing is fetched ahead: the keydir is in the processor's caches.
+const FETCH_KEYS_MIN: u64 = 20_000;
+
 /// A position in the store's order of commits.
 pub(crate) type Position = Sequence;
 
@@ -80,6 +94,7 @@ pub(crate) struct Engine {
     hash_key: [u8; state::HASH_KEY_LEN],
     /// No collection has this id or a higher one.
     next_id: AtomicU64,
+    hot: Mutex<Hot>,
 }
 
 impl Engine {
@@ -106,6 +121,7 @@ impl Engine {
             reverse,
             hash_key,
             next_id: AtomicU64::new(next_id),
+            hot: Mutex::default(),
         })
     }
     pub(crate) fn count(&self) -> usize {
@@ -118,6 +134,40 @@ impl Engine {
     }
     pub(super) fn get(&self, home: usize, key: &[u8]) -> Result<Option<Value>> {
         Ok(self.homes[home].keys.get(key)?)
+    }
+    #[inline]
+    pub(super) fn get_with<R>(
+        &self,
+        home: usize,
+        key: &[u8],
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        Ok(self.homes[home].keys.get_with(key, f)?)
+    }
+    /// What is remembered of collections; for holders of the gate.
+    pub(super) fn hot(&self) -> MutexGuard<'_, Hot> {
+        self.hot.lock()
+    }
+    #[cfg(test)]
+    pub(crate) fn forget_hot(&self) {
+        *self.hot() = Hot::default();
+    }
+    /// Starts fetching what commands will touch that look these keys up, unless all of it is in
+    /// the processor's caches anyway.
+    pub(crate) fn fetch_ahead<'k>(
+        &self,
+        db: usize,
+        ahead: Ahead,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) {
+        let keyspace = &self.homes[self.home(db)].keys;
+        if keyspace.len() < FETCH_KEYS_MIN {
+            return;
+        }
+        match ahead {
+            Ahead::Place => keyspace.fetch_places_ahead(keys),
+            Ahead::Value => keyspace.fetch_ahead(keys),
+        }
     }
     pub(super) fn contains(&self, home: usize, key: &[u8]) -> Result<bool> {
         Ok(self.homes[home].keys.contains(key)?)
@@ -242,6 +292,16 @@ impl Round<'_, '_> {
     /// Applies all changes as one batch. Large values are written here, unless they are staged:
     /// then all of them are, in their order.
     pub(super) fn apply(&mut self, pending: &Pending, staged: Vec<Staged>) -> Result<()> {
+        let result = self.commit(pending, staged);
+        let mut hot = self.engine.hot();
+        match result {
+            Ok(()) => hot.note(pending.iter()),
+            Err(_) => *hot = Hot::default(),
+        }
+        result
+    }
+
+    fn commit(&mut self, pending: &Pending, staged: Vec<Staged>) -> Result<()> {
         let mut changes = pending.iter();
         if let (Some((place, change)), None, true) =
             (changes.next(), changes.next(), staged.is_empty())

@@ -8,7 +8,7 @@ use std::ops::{Bound, ControlFlow};
 
 use kvcore::Direction;
 
-use super::{Collection, Db, Seen, StoreError};
+use super::{Collection, Db, Joined, Seen, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -17,9 +17,9 @@ pub(crate) const HASH_LEN: usize = size_of::<u32>();
 
 impl Db<'_> {
     /// The key of an element by its name, in the part of the collection that begins with `part`.
-    pub(crate) fn hashed(&self, part: &[u8], name: &[u8]) -> Vec<u8> {
+    pub(crate) fn hashed(&self, part: &[u8], name: &[u8]) -> Joined {
         let hash = self.data.engine.hash(name).to_be_bytes();
-        [part, &hash, name].concat()
+        Joined::new([part, &hash, name])
     }
 
     /// One step of a walk over a part in hash order: calls `f` with at least `limit` elements, if

@@ -76,6 +76,11 @@ impl Frame {
         Frame { bytes: bytes.into(), is_push: true, resp3: OnceLock::new() }
     }
 
+    /// The same bytes in both versions.
+    pub(crate) fn line(bytes: Vec<u8>) -> Self {
+        Frame { bytes: bytes.into(), is_push: false, resp3: OnceLock::new() }
+    }
+
     /// The first byte, for a version.
     pub(crate) fn head(&self, protocol: Protocol) -> u8 {
         if self.is_push && protocol == Protocol::Resp3 { b'>' } else { self.bytes[0] }

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::Message;
+use crate::monitor::Line;
 use crate::shared::Shared;
 
 /// What a worker hands out to its clients.
 #[derive(Clone, Debug)]
 pub(crate) enum Letter {
     Message(Arc<Message>),
+    /// For clients that see every command.
+    Line(Arc<Line>),
 }
 
 /// A letter and the workers it is for.
@@ -25,6 +28,9 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     pub(super) fn new(receivers: usize, message: Arc<Message>, workers: Vec<usize>) -> Self {
         Outgoing { receivers, letter: Letter::Message(message), workers }
+    }
+    pub(crate) fn line(line: Arc<Line>, workers: Vec<usize>) -> Self {
+        Outgoing { receivers: 0, letter: Letter::Line(line), workers }
     }
     /// The number of subscriptions that hear it.
     pub(crate) fn receivers(&self) -> usize {

@@ -8,7 +8,7 @@ fn seat(worker: usize, slot: usize) -> Seat {
 
 /// The slots of a worker that hear what `outgoing` carries, and the words they are told.
 fn heard(pubsub: &PubSub, outgoing: &Outgoing, worker: usize) -> Vec<(usize, String)> {
-    let Letter::Message(message) = outgoing.letter();
+    let Letter::Message(message) = outgoing.letter() else { panic!("only messages are published") };
     let mut heard = Vec::new();
     pubsub.hand_out(worker, message, |slot, _, frame| {
         let text = String::from_utf8_lossy(frame.rest()).into_owned();

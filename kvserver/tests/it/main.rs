@@ -23,7 +23,11 @@ mod lifecycle;
 #[cfg(test)]
 mod linearizable;
 #[cfg(test)]
+mod monitor;
+#[cfg(test)]
 mod notifications;
+#[cfg(test)]
+mod pause;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]

@@ -51,7 +51,7 @@ fn push_to(ctx: &mut Context<'_>, list: Collection<'_>, end: End) -> Outcome {
     let args = ctx.args;
     let values = &args[2..];
     let mut db = ctx.db();
-    // Counted before, while nothing is pending: that is cheaper.
+    // Asked before, while nothing is pending: that is cheaper.
     let len = db.count(list, WHOLE)?;
     push(&mut db, list, end, values)?;
     db.tell(Class::List, end.pushed(), args[1]);
@@ -110,11 +110,31 @@ fn reply_popped(ctx: &mut Context<'_>, end: End, command: &'static str) -> Outco
         }
         return Ok(());
     };
-    let popped = pop(ctx, list, end, count.unwrap_or(1))?;
     match count {
-        None => ctx.reply.bulk_or_null(popped.first().map(|element| &element.value[..])),
-        Some(_) => reply_values(ctx, &popped),
+        None => reply_one_popped(ctx, list, end),
+        Some(count) => {
+            let popped = pop(ctx, list, end, count)?;
+            reply_values(ctx, &popped);
+            Ok(())
+        }
     }
+}
+
+/// Takes one element, by what is known of the end: no walk.
+fn reply_one_popped(ctx: &mut Context<'_>, list: Collection<'_>, end: End) -> Outcome {
+    let Context { reply, data, client, .. } = ctx;
+    let mut db = data.db(client.db);
+    let Some(sub) = db.outermost(list, end.inwards())? else {
+        reply.null();
+        return Ok(());
+    };
+    let is_more = db.count(list, WHOLE)? > 1;
+    if db.element_with(list, &sub, |value| reply.bulk(value))?.is_none() {
+        reply.null();
+        return Ok(());
+    }
+    db.remove_element(list, &sub);
+    told_popped(&mut db, list, end, is_more);
     Ok(())
 }
 

@@ -52,12 +52,7 @@ impl End {
 
 /// The outermost position at one end; `None` if the list is empty.
 fn outermost(db: &mut Db<'_>, list: Collection<'_>, end: End) -> Result<Option<u64>> {
-    let mut at = None;
-    db.walk(list, WHOLE, end.inwards(), 1, |seen| {
-        at = Some(of(seen.sub()));
-        Ok(ControlFlow::Break(()))
-    })?;
-    Ok(at)
+    Ok(db.outermost(list, end.inwards())?.map(u64::from_be_bytes))
 }
 
 /// Adds values at one end, one after the other: the last one given is the outermost.

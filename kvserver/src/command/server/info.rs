@@ -108,7 +108,7 @@ fn clients(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
         connected_clients: shared.clients.len(),
         cluster_connections: 0,
         maxclients: shared.parameters.clients_max(),
-        blocked_clients: blocked.clients,
+        blocked_clients: blocked.clients + shared.pause.waiting(),
         tracking_clients: 0,
         pubsub_clients: shared.pubsub.clients(),
         watching_clients: shared.watches.clients(),

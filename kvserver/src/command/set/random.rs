@@ -5,7 +5,7 @@ use crate::command::arguments::{Draw, ScanOptions, Scanned, cursor, draw_count, 
 use crate::command::collection::{draw, drawn_len};
 use crate::command::{CommandError, Outcome, limits};
 use crate::context::Context;
-use crate::data::{Class, Collection, WHOLE};
+use crate::data::{Class, Collection, Db, WHOLE};
 
 /// `SPOP key [count]`
 pub(super) fn spop(ctx: &mut Context<'_>) -> Outcome {
@@ -38,15 +38,17 @@ fn pop(
 ) -> Result<Vec<Vec<u8>>, CommandError> {
     let Context { data, client, rng, .. } = ctx;
     let mut db = data.db(client.db);
+    let len = db.count(set, WHOLE)?;
     let mut subs = Vec::new();
-    draw(&mut db, (set, WHOLE), Draw::Distinct(count), rng, |element| {
-        subs.push(element.sub.clone());
-        Ok(())
-    })?;
+    if count == 1 {
+        subs.extend(db.nth_key(set, WHOLE, rng.u64(..len.max(1)))?);
+    } else {
+        draw_into(&mut db, set, count, rng, &mut subs)?;
+    }
     if subs.is_empty() {
         return Ok(subs);
     }
-    let is_all = db.count(set, WHOLE)? == u64::try_from(subs.len()).unwrap_or(u64::MAX);
+    let is_all = len == u64::try_from(subs.len()).unwrap_or(u64::MAX);
     db.tell(Class::Set, "spop", set.key());
     if is_all {
         // All at once: two small records, whatever the number.
@@ -56,6 +58,19 @@ fn pop(
         subs.iter().for_each(|sub| db.remove_element(set, sub));
     }
     Ok(subs)
+}
+
+fn draw_into(
+    db: &mut Db<'_>,
+    set: Collection<'_>,
+    count: u64,
+    rng: &mut fastrand::Rng,
+    subs: &mut Vec<Vec<u8>>,
+) -> Outcome {
+    draw(db, (set, WHOLE), Draw::Distinct(count), rng, |element| {
+        subs.push(element.sub.clone());
+        Ok(())
+    })
 }
 
 /// `SRANDMEMBER key [count]`

@@ -4,16 +4,27 @@ use super::options::{Condition, Dialect, Lifetime, Options};
 use super::{CHANGE_KEY, SET_KEY, read};
 use crate::command::arguments::pairs;
 use crate::command::expiry::{After, TimeForm, ahead};
-use crate::command::{KeyFlags, Outcome, check_key};
+use crate::command::{CommandError, KeyFlags, Outcome, check_key};
 use crate::context::Context;
 use crate::data::{Class, Expiry, Stored, Type};
 
 /// `GET key`
 pub(super) fn get(ctx: &mut Context<'_>) -> Outcome {
-    let args = ctx.args;
-    let found = read(ctx, args[1])?;
-    ctx.reply.bulk_or_null(found.as_ref().map(Stored::payload));
-    Ok(())
+    let Context { args, reply, data, client, .. } = ctx;
+    let found = data.db(client.db).read_with(args[1], |kind, payload| {
+        if kind == Type::String {
+            reply.bulk(payload);
+        }
+        kind
+    })?;
+    match found {
+        Some(Type::String) => Ok(()),
+        Some(_) => Err(CommandError::WrongType),
+        None => {
+            reply.null();
+            Ok(())
+        }
+    }
 }
 
 /// `MGET key [key …]`; a key of another type counts as missing.

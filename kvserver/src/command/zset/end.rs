@@ -1,9 +1,10 @@
 //! Taking members from either end.
 
+use std::ops::ControlFlow;
+
 use super::find;
-use super::layout::{Scored, len, remove};
+use super::layout::{IN_ORDER, Scored, remove, scored};
 use super::range::reply_scored;
-use super::span::{Limit, Members};
 use crate::command::arguments::{counted_keys, pop_count, positive};
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
@@ -84,17 +85,24 @@ pub(super) fn pop(
     };
     let mut db = ctx.db();
     let most = usize::try_from(count).unwrap_or(usize::MAX);
-    let all = Members::scores(b"-inf", b"+inf")?;
-    let popped = all.collect(&mut db, zset, direction, Limit { skip: 0, most })?;
+    let (mut popped, mut is_more) = (Vec::new(), false);
+    db.walk(zset, IN_ORDER, direction, most.saturating_add(1), |seen| {
+        if popped.len() == most {
+            is_more = true;
+            return Ok(ControlFlow::Break(()));
+        }
+        popped.push(scored(seen.sub()));
+        Ok(ControlFlow::Continue(()))
+    })?;
     if popped.is_empty() {
         return Ok(popped);
     }
     db.tell(Class::ZSet, end.event(), zset.key());
-    if len(&mut db, zset)? == u64::try_from(popped.len()).unwrap_or(u64::MAX) {
+    if is_more {
+        popped.iter().for_each(|scored| remove(&mut db, zset, scored));
+    } else {
         db.delete(zset.key())?;
         db.tell(Class::Generic, "del", zset.key());
-    } else {
-        popped.iter().for_each(|scored| remove(&mut db, zset, scored));
     }
     Ok(popped)
 }

@@ -5,7 +5,7 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use crate::data::{Collection, Db, Direction, Span, StoreError};
+use crate::data::{Collection, Db, Direction, Joined, Span, StoreError, WHOLE};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -20,6 +20,9 @@ const MEMBER_AT: usize = 1 + size_of::<u64>();
 /// All elements by name.
 pub(in crate::command) const BY_NAME: Span<'static> =
     (Bound::Included(NAMES), Bound::Excluded(&[ORDER]));
+
+/// All elements in order.
+pub(super) const IN_ORDER: Span<'static> = (Bound::Included(&[ORDER]), Bound::Unbounded);
 
 /// A member and its score.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,8 +43,8 @@ fn score_of_bits(bits: u64) -> f64 {
 }
 
 /// The key in order of a member.
-pub(super) fn in_order(score: f64, member: &[u8]) -> Vec<u8> {
-    at_bits(rank_bits(score), member)
+pub(super) fn in_order(score: f64, member: &[u8]) -> Joined {
+    Joined::new([&[ORDER], &rank_bits(score).to_be_bytes(), member])
 }
 
 /// The first key in order of this place, or of a member there.
@@ -66,9 +69,9 @@ pub(super) fn score_in(value: &[u8]) -> f64 {
     value.try_into().map_or(0.0, f64::from_le_bytes)
 }
 
-/// The number of members.
+/// The number of members: each has two elements.
 pub(super) fn len(db: &mut Db<'_>, zset: Collection<'_>) -> Result<u64> {
-    db.count(zset, BY_NAME)
+    Ok(db.count(zset, WHOLE)? / 2)
 }
 
 /// All members in the order of their scores, or the reverse.
@@ -78,8 +81,7 @@ pub(in crate::command) fn members(
     direction: Direction,
 ) -> Result<Vec<Vec<u8>>> {
     let mut members = Vec::new();
-    let in_order = (Bound::Included(&[ORDER][..]), Bound::Unbounded);
-    db.walk(zset, in_order, direction, usize::MAX, |seen| {
+    db.walk(zset, IN_ORDER, direction, usize::MAX, |seen| {
         members.push(seen.sub().get(MEMBER_AT..).unwrap_or_default().to_vec());
         Ok(ControlFlow::Continue(()))
     })?;
@@ -89,7 +91,7 @@ pub(in crate::command) fn members(
 /// The score of a member.
 pub(super) fn score(db: &mut Db<'_>, zset: Collection<'_>, member: &[u8]) -> Result<Option<f64>> {
     let sub = db.hashed(NAMES, member);
-    Ok(db.element(zset, &sub)?.map(|value| score_in(&value)))
+    db.element_with(zset, &sub, score_in)
 }
 
 /// Writes a member whose score was `old`, another one.
@@ -133,12 +135,13 @@ mod tests {
             1e300,
             f64::INFINITY,
         ];
-        let keys: Vec<Vec<u8>> = scores.iter().map(|score| in_order(*score, b"m")).collect();
+        let keys: Vec<Vec<u8>> =
+            scores.iter().map(|score| in_order(*score, b"m").to_vec()).collect();
         assert!(keys.is_sorted());
         for (key, score) in keys.iter().zip(scores) {
             assert_eq!(scored(key), Scored { member: b"m".to_vec(), score });
         }
-        assert_eq!(in_order(-0.0, b"m"), in_order(0.0, b"m"));
-        assert!(in_order(1.0, b"b") > in_order(1.0, b"a"));
+        assert_eq!(*in_order(-0.0, b"m"), *in_order(0.0, b"m"));
+        assert!(*in_order(1.0, b"b") > *in_order(1.0, b"a"));
     }
 }

@@ -1,7 +1,7 @@
 //! Elements of collections in the store: what `collection` asks of it.
 
 use std::hash::Hasher;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 use kvcore::{Direction, Sequence, Visited};
@@ -16,9 +16,6 @@ pub(in crate::data) enum Held<'a> {
     Stored(&'a Visited<'a>),
     Pending(&'a [u8]),
 }
-
-/// Bounds that own their bytes.
-type OwnedBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 /// What a walk calls with every element; what it may say is to stop.
 pub(in crate::data) type Visit<'f> = &'f mut dyn FnMut(&[u8], Held<'_>) -> Result<ControlFlow<()>>;
@@ -58,6 +55,15 @@ impl Engine {
     pub(in crate::data) fn element(&self, home: usize, key: &[u8]) -> Result<Option<Value>> {
         Ok(self.homes[home].elements.get(key)?)
     }
+    #[inline]
+    pub(in crate::data) fn element_with<R>(
+        &self,
+        home: usize,
+        key: &[u8],
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        Ok(self.homes[home].elements.get_with(key, f)?)
+    }
     pub(in crate::data) fn has_element(&self, home: usize, key: &[u8]) -> Result<bool> {
         Ok(self.homes[home].elements.contains(key)?)
     }
@@ -67,7 +73,7 @@ impl Engine {
     pub(in crate::data) fn nth_element(
         &self,
         home: usize,
-        bounds: OwnedBounds,
+        bounds: Bounds<'_>,
         index: u64,
     ) -> Result<Option<Element>> {
         let Some(entry) = self.homes[home].elements.nth_in(bounds, index)? else {
@@ -78,10 +84,20 @@ impl Engine {
         sub.drain(..ID_LEN);
         Ok(Some(Element { sub, value }))
     }
+    /// The same without its value.
+    pub(in crate::data) fn nth_element_key(
+        &self,
+        home: usize,
+        bounds: Bounds<'_>,
+        index: u64,
+    ) -> Result<Option<Vec<u8>>> {
+        let entry = self.homes[home].elements.nth_in(bounds, index)?;
+        Ok(entry.map(|entry| entry.into_key().split_off(ID_LEN)))
+    }
     pub(in crate::data) fn walk_elements(
         &self,
         home: usize,
-        bounds: OwnedBounds,
+        bounds: Bounds<'_>,
         direction: Direction,
         limit: usize,
         f: Visit<'_>,

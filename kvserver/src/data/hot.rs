@@ -1,0 +1,231 @@
+//! Collections used lately: the id a key holds, how many elements there are and, where elements
+//! have keys of eight bytes, as those of lists do, which ones are the outermost.
+//!
+//! What is here is what the store would answer; it spares the look-ups where one collection is
+//! used again and again. Knows changes. Does not know the store, nor what elements mean.
+//!
+//! # Laws
+//!
+//! H1. Whatever the server commits to its databases passes through [`Hot::note`], while the
+//!     committer holds the gate alone; collections are added by holders of the gate, from what is
+//!     committed. So nothing here is older than the store.
+//! H2. What a change leaves unknown is forgotten, never guessed.
+//! H3. Bounded: a place per hash of a key and per hash of an id, a few elements at each end.
+
+use std::collections::VecDeque;
+
+use kvcore::Direction;
+
+use super::collection::{ID_LEN, Id};
+use super::pending::{Change, What};
+use super::{Place, Type};
+
+/// Collections remembered at most; a power of two.
+const PLACES: usize = 256;
+/// Elements remembered at either end, at most.
+const NEAR_MAX: usize = 32;
+
+/// The key of an element that is eight bytes long, without the id.
+pub(crate) type Sub8 = [u8; 8];
+
+/// A collection as its key tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) kind: Type,
+    pub(super) id: Id,
+    pub(super) expires_at_ms: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    home: usize,
+    key: Box<[u8]>,
+    known: Known,
+    elements: Elements,
+}
+
+/// What is known of the elements.
+#[derive(Debug, Default)]
+struct Elements {
+    len: Option<u64>,
+    /// From the left end and from the right: elements without a gap, outermost first; empty if
+    /// nothing is known.
+    near: [VecDeque<Sub8>; 2],
+}
+
+/// Collections used lately.
+#[derive(Debug)]
+pub(super) struct Hot {
+    /// By hash of database and key.
+    slots: Vec<Option<Slot>>,
+    /// The slot of a collection, by the lowest bits of its id.
+    by_id: Vec<usize>,
+    used: usize,
+}
+
+impl Default for Hot {
+    fn default() -> Self {
+        let slots = std::iter::repeat_with(|| None).take(PLACES).collect();
+        Hot { slots, by_id: vec![0; PLACES], used: 0 }
+    }
+}
+
+impl Hot {
+    /// The collection this key holds, if it is known.
+    pub(super) fn find(&self, home: usize, key: &[u8]) -> Option<Known> {
+        let slot = self.slots[place(home, key)].as_ref()?;
+        (slot.home == home && *slot.key == *key).then_some(slot.known)
+    }
+    /// Remembers what a key holds.
+    pub(super) fn add(&mut self, home: usize, key: &[u8], known: Known) {
+        let at = place(home, key);
+        self.forget_slot(at);
+        // One slot per place of ids: the other collection would not be found by its id any more.
+        let by_id = place_of_id(known.id);
+        self.forget_slot(self.by_id[by_id]);
+        self.by_id[by_id] = at;
+        let elements = Elements::default();
+        self.slots[at] = Some(Slot { home, key: key.into(), known, elements });
+        self.used += 1;
+    }
+
+    /// The number of elements.
+    pub(super) fn len(&self, id: Id) -> Option<u64> {
+        self.elements(id)?.len
+    }
+    pub(super) fn set_len(&mut self, id: Id, len: u64) {
+        if let Some(elements) = self.elements_mut(id) {
+            elements.len = Some(len);
+        }
+    }
+    /// The outermost element of the end that a walk in this direction begins at.
+    pub(super) fn outermost(&self, id: Id, end: Direction) -> Option<Sub8> {
+        self.elements(id)?.near[side(end)].front().copied()
+    }
+    /// Remembers the elements at an end, without a gap, outermost first.
+    pub(super) fn set_near(&mut self, id: Id, end: Direction, near: VecDeque<Sub8>) {
+        if let Some(elements) = self.elements_mut(id) {
+            elements.near[side(end)] = near;
+        }
+    }
+
+    /// These changes have been committed.
+    pub(super) fn note<'p>(&mut self, changes: impl Iterator<Item = (Place, Change<'p>)>) {
+        if self.used == 0 {
+            return;
+        }
+        for (Place { home, .. }, change) in changes {
+            match change {
+                Change::Key(key, What::Put { .. } | What::Delete | What::Expire(_)) => {
+                    let at = place(home, key);
+                    let is_it = |slot: &Slot| slot.home == home && *slot.key == *key;
+                    if self.slots[at].as_ref().is_some_and(is_it) {
+                        self.forget_slot(at);
+                    }
+                }
+                Change::Element(key, value) => {
+                    let Some((id, sub)) = key.split_first_chunk::<ID_LEN>() else { continue };
+                    if let Some(elements) = self.elements_mut(Id(u64::from_be_bytes(*id))) {
+                        match value {
+                            Some(_) => elements.put(sub),
+                            None => elements.remove(sub),
+                        }
+                    }
+                }
+                Change::Elements(id) => {
+                    if let Some(at) = Id::from_bytes(id).and_then(|id| self.slot_of(id)) {
+                        self.forget_slot(at);
+                    }
+                }
+                Change::Clear => *self = Hot::default(),
+                // Slots belong to homes, which is what elements are stored under.
+                Change::Swap(_) => {}
+            }
+        }
+    }
+
+    fn slot_of(&self, id: Id) -> Option<usize> {
+        let at = self.by_id[place_of_id(id)];
+        self.slots[at].as_ref().filter(|slot| slot.known.id == id).map(|_| at)
+    }
+    fn elements(&self, id: Id) -> Option<&Elements> {
+        let at = self.slot_of(id)?;
+        self.slots[at].as_ref().map(|slot| &slot.elements)
+    }
+    fn elements_mut(&mut self, id: Id) -> Option<&mut Elements> {
+        let at = self.slot_of(id)?;
+        self.slots[at].as_mut().map(|slot| &mut slot.elements)
+    }
+    fn forget_slot(&mut self, at: usize) {
+        self.used -= usize::from(self.slots[at].take().is_some());
+    }
+}
+
+impl Elements {
+    fn put(&mut self, sub: &[u8]) {
+        let Ok(sub) = Sub8::try_from(sub) else { return self.forget() };
+        let beyond = |end: &VecDeque<Sub8>, is_beyond: fn(&Sub8, &Sub8) -> bool| {
+            end.front().is_some_and(|outermost| is_beyond(&sub, outermost))
+        };
+        let at = if beyond(&self.near[0], |new, old| new < old) {
+            0
+        } else if beyond(&self.near[1], |new, old| new > old) {
+            1
+        } else {
+            // Another value for one of those that are known changes nothing.
+            if !self.near.iter().any(|end| end.contains(&sub)) {
+                self.forget();
+            }
+            return;
+        };
+        self.near[at].push_front(sub);
+        self.near[at].truncate(NEAR_MAX);
+        self.len = self.len.map(|len| len + 1);
+    }
+
+    /// Only elements that are there are removed.
+    fn remove(&mut self, sub: &[u8]) {
+        self.len = self.len.and_then(|len| len.checked_sub(1));
+        let Ok(sub) = Sub8::try_from(sub) else { return };
+        for end in &mut self.near {
+            if end.front() == Some(&sub) {
+                end.pop_front();
+            } else if end.back() == Some(&sub) {
+                end.pop_back();
+            } else if end.contains(&sub) {
+                end.clear();
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        self.len = None;
+        self.near.iter_mut().for_each(VecDeque::clear);
+    }
+}
+
+const fn side(end: Direction) -> usize {
+    match end {
+        Direction::Ascending => 0,
+        Direction::Descending => 1,
+    }
+}
+
+/// Mixes length, first and last bytes: those who share a place only push each other out.
+fn place(home: usize, key: &[u8]) -> usize {
+    let word = |bytes: &[u8]| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        u64::from_le_bytes(word)
+    };
+    let head = word(&key[..key.len().min(8)]);
+    let tail = word(&key[key.len().saturating_sub(8)..]);
+    let mixed = (head ^ tail.rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let high = usize::try_from(mixed >> 48).expect("16 bits fit");
+    (high ^ key.len() ^ home) % PLACES
+}
+
+fn place_of_id(Id(id): Id) -> usize {
+    let [low, ..] = id.to_le_bytes();
+    usize::from(low) % PLACES
+}
