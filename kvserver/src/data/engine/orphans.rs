@@ -124,8 +124,8 @@ mod tests {
             home.keys.put(key, &[&[1][..], &Id(id).bytes()].concat()).unwrap();
         }
         for id in [7, 8] {
-            home.elements.put(&Id(id).element_key(b"a"), b"").unwrap();
-            home.elements.put(&Id(id).element_key(b"b"), b"").unwrap();
+            home.elements.put(&*Id(id).element_key(b"a"), b"").unwrap();
+            home.elements.put(&*Id(id).element_key(b"b"), b"").unwrap();
         }
         let orphans = engine.orphans().unwrap();
         assert_eq!(orphans.collections, [(1, Id(8))]);
