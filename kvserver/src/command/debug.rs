@@ -199,6 +199,7 @@ fn set_active_expire(ctx: &mut Context<'_>) -> Outcome {
 /// Longest sleep, in seconds.
 const SLEEP_MAX: f64 = 86_400.0;
 
+#[expect(clippy::disallowed_methods, reason = "sleeping is what it is asked for")]
 fn sleep(ctx: &mut Context<'_>) -> Outcome {
     let seconds = double::parse(ctx.args[2]).unwrap_or(0.0).clamp(0.0, SLEEP_MAX);
     std::thread::sleep(Duration::from_secs_f64(seconds));
