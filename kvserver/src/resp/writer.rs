@@ -128,7 +128,6 @@ impl<'a> Reply<'a> {
             Protocol::Resp3 => self.line(b',', text.as_bytes()),
         }
     }
-    #[cfg_attr(not(test), expect(dead_code, reason = "for sorted sets and their kin"))]
     pub(crate) fn boolean(&mut self, yes: bool) {
         match (self.protocol, yes) {
             (Protocol::Resp2, _) => self.flag(yes),
@@ -147,6 +146,18 @@ impl<'a> Reply<'a> {
                 self.end();
             }
         }
+    }
+    /// An integer of any length, in digits.
+    pub(crate) fn big_number(&mut self, digits: &str) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(digits.as_bytes()),
+            Protocol::Resp3 => self.line(b'(', digits.as_bytes()),
+        }
+    }
+    /// `len` pairs of replies about the reply that comes behind them; only RESP3 has them.
+    pub(crate) fn attribute(&mut self, len: usize) {
+        debug_assert_eq!(self.protocol, Protocol::Resp3);
+        self.header(b'|', len);
     }
     fn by_version(&mut self, resp2: &[u8], resp3: &[u8]) {
         self.out.extend_from_slice(match self.protocol {
