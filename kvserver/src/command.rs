@@ -12,6 +12,7 @@
 //! T4. Before a handler runs, the arity has been checked; `args[0]` is the name as it was sent.
 
 pub(crate) mod arguments;
+pub(crate) mod bitmap;
 pub(crate) mod client;
 mod collection;
 pub(crate) mod config;

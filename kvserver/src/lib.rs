@@ -31,6 +31,7 @@
 //! databases lie on keyspaces.
 
 mod background;
+mod bits;
 mod client;
 mod command;
 mod config;

@@ -2,7 +2,6 @@
 //!
 //! A string is the payload of its key, byte for byte. Numbers are strings that parse as such.
 
-mod bits;
 mod counter;
 mod lcs;
 mod options;
@@ -51,12 +50,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         .flags(READ_FAST)
         .keys(&[KeySpec::one(1, READ_KEY)])
         .summary("Returns the string a key holds."),
-    string("getbit", 3, bits::getbit)
-        .flags(READ_FAST)
-        .group(Group::Bitmap)
-        .keys(&[KeySpec::one(1, READ_KEY)])
-        .since("2.2.0")
-        .summary("Returns one bit of a string, 0 beyond its end."),
     string("getdel", 2, value::getdel)
         .flags(Flags::WRITE.and(Flags::FAST))
         .keys(&[KeySpec::one(1, TAKE_KEY)])
@@ -123,13 +116,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         .keys(&[KeySpec::one(1, CHANGE_KEY.and(KeyFlags::VARIABLE))])
         .keys_of(value::set_keys)
         .summary("Sets a string, whatever the key held before."),
-    string("setbit", 4, bits::setbit)
-        .flags(WRITE)
-        .group(Group::Bitmap)
-        .keys(&[KeySpec::one(1, CHANGE_KEY)])
-        .since("2.2.0")
-        .summary("Sets or clears one bit of a string, making it longer if need be.")
-        .complexity("O(N) with N the length of the string"),
     string("setex", 4, value::setex)
         .flags(WRITE)
         .keys(&[KeySpec::one(1, SET_KEY)])
@@ -159,7 +145,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 /// The string `key` holds, `None` if there is no key.
 #[inline]
-fn read(ctx: &mut Context<'_>, key: &[u8]) -> Result<Option<Stored>, CommandError> {
+pub(super) fn read(ctx: &mut Context<'_>, key: &[u8]) -> Result<Option<Stored>, CommandError> {
     match ctx.db().get(key)? {
         Some(stored) if stored.kind() != Type::String => Err(CommandError::WrongType),
         found => Ok(found),

@@ -3,11 +3,12 @@
 use std::sync::LazyLock;
 
 use super::{
-    Command, CommandError, client, config, connection, generic, hash, introspection, list, server,
-    set, string, transaction, zset,
+    Command, CommandError, bitmap, client, config, connection, generic, hash, introspection, list,
+    server, set, string, transaction, zset,
 };
 
-static FAMILIES: [&[Command]; 12] = [
+static FAMILIES: [&[Command]; 13] = [
+    bitmap::COMMANDS,
     client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,

@@ -78,14 +78,40 @@ impl<'a> Db<'a> {
         payload: &[u8],
         expiry: Expiry,
     ) -> Result<()> {
+        self.put_edited(key, kind, expiry, (payload, payload.len()), |_| ())
+    }
+
+    /// Writes a value of `len` bytes that begins with `beginning` and goes on with zeros, after
+    /// `f` has changed it: large values are copied once only.
+    pub(crate) fn put_edited<R>(
+        &mut self,
+        key: &[u8],
+        kind: Type,
+        expiry: Expiry,
+        (beginning, len): (&[u8], usize),
+        f: impl FnOnce(&mut [u8]) -> R,
+    ) -> Result<R> {
         let at = match expiry {
             Expiry::None => None,
             Expiry::At(at) => Some(at),
             Expiry::Keep => self.expires_at_ms(key)?.flatten(),
         };
         self.drop_elements_of(key)?;
-        self.data.pending.put(self.place, key, (kind.tag(), payload), at);
-        Ok(())
+        let value = (kind.tag(), beginning, len);
+        Ok(self.data.pending.put_edited(self.place, key, value, at, f))
+    }
+
+    /// The same of the string `old` that `key` holds, or an empty one if there is no key, made
+    /// `len` bytes long if it is shorter; its expiry stays.
+    pub(crate) fn edit<R>(
+        &mut self,
+        key: &[u8],
+        old: &[u8],
+        len: usize,
+        f: impl FnOnce(&mut [u8]) -> R,
+    ) -> Result<R> {
+        let value = (old, len.max(old.len()));
+        self.put_edited(key, Type::String, Expiry::Keep, value, f)
     }
 
     /// Removes `key` with all it holds; false if there was none.

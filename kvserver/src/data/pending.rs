@@ -172,12 +172,27 @@ impl Pending {
         (tag, payload): (u8, &[u8]),
         expires_at_ms: Option<u64>,
     ) {
+        self.put_edited(place, key, (tag, payload, payload.len()), expires_at_ms, |_| ());
+    }
+    /// Puts a value that begins as given, is so long, and that `f` changes where it lies.
+    pub(super) fn put_edited<R>(
+        &mut self,
+        place: Place,
+        key: &[u8],
+        (tag, beginning, len): (u8, &[u8], usize),
+        expires_at_ms: Option<u64>,
+        f: impl FnOnce(&mut [u8]) -> R,
+    ) -> R {
         let key = self.store(key);
         let start = self.bytes.len();
+        self.bytes.reserve(1 + len);
         self.bytes.push(tag);
-        self.bytes.extend_from_slice(payload);
+        self.bytes.extend_from_slice(beginning);
+        self.bytes.resize(start + 1 + len, 0);
+        let result = f(&mut self.bytes[start + 1..]);
         let value = start..self.bytes.len();
         self.ops.push(Op { place, key, kind: OpKind::Put { value, expires_at_ms } });
+        result
     }
     pub(super) fn delete(&mut self, place: Place, key: &[u8]) {
         let key = self.store(key);

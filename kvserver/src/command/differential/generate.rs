@@ -1,5 +1,6 @@
 //! Random requests: each family of commands lists its own, as a name and a letter per argument.
 
+mod bitmap;
 mod hash;
 mod list;
 mod set;
@@ -12,6 +13,7 @@ type Shapes = &'static [(&'static str, &'static str)];
 const FAMILIES: &[Shapes] = &[
     strings::COMMANDS,
     strings::COMMANDS,
+    bitmap::COMMANDS,
     hash::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
@@ -175,6 +177,19 @@ fn word(rng: &mut fastrand::Rng, name: &str, kind: char) -> String {
         's' => one_of(&["0", "3", "20", "-1", "x", "99999999999"]),
         'c' => one_of(&["0", "1", "x", "1 ", " 1", "18446744073709551616"]),
         'b' => one_of(&["0", "1", "2", "-1", "x"]),
+        // A bit, or a number of integers; a string's key that exists; parts of bitmaps' commands.
+        'q' if is_text => format!("{}", rng.u16(..600)),
+        'q' => one_of(&["#0", "#1", "#7", "#x", "0", "7", "8", "-1", "-9", "#", "4294967296"]),
+        'g' => format!("k{}", rng.u8(..6)),
+        'u' => one_of(&["BIT", "BYTE", "bit", "byte", "BIT", "junk"]),
+        'p' => one_of(&["AND", "OR", "XOR", "NOT", "and", "not", "junk"]),
+        'm' => {
+            one_of(&["u8", "i8", "u1", "i1", "u63", "i64", "i5", "u13", "u64", "i65", "i0", "x"])
+        }
+        'G' => "GET".to_owned(),
+        'E' => one_of(&["SET", "INCRBY", "set", "incrby", "GET"]),
+        'O' => "OVERFLOW".to_owned(),
+        'R' => one_of(&["WRAP", "SAT", "FAIL", "sat", "junk"]),
         'o' => one_of(&["ENCODING", "REFCOUNT", "IDLETIME", "FREQ"]),
         other => panic!("no such kind of word: {other}"),
     }

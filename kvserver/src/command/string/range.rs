@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{check_len, read};
 use crate::command::{CommandError, Outcome, check_key};
 use crate::context::Context;
-use crate::data::{Class, Expiry, Stored, Type};
+use crate::data::{Class, Stored};
 use crate::number::parse_i64;
 
 /// `STRLEN key`
@@ -21,17 +21,15 @@ pub(super) fn append(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let (key, more) = (args[1], args[2]);
     check_key(key)?;
-    let new = match read(ctx, key)? {
-        Some(stored) => {
-            let old = stored.payload();
-            check_len(ctx, old.len(), u64::try_from(more.len()).unwrap_or(u64::MAX))?;
-            [old, more].concat()
-        }
-        None => more.to_vec(),
-    };
-    ctx.db().put(key, Type::String, &new, Expiry::Keep)?;
+    let found = read(ctx, key)?;
+    let old = found.as_ref().map(Stored::payload).unwrap_or_default();
+    if found.is_some() {
+        check_len(ctx, old.len(), u64::try_from(more.len()).unwrap_or(u64::MAX))?;
+    }
+    let len = old.len() + more.len();
+    ctx.db().edit(key, old, len, |bytes| bytes[old.len()..].copy_from_slice(more))?;
     ctx.db().tell(Class::String, "append", key);
-    reply_len(ctx, new.len());
+    reply_len(ctx, len);
     Ok(())
 }
 
@@ -76,13 +74,10 @@ pub(super) fn setrange(ctx: &mut Context<'_>) -> Outcome {
     check_key(key)?;
     check_len(ctx, patch.len(), offset)?;
     let offset = usize::try_from(offset).map_err(|_| CommandError::StringTooLong)?;
-    let mut new = Vec::with_capacity(old.len().max(offset + patch.len()));
-    new.extend_from_slice(old);
-    new.resize(new.len().max(offset + patch.len()), 0);
-    new[offset..offset + patch.len()].copy_from_slice(patch);
-    ctx.db().put(key, Type::String, &new, Expiry::Keep)?;
+    let end = offset + patch.len();
+    ctx.db().edit(key, old, end, |bytes| bytes[offset..end].copy_from_slice(patch))?;
     ctx.db().tell(Class::String, "setrange", key);
-    reply_len(ctx, new.len());
+    reply_len(ctx, old.len().max(end));
     Ok(())
 }
 
