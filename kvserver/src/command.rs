@@ -27,12 +27,13 @@ pub(crate) mod introspection;
 pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod list;
+pub(crate) mod memory;
 pub(crate) mod server;
 pub(crate) mod set;
 pub(crate) mod string;
 pub(crate) mod table;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub(crate) mod transaction;
 pub(crate) mod zset;
 

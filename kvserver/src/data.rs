@@ -17,15 +17,17 @@ pub(crate) mod hashed;
 mod pending;
 mod reverse;
 mod transfer;
+mod uses;
 
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
 pub(crate) use engine::{
-    Cleaning, Engine, Large, Position, ReverseIndex, Round, Staged, StoreError, Value,
+    Cleaning, Engine, Large, MemoryHeld, Position, ReverseIndex, Round, Staged, StoreError, Value,
 };
 pub(crate) use event::Class;
 pub(crate) use event::Event;
 pub(crate) use kvcore::Direction;
+pub(crate) use uses::{Among, LastUse};
 
 use std::sync::Arc;
 
@@ -141,6 +143,8 @@ pub(crate) struct Data {
     lookups: Lookups,
     /// Somebody wants to know which keys change, and how.
     is_heard: bool,
+    /// Reads are no uses of what they read.
+    is_quiet: bool,
 }
 
 /// How many values were asked for and found, and how many not found.
@@ -168,6 +172,7 @@ impl Data {
             now_ms: 0,
             lookups: Lookups::default(),
             is_heard: false,
+            is_quiet: false,
         }
     }
     /// The number of databases.
@@ -255,6 +260,14 @@ impl Data {
     /// True if the store has `key`, whatever changes are pending.
     pub(crate) fn is_stored(&self, db: usize, key: &[u8]) -> bool {
         self.engine.contains(self.engine.home(db), key).unwrap_or(false)
+    }
+    /// The same of a key that may be past its time.
+    pub(crate) fn is_stored_expired_too(
+        &self,
+        index: usize,
+        key: &[u8],
+    ) -> Result<bool, StoreError> {
+        self.engine.is_stored(self.engine.home(index), key)
     }
     /// Applies the pending changes as one batch. They are gone afterwards, whatever happens.
     pub(crate) fn commit(&mut self, round: &mut Round<'_, '_>) -> Result<(), StoreError> {

@@ -16,6 +16,7 @@ use crate::client::Card;
 use crate::config::Config;
 use crate::data::{Engine, Event, StoreError};
 use crate::error::Error;
+use crate::eviction::Eviction;
 use crate::parameters::Parameters;
 use crate::stats::Stats;
 use crate::watch::Watches;
@@ -31,6 +32,9 @@ pub(crate) struct Shared {
     pub(crate) parameters: Parameters,
     pub(crate) stats: Stats,
     pub(crate) watches: Watches,
+    pub(crate) eviction: Eviction,
+    /// Memory for keys when the server started.
+    pub(crate) memory_at_start: u64,
     pub(crate) clients: Clients,
     /// Held shared by commands that read, exclusively by those that may write.
     pub(crate) gate: RwLock<()>,
@@ -100,11 +104,13 @@ impl Shared {
         background.last_save_s.store(now_ms() / 1000, Ordering::Relaxed);
         Ok(Shared {
             parameters: Parameters::new(&config, addr.port())?,
+            memory_at_start: engine.memory().held,
             engine,
             config,
             addr,
             stats: Stats::default(),
             watches: Watches::default(),
+            eviction: Eviction::default(),
             clients: Clients::default(),
             gate: RwLock::new(()),
             started_ms: now_ms(),
@@ -173,6 +179,14 @@ impl Clients {
     }
     pub(crate) fn len(&self) -> usize {
         self.cards.lock().len()
+    }
+    /// What their buffers hold, as they last said.
+    pub(crate) fn buffer_bytes(&self) -> u64 {
+        let of = |card: &Arc<Card>| {
+            let buffers = card.seen.lock().buffers;
+            u64::try_from(buffers.input + buffers.output).unwrap_or(0)
+        };
+        self.cards.lock().values().map(of).sum()
     }
     /// All of them, oldest first.
     pub(crate) fn cards(&self) -> Vec<Arc<Card>> {

@@ -37,15 +37,21 @@ impl Index {
         fixed + self.entries_bytes.load(Ordering::Relaxed) + expiries + uses
     }
 
-    /// The part of it that pending range deletes will give back.
-    pub(crate) fn leaving_bytes(&self) -> u64 {
+    /// What one entry counts in the footprint.
+    pub(crate) fn bytes_of(&self, key_len: usize, expires: bool) -> u64 {
+        let uses = if self.remembers_uses() { USE_BYTES } else { 0 };
+        self.entry_bytes(key_len) + uses + if expires { EXPIRY_BYTES } else { 0 }
+    }
+
+    /// Entries that pending range deletes will give back, and their part of the footprint.
+    pub(crate) fn leaving(&self) -> (u64, u64) {
         if !self.has_pending() {
-            return 0;
+            return (0, 0);
         }
         let leaving: u64 = self.pending.read().iter().map(|p| p.entries_left()).sum();
         let entries = u128::from(self.len() + leaving).max(1);
         let bytes = u128::from(self.entries_bytes.load(Ordering::Relaxed));
-        u64::try_from(bytes * u128::from(leaving) / entries).unwrap_or(u64::MAX)
+        (leaving, u64::try_from(bytes * u128::from(leaving) / entries).unwrap_or(u64::MAX))
     }
 
     /// What a key adds to the footprint if it is put; 0 if it is there.

@@ -133,6 +133,8 @@ pub struct Footprint {
     /// The part of it that belongs to keys which a range delete took away, and which the
     /// background gives back.
     pub leaving_bytes: u64,
+    /// The number of those keys.
+    pub leaving_entries: u64,
 }
 
 impl From<KnownUse> for LastUse {
@@ -344,6 +346,23 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     #[must_use]
     pub fn footprint(&self) -> Footprint {
         let held_bytes = self.index().footprint_bytes();
-        Footprint { held_bytes, leaving_bytes: self.index().leaving_bytes().min(held_bytes) }
+        let (leaving_entries, leaving_bytes) = self.index().leaving();
+        Footprint { held_bytes, leaving_bytes: leaving_bytes.min(held_bytes), leaving_entries }
+    }
+
+    /// What one more key of this length adds to the footprint, with or without an expiry.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{BytesKeyspace, Store};
+    /// let pages: BytesKeyspace = Store::in_memory()?.keyspace("pages")?;
+    /// assert!((30..100).contains(&pages.bytes_per_key(1, false)));
+    /// assert!(pages.bytes_per_key(10, true) > pages.bytes_per_key(10, false));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn bytes_per_key(&self, key_len_bytes: usize, expires: bool) -> u64 {
+        self.index().bytes_of(key_len_bytes, expires)
     }
 }

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use super::{
     Command, CommandError, bitmap, client, config, connection, generic, hash, introspection, list,
-    server, set, string, transaction, zset,
+    memory, server, set, string, transaction, zset,
 };
 
-static FAMILIES: [&[Command]; 13] = [
+static FAMILIES: [&[Command]; 14] = [
     bitmap::COMMANDS,
     client::COMMANDS,
     config::COMMANDS,
@@ -16,6 +16,7 @@ static FAMILIES: [&[Command]; 13] = [
     hash::COMMANDS,
     introspection::COMMANDS,
     list::COMMANDS,
+    memory::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
     string::COMMANDS,

@@ -32,9 +32,9 @@ impl<'a> Db<'a> {
     /// The value of `key`.
     pub(crate) fn get(&mut self, key: &[u8]) -> Result<Option<Stored>> {
         let value = match self.seen(key) {
-            Seen::Untouched => self.data.engine.get(self.place.home, key)?,
+            Seen::Untouched => self.stored(key)?,
             Seen::Touched(at) if self.is_past(at) => None,
-            Seen::Touched(_) => self.data.engine.get(self.place.home, key)?,
+            Seen::Touched(_) => self.stored(key)?,
             Seen::Put(value, at) if !self.is_past(at) => Some(value),
             Seen::Put(..) | Seen::Absent => None,
         };
@@ -42,6 +42,14 @@ impl<'a> Db<'a> {
         let counter = if value.is_some() { &mut lookups.hits } else { &mut lookups.misses };
         *counter += 1;
         value.map(Stored::new).transpose()
+    }
+
+    #[inline]
+    fn stored(&self, key: &[u8]) -> Result<Option<Value>> {
+        if self.data.is_quiet {
+            return self.data.engine.peek(self.place.home, key);
+        }
+        self.data.engine.get(self.place.home, key)
     }
 
     /// True if `key` exists; cheaper than [`Db::get`].
@@ -53,9 +61,12 @@ impl<'a> Db<'a> {
         }
     }
 
-    /// The type of `key`.
+    /// The type of `key`. Asking is no use of it.
     pub(crate) fn kind(&mut self, key: &[u8]) -> Result<Option<Type>> {
-        Ok(self.get(key)?.map(|stored| stored.kind()))
+        let was_quiet = std::mem::replace(&mut self.data.is_quiet, true);
+        let stored = self.get(key);
+        self.data.is_quiet = was_quiet;
+        Ok(stored?.map(|stored| stored.kind()))
     }
 
     /// When `key` expires, in milliseconds since the Unix epoch. `None`: no such key;

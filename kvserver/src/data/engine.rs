@@ -9,6 +9,7 @@ mod elements;
 mod reverse;
 mod staged;
 mod state;
+mod uses;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,6 +26,7 @@ pub(crate) use reverse::{Cleaning, ReverseIndex};
 use reverse::{Follow, Reverse};
 pub(super) use staged::LargeValue;
 pub(crate) use staged::{Large, Staged};
+pub(crate) use uses::MemoryHeld;
 
 pub(crate) use kvcore::Value;
 
@@ -172,6 +174,11 @@ impl Engine {
         keys.stored(key)?.map_or(Ok(None), |entry| collection_of(&entry))
     }
 
+    /// A key is there, be it past its time or not.
+    pub(super) fn is_stored(&self, home: usize, key: &[u8]) -> Result<bool> {
+        Ok(self.homes[home].keys.stored_size_bytes(key)?.is_some())
+    }
+
     /// The position of the last commit applied.
     pub(crate) fn tip(&self) -> Position {
         self.store.tip_sequence()
@@ -261,7 +268,8 @@ impl Round<'_, '_> {
         }
         let mut batch = self.engine.store.batch();
         let mut staged = staged.into_iter();
-        let mut follow = self.engine.reverse.as_ref().map(Follow::new);
+        let follow = self.engine.reverse.as_ref();
+        let mut follow = follow.map(|reverse| Follow::new(reverse, &self.engine.homes));
         for (place, change) in pending.iter() {
             if let Some(follow) = &mut follow
                 && follow.add(&mut batch, place, change)?

@@ -17,6 +17,8 @@ pub(crate) enum Class {
     Hash,
     /// `z`
     ZSet,
+    /// `e`: a key gave way to others.
+    Evicted,
     /// `x`: the time of a key has come and it was removed.
     Expired,
 }

@@ -72,7 +72,6 @@ impl Parameter {
         self
     }
     /// Called after CONFIG SET has changed it, outside of all locks but the gate.
-    #[expect(dead_code, reason = "for the first parameter that needs it")]
     pub(super) const fn then(mut self, then: Then) -> Self {
         self.then = Some(then);
         self
@@ -95,6 +94,11 @@ pub(crate) enum Live {
     InputBytesMax,
     LatencyThresholdMs,
     LatencyTracking,
+    LfuDecayTime,
+    LfuLogFactor,
+    MaxMemory,
+    MaxMemoryPolicy,
+    MaxMemorySamples,
     SlowlogLenMax,
     SlowlogSlowerThanUs,
     TcpKeepaliveS,
