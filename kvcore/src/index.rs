@@ -14,6 +14,9 @@
 //! X4. An open view finds, for every key, the state at its sequence: in undo if the key changed
 //!     since, else in the table. Both are changed under the shard's lock.
 //! X5. No lock of this module is held while user code runs.
+//! X6. An overwrite and a move by merge look the entry up and count beside readers, and shut them
+//!     out for the one store that changes it: whoever is taken off its processor while it holds a
+//!     shard makes every reader of the shard wait until it is back.
 
 use crate::{
     disk::prefetch,
@@ -25,7 +28,7 @@ use crate::{
     log::{DataFile, FileTable},
     view::Views,
 };
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use std::{
     ops::Bound,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -181,6 +184,12 @@ impl Index {
 
     fn shard_mut(&self, shard: usize) -> RwLockWriteGuard<'_, Shard> {
         self.shards[shard].0.write()
+    }
+
+    /// To look for what is to be changed, beside readers (X6).
+    #[inline]
+    fn shard_to_change(&self, hash: KeyHash) -> RwLockUpgradableReadGuard<'_, Shard> {
+        self.shards[usize::from(hash.shard)].0.upgradable_read()
     }
 
     /// The key's state at the tip, and whatever `with` makes of it under the shard's lock.

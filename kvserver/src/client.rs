@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::blocking::{Blocked, Wait};
 use crate::command::table::Entry;
+use crate::output_limits::Class;
+use crate::pubsub::{Kind, Outgoing, Seat, Subscriptions};
 use crate::resp::Protocol;
 use crate::staging::Staging;
 use crate::watch::Watched;
@@ -16,6 +19,8 @@ use crate::watch::Watched;
 pub(crate) struct ClientState {
     /// Never used twice.
     pub(crate) id: u64,
+    /// Its place among the connections of its worker.
+    pub(crate) slot: usize,
     /// The selected database.
     pub(crate) db: usize,
     pub(crate) protocol: Protocol,
@@ -30,19 +35,29 @@ pub(crate) struct ClientState {
     pub(crate) transaction: Option<Box<Transaction>>,
     /// The commands that EXEC has run, until they are committed.
     pub(crate) executed: Option<Box<Transaction>>,
+    /// EXEC runs its commands: they do not wait.
+    pub(crate) is_in_exec: bool,
+    /// The command that ran last found nothing and waits.
+    pub(crate) wait: Option<Box<Wait>>,
+    /// Nothing of the client runs until this is over.
+    pub(crate) blocked: Option<Box<Blocked>>,
     /// Where the large values of the next request are.
     pub(crate) staging: Staging,
     /// The keys of WATCH.
     pub(crate) watched: Watched,
+    pub(crate) subscriptions: Subscriptions,
+    /// What the running request tells others, once it is committed.
+    pub(crate) published: Vec<Outgoing>,
     pub(crate) traffic: Traffic,
     /// What CLIENT LIST shows.
     pub(crate) card: Arc<Card>,
 }
 
 impl ClientState {
-    pub(crate) fn new(card: Arc<Card>) -> Self {
+    pub(crate) fn new(card: Arc<Card>, slot: usize) -> Self {
         ClientState {
             id: card.id,
+            slot,
             db: 0,
             protocol: Protocol::Resp2,
             replies: Replies::On,
@@ -52,11 +67,34 @@ impl ClientState {
             no_touch: false,
             transaction: None,
             executed: None,
+            is_in_exec: false,
+            wait: None,
+            blocked: None,
             staging: Staging::default(),
             watched: Watched::default(),
+            subscriptions: Subscriptions::default(),
+            published: Vec::new(),
             traffic: Traffic::default(),
             card,
         }
+    }
+
+    /// Where others find it.
+    pub(crate) fn seat(&self) -> Seat {
+        Seat { worker: self.card.worker, slot: self.slot, client: self.id }
+    }
+    /// True if it has a subscription.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        !self.subscriptions.is_empty()
+    }
+    /// True while only some commands are open to it: what it gets could not be told from replies.
+    #[inline]
+    pub(crate) fn is_in_subscriber_mode(&self) -> bool {
+        self.protocol == Protocol::Resp2 && self.is_subscribed()
+    }
+    /// Which output limits apply to it.
+    pub(crate) fn class(&self) -> Class {
+        if self.is_subscribed() { Class::PubSub } else { Class::Normal }
     }
 
     /// Writes what CLIENT LIST shows.
@@ -67,6 +105,7 @@ impl ClientState {
         seen.no_evict = self.no_evict;
         seen.no_touch = self.no_touch;
         seen.watching = self.watched.len();
+        seen.subscriptions = Kind::ALL.map(|kind| self.subscriptions.len(kind));
         seen.queued = self.transaction.as_ref().map(|transaction| transaction.requests.len());
         seen.active_ms = now_ms;
         seen.buffers = buffers;
@@ -104,6 +143,7 @@ impl ClientState {
         self.wait_durable = before.wait_durable;
         self.no_evict = before.no_evict;
         self.no_touch = before.no_touch;
+        self.published.clear();
         if let Some(executed) = self.executed.take() {
             self.transaction = Some(executed);
         }
@@ -119,6 +159,17 @@ pub(crate) enum Replies {
     SkipNext,
     /// Not for the command that runs.
     SkipThis,
+}
+
+impl Replies {
+    /// What applies to the next command.
+    pub(crate) fn after_command(self) -> Self {
+        match self {
+            Replies::SkipNext => Replies::SkipThis,
+            Replies::SkipThis => Replies::On,
+            other => other,
+        }
+    }
 }
 
 /// What has been queued since MULTI.
@@ -162,6 +213,7 @@ pub(crate) struct Card {
     pub(crate) worker: usize,
     pub(crate) seen: Mutex<Seen>,
     killed: AtomicBool,
+    blocked: AtomicBool,
 }
 
 /// The part of a card that changes.
@@ -175,6 +227,8 @@ pub(crate) struct Seen {
     pub(crate) no_evict: bool,
     pub(crate) no_touch: bool,
     pub(crate) watching: usize,
+    /// Channels, patterns, shard channels.
+    pub(crate) subscriptions: [usize; 3],
     pub(crate) queued: Option<usize>,
     pub(crate) active_ms: u64,
     pub(crate) command: Option<&'static Entry>,
@@ -191,7 +245,16 @@ impl Card {
         now_ms: u64,
     ) -> Self {
         let seen = Mutex::new(Seen { active_ms: now_ms, ..Seen::default() });
-        Card { id, peer, local, connected_ms: now_ms, worker, seen, killed: AtomicBool::new(false) }
+        Card {
+            id,
+            peer,
+            local,
+            connected_ms: now_ms,
+            worker,
+            seen,
+            killed: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+        }
     }
     /// Asks the client's worker to close it at its next turn.
     pub(crate) fn kill(&self) {
@@ -201,13 +264,23 @@ impl Card {
         self.killed.load(Ordering::Acquire)
     }
 
+    /// Whether the client waits, for CLIENT LIST.
+    pub(crate) fn set_blocked(&self, is_blocked: bool) {
+        self.blocked.store(is_blocked, Ordering::Relaxed);
+    }
+
     /// The line of CLIENT LIST.
     pub(crate) fn line(&self, now_ms: u64) -> String {
         let seen = self.seen.lock();
         let mut flags = String::new();
-        for (letter, set) in
-            [('x', seen.queued.is_some()), ('e', seen.no_evict), ('T', seen.no_touch)]
-        {
+        let [channels, patterns, shards] = seen.subscriptions;
+        for (letter, set) in [
+            ('P', channels + patterns + shards > 0),
+            ('x', seen.queued.is_some()),
+            ('b', self.blocked.load(Ordering::Relaxed)),
+            ('e', seen.no_evict),
+            ('T', seen.no_touch),
+        ] {
             if set {
                 flags.push(letter);
             }
@@ -217,10 +290,11 @@ impl Card {
         }
         let memory = seen.buffers.input + seen.buffers.output;
         format!(
-            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub=0 psub=0 \
-             ssub=0 multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs={} rbp=0 \
-             obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={} user=default redir=-1 resp={} \
-             lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
+            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} \
+             sub={channels} psub={patterns} ssub={shards} multi={} watch={} qbuf={} qbuf-free=0 \
+             argv-mem=0 multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r \
+             cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} \
+             tot-net-out={} tot-cmds={}",
             self.id,
             self.peer,
             self.local,

@@ -8,11 +8,13 @@
 //! T1. A handler is a function from (state, arguments, now, seed) to (reply, batch): it reads the
 //!     clock and randomness only from its [`Context`], and writes only through [`Context::db`].
 //! T2. A handler that returns `Err` leaves nothing: its reply bytes and its writes are discarded.
-//! T3. A command without [`Flags::WRITE`] never writes: it may run under the shared lock.
+//! T3. A command without [`Flags::WRITE`] or [`Flags::REMEMBERS`] never writes: it may run under
+//!     the shared lock.
 //! T4. Before a handler runs, the arity has been checked; `args[0]` is the name as it was sent.
 
 pub(crate) mod arguments;
 pub(crate) mod bitmap;
+pub(crate) mod blocking;
 pub(crate) mod client;
 mod collection;
 pub(crate) mod config;
@@ -23,11 +25,13 @@ pub(crate) mod error;
 mod expiry;
 pub(crate) mod generic;
 pub(crate) mod hash;
+pub(crate) mod hyperloglog;
 pub(crate) mod introspection;
 pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod list;
 pub(crate) mod memory;
+pub(crate) mod pubsub;
 pub(crate) mod server;
 pub(crate) mod set;
 pub(crate) mod string;
@@ -169,9 +173,22 @@ impl Flags {
     pub(crate) const DANGEROUS: Flags = Flags(1 << 19);
     /// Executed at once inside MULTI rather than queued (EXEC, DISCARD, WATCH, …).
     pub(crate) const NOT_QUEUED: Flags = Flags(1 << 20);
+    /// Changes nothing that a key means, but may write down what it has found out (PFCOUNT): runs
+    /// under the exclusive lock.
+    pub(crate) const REMEMBERS: Flags = Flags(1 << 27);
+    /// Its replies are pushes: CLIENT REPLY does not silence them.
+    pub(crate) const PUSHES: Flags = Flags(1 << 24);
+    /// Open to RESP2 clients with subscriptions.
+    pub(crate) const WHILE_SUBSCRIBED: Flags = Flags(1 << 25);
+    /// Not a write, but followers of a log would have to hear of it; CLIENT PAUSE WRITE stops it.
+    pub(crate) const MAY_REPLICATE: Flags = Flags(1 << 26);
 
     pub(crate) const fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
+    }
+    /// True if it must not run beside others.
+    pub(crate) const fn may_write(self) -> bool {
+        self.has(Flags::WRITE) || self.has(Flags::REMEMBERS)
     }
     /// Union, usable in constants.
     pub(crate) const fn and(self, other: Flags) -> Flags {
@@ -193,7 +210,9 @@ pub(crate) enum Group {
     Connection,
     Generic,
     Hash,
+    HyperLogLog,
     List,
+    PubSub,
     Server,
     Set,
     SortedSet,
@@ -208,7 +227,9 @@ impl Group {
             Group::Connection => "connection",
             Group::Generic => "generic",
             Group::Hash => "hash",
+            Group::HyperLogLog => "hyperloglog",
             Group::List => "list",
+            Group::PubSub => "pubsub",
             Group::Server => "server",
             Group::Set => "set",
             Group::SortedSet => "sorted-set",

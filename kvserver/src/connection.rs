@@ -2,7 +2,7 @@
 //!
 //! Reads and writes bytes; what runs in between is the executor's business.
 
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::sync::atomic::Ordering::Relaxed;
 
 use mio::net::TcpStream;
@@ -12,6 +12,9 @@ use crate::command::table::Entry;
 use crate::data::{Position, Round};
 use crate::executor::Executor;
 use crate::inbox::{Inbox, Next, Received};
+use crate::output::Output;
+use crate::output_limits::{Excess, OutputLimits};
+use crate::pubsub::Frame;
 use crate::resp::{Limits, Reply};
 use crate::staging::Staging;
 use crate::stats::Stats;
@@ -20,8 +23,6 @@ use crate::stats::Stats;
 const OUTPUT_BYTES_PAUSE: usize = 1 << 20;
 /// More than this is never kept for a client: the connection is closed.
 const OUTPUT_BYTES_MAX: usize = 1 << 30;
-/// An output buffer that has grown beyond this is given back when it is empty.
-const OUTPUT_BYTES_KEPT_MAX: usize = 16 * 1024;
 
 /// Reads of unread input before a connection is closed.
 const READS_AT_END_MAX: usize = 64;
@@ -32,8 +33,9 @@ pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     pub(crate) client: ClientState,
     inbox: Option<Box<Inbox>>,
-    out: Vec<u8>,
-    sent: usize,
+    out: Output,
+    /// Since when more waits to be sent than the soft limit of its class allows.
+    excess: Excess,
     /// The socket may have bytes for us.
     readable: bool,
     /// The peer has ended its side: read until the end at once, no edge will come.
@@ -53,8 +55,8 @@ impl Connection {
             stream,
             client,
             inbox: None,
-            out: Vec::new(),
-            sent: 0,
+            out: Output::default(),
+            excess: Excess::default(),
             readable: true,
             peer_closed: false,
             writable: true,
@@ -127,7 +129,8 @@ impl Connection {
     fn is_paused(&self) -> bool {
         self.held_until.is_some()
             || self.client.staging.is_waiting()
-            || self.out.len() - self.sent > OUTPUT_BYTES_PAUSE
+            || self.client.blocked.is_some()
+            || self.out.len() > OUTPUT_BYTES_PAUSE
     }
     /// True if there is something to do without waiting for an event.
     pub(crate) fn wants_turn(&self) -> bool {
@@ -135,10 +138,15 @@ impl Connection {
         !self.dead && !self.is_paused() && (can_go_on || self.is_runnable())
     }
     pub(crate) fn is_finished(&self) -> bool {
-        self.dead || (self.closing && self.unsent() == 0)
+        // Who waits and has ended its side is gone, whatever it has sent before that.
+        let has_left = self.peer_closed && self.client.blocked.is_some();
+        self.dead || has_left || (self.closing && self.out.len() == 0)
     }
-    fn unsent(&self) -> usize {
-        self.out.len() - self.sent
+    /// The client's wait is over, with this answer.
+    pub(crate) fn unblock(&mut self, reply: &[u8]) {
+        if let Some(blocked) = self.client.blocked.take() {
+            blocked.answer(reply, self.out.buffer());
+        }
     }
 
     /// Runs the waiting requests, as far as the output allows.
@@ -148,55 +156,94 @@ impl Connection {
         mut round: Option<&mut Round<'_, '_>>,
     ) {
         let Some(inbox) = &mut self.inbox else { return };
-        let (client, out, sent) = (&mut self.client, &mut self.out, self.sent);
+        let (client, out) = (&mut self.client, &mut self.out);
         let mut last: Option<&'static Entry> = None;
         inbox.take(|entry, args| {
             client.traffic.commands += 1;
-            executor.execute(entry, args, client, out, round.as_deref_mut());
+            let posted = executor.outbox.len();
+            executor.execute(entry, args, client, out.buffer(), round.as_deref_mut());
             last = entry.or(last);
             if client.staging.is_wanted() {
                 client.traffic.commands -= 1;
                 return Next::Keep;
             }
-            let stop = client.close || out.len() - sent > OUTPUT_BYTES_PAUSE;
+            // What it has told itself comes before its next reply.
+            let hears_itself = executor.outbox.len() != posted && client.is_subscribed();
+            let is_over = client.close || client.blocked.is_some();
+            let stop = is_over || hears_itself || out.len() > OUTPUT_BYTES_PAUSE;
             if stop { Next::Stop } else { Next::GoOn }
         });
         executor.end_run();
-        if let (0, Some(error)) = (inbox.waiting(), inbox.error()) {
+        if let (0, Some(error), None) = (inbox.waiting(), inbox.error(), &client.blocked) {
             let text = format!("ERR {error}");
             executor.shared.stats.error(&text);
-            Reply::new(out, client.protocol).error(&text);
+            Reply::new(out.buffer(), client.protocol).error(&text);
             client.close = true;
         }
         if client.close {
             inbox.discard();
             self.closing = true;
         }
-        let buffers = Buffers { input: inbox.len(), output: out.len() - sent };
+        let buffers = Buffers { input: inbox.len(), output: out.len() };
         client.publish(last, executor.now_ms, buffers);
-        self.dead |= self.unsent() > OUTPUT_BYTES_MAX;
+        self.dead |= self.out.len() > OUTPUT_BYTES_MAX;
+    }
+
+    /// Appends a frame the client did not ask for just now.
+    pub(crate) fn push(&mut self, frame: &Frame) {
+        if self.closing || self.dead {
+            return;
+        }
+        let head = frame.head(self.client.protocol);
+        match frame.shared(head) {
+            Some(shared) => self.out.share(shared),
+            None => {
+                self.out.buffer().push(head);
+                self.out.buffer().extend_from_slice(frame.rest());
+            }
+        }
+        self.dead |= self.out.len() > OUTPUT_BYTES_MAX;
+    }
+
+    /// Ends the connection if more waits to be sent than `limits` allow; true if it may have to
+    /// end later although nothing happens meanwhile.
+    pub(crate) fn check_output(&mut self, limits: &OutputLimits, now_ms: impl Fn() -> u64) -> bool {
+        let limit = limits.of(self.client.class());
+        if limit.is_none() {
+            return false;
+        }
+        let len_bytes = self.out.len();
+        if self.excess.is_too_much(limit, len_bytes, now_ms) && !self.dead {
+            tracing::warn!(self.client.id, len_bytes, "closing a client that does not read");
+            self.dead = true;
+        }
+        !self.dead && self.excess.is_begun()
     }
 
     /// Where the output ends now: what is after this belongs to the round that begins.
-    pub(crate) fn output_len(&self) -> usize {
-        self.out.len()
+    pub(crate) fn output_end(&self) -> usize {
+        self.out.end()
     }
-    /// The replies after `len` were not true, as the store failed: one error takes their place.
-    pub(crate) fn fail_from(&mut self, len: usize, cause: &dyn std::fmt::Display) {
-        self.out.truncate(len);
+    /// The replies after `end` were not true, as the store failed: one error takes their place.
+    pub(crate) fn fail_from(&mut self, end: usize, cause: &dyn std::fmt::Display) {
+        self.out.truncate(end);
+        self.fail(cause);
+    }
+    fn fail(&mut self, cause: &dyn std::fmt::Display) {
         let text = format_args!("ERR the store failed: {cause}");
-        Reply::new(&mut self.out, self.client.protocol).error(&text);
+        Reply::new(self.out.buffer(), self.client.protocol).error(&text);
         self.closing = true;
     }
     /// The replies that wait for a sync will never be true.
     pub(crate) fn fail_held(&mut self, cause: &dyn std::fmt::Display) {
         self.held_until = None;
-        self.fail_from(self.sent, cause);
+        self.out.discard();
+        self.fail(cause);
     }
 
     /// Keeps the replies until `position` is durable.
     pub(crate) fn hold_until(&mut self, position: Position) {
-        if self.unsent() > 0 {
+        if self.out.len() > 0 {
             self.held_until = Some(position);
         }
     }
@@ -215,35 +262,17 @@ impl Connection {
         if self.held_until.is_some() || !self.writable {
             return;
         }
-        let before = self.sent;
-        while self.sent < self.out.len() && !self.dead {
-            match self.stream.write(&self.out[self.sent..]) {
-                Ok(0) => self.dead = true,
-                Ok(count) => self.sent += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.writable = false;
-                    break;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.dead = true,
-            }
+        let before = self.out.len();
+        match self.out.write(&mut self.stream) {
+            Ok(taken) => self.writable = taken,
+            Err(_) => self.dead = true,
         }
-        let count = u64::try_from(self.sent - before).unwrap_or(0);
+        let count = u64::try_from(before - self.out.len()).unwrap_or(0);
         self.client.traffic.output_bytes += count;
         stats.output_bytes.fetch_add(count, Relaxed);
-        self.tidy_output();
-    }
-
-    fn tidy_output(&mut self) {
-        if self.unsent() == 0 {
-            self.out.clear();
-            self.sent = 0;
-            if self.out.capacity() > OUTPUT_BYTES_KEPT_MAX {
-                self.out = Vec::new();
-            }
-        } else if self.sent > OUTPUT_BYTES_PAUSE {
-            self.out.drain(..self.sent);
-            self.sent = 0;
+        self.out.tidy();
+        if self.out.len() > 0 {
+            self.client.card.seen.lock().buffers.output = self.out.len();
         }
     }
 

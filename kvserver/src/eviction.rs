@@ -23,8 +23,9 @@ use parking_lot::Mutex;
 
 use crate::background::Job;
 use crate::data::{Among, Data, LastUse, MemoryHeld, Round, StoreError};
-use crate::executor::Executor;
+use crate::executor::{Executor, Turn};
 use crate::parameters::Live;
+use crate::pubsub::Outbox;
 use crate::shared::{Shared, now_ms};
 use crate::stats::Tally;
 use pool::{Candidate, Pool};
@@ -267,8 +268,18 @@ pub(crate) fn evict_step(shared: &Shared, data: &mut Data) -> Result<bool, Store
     let now_ms = now_ms();
     data.set_now_ms(now_ms);
     let (mut rng, mut tally) = (fastrand::Rng::new(), Tally::new());
+    let mut outbox = Outbox::default();
     let room = shared.engine.round(shared.parameters.appendfsync(), |round| {
-        let mut executor = Executor { shared, data, rng: &mut rng, tally: &mut tally, now_ms };
+        let mut executor = Executor {
+            shared,
+            data,
+            rng: &mut rng,
+            tally: &mut tally,
+            outbox: &mut outbox,
+            now_ms,
+            // Keys that go give nothing to those who wait.
+            turn: Turn::default(),
+        };
         executor.make_room(Some(round))
     })??;
     Ok(room == Room::Soon)

@@ -10,6 +10,8 @@
 //!     taken back: it has not run, and runs again when they are (see [`crate::staging`]).
 //! E3. Without a round nothing is committed: the request must not be able to write (T3).
 
+mod serve;
+
 use crate::client::{ClientState, Queued, Replies};
 use crate::command::table::{Entry, table};
 use crate::command::{CommandError, Flags};
@@ -17,10 +19,12 @@ use crate::context::Context;
 use crate::data::{Data, Lookups, Round, Staged, StoreError, Touched};
 use crate::eviction::Room;
 use crate::parameters::Live;
+use crate::pubsub::Outbox;
 use crate::resp::Reply;
 use crate::shared::Shared;
 use crate::staging::Verdict;
 use crate::stats::Tally;
+pub(crate) use serve::Turn;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What a worker lends to the requests it runs.
@@ -30,7 +34,11 @@ pub(crate) struct Executor<'w> {
     pub(crate) data: &'w mut Data,
     pub(crate) rng: &'w mut fastrand::Rng,
     pub(crate) tally: &'w mut Tally,
+    /// Posted when the round is committed.
+    pub(crate) outbox: &'w mut Outbox,
     pub(crate) now_ms: u64,
+    /// What these requests have to do with clients that wait.
+    pub(crate) turn: Turn,
 }
 
 impl Executor<'_> {
@@ -52,7 +60,9 @@ impl Executor<'_> {
             client.close = true;
             return;
         }
-        if let Err(error) = self.admit(entry, args, client, out, round) {
+        let admitted = self.admit(entry, args, client, out, round);
+        let pushes = admitted.is_ok() && entry.is_some_and(|e| e.command.flags.has(Flags::PUSHES));
+        if let Err(error) = admitted {
             out.truncate(start);
             self.shared.stats.error(&error.to_string());
             Reply::new(out, client.protocol).error(&error);
@@ -61,17 +71,15 @@ impl Executor<'_> {
             out.truncate(start);
             return;
         }
-        match client.replies {
-            Replies::On => {}
-            Replies::Off => out.truncate(start),
-            Replies::SkipNext => {
+        if let (Some(wait), Some(entry)) = (client.wait.take(), entry) {
+            self.block(entry, args, client, *wait);
+        }
+        if client.replies != Replies::On {
+            let silenced = !pushes || client.transaction.is_some();
+            if silenced {
                 out.truncate(start);
-                client.replies = Replies::SkipThis;
             }
-            Replies::SkipThis => {
-                out.truncate(start);
-                client.replies = Replies::On;
-            }
+            client.replies = client.replies.after_command();
         }
     }
 
@@ -128,25 +136,39 @@ impl Executor<'_> {
             server: self.shared,
             data: self.data,
         };
-        if !entry.command.flags.has(Flags::WRITE) {
+        if !entry.command.flags.may_write() {
             call(entry, &mut ctx);
             debug_assert_eq!(self.data.pending_len(), 0, "T3");
+            if entry.command.flags.has(Flags::PUBSUB) {
+                self.speak(client);
+            }
             return Ok(());
         }
         ctx.data.set_heard(ctx.server.is_listening());
         let before = (ctx.client.before(), ctx.data.lookups());
         call(entry, &mut ctx);
-        let result = self.stage_or_commit(client, round);
+        let result = self.stage_or_commit(client, round.as_deref_mut());
         if client.staging.is_wanted() {
             client.take_back(before.0);
+            self.shared.pubsub.take_back(client.seat(), &mut client.subscriptions);
             self.data.set_lookups(before.1);
             self.tally.take_back();
         } else if let Some(executed) = client.executed.take() {
             self.shared.watches.forget(&mut client.watched);
             let entries = executed.requests.iter().map(|queued| queued.entry);
             entries.for_each(|entry| self.shared.stats.command(entry).count_call());
+            self.speak(client);
+        }
+        if let (true, Some(round)) = (self.turn.has_ready(), round) {
+            self.serve(round);
         }
         result.map_err(CommandError::from)
+    }
+
+    /// The request has run to its end: others hear what it has published.
+    fn speak(&mut self, client: &mut ClientState) {
+        client.subscriptions.keep();
+        client.published.drain(..).for_each(|outgoing| self.outbox.add(outgoing));
     }
 
     /// Commits, or takes the changes back until a helper has written their large values.
@@ -247,7 +269,10 @@ impl Executor<'_> {
 
     /// Tells whoever listens what is about to change: the one place where WATCH and keyspace
     /// events learn of it.
-    fn tell(&self) {
+    fn tell(&mut self) {
+        if !self.shared.blocked.is_empty() {
+            self.note_ready();
+        }
         self.data.events().for_each(|event| self.shared.hear(&event));
         let watches = &self.shared.watches;
         self.data.touched(|touched| match touched {
@@ -281,6 +306,13 @@ fn check(
     }
     if entry.command.flags.has(Flags::NO_MULTI) && client.transaction.is_some() {
         return Err(CommandError::text("ERR Command not allowed inside a transaction"));
+    }
+    if client.is_in_subscriber_mode() && !entry.command.flags.has(Flags::WHILE_SUBSCRIBED) {
+        return Err(CommandError::err(format_args!(
+            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
+             allowed in this context",
+            entry.full_name
+        )));
     }
     Ok(entry)
 }

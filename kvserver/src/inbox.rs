@@ -10,7 +10,6 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use crate::command::Flags;
 use crate::command::table::{Entry, table};
 use crate::resp::{Limits, Parser, ProtocolError, Step};
 
@@ -179,7 +178,7 @@ impl Inbox {
     }
     /// True if one of them may write.
     pub(crate) fn may_write(&self) -> bool {
-        let writes = |entry: &Entry| entry.command.flags.has(Flags::WRITE);
+        let writes = |entry: &Entry| entry.command.flags.may_write();
         self.requests.iter().any(|request| request.entry.is_some_and(writes))
     }
     /// Why the stream ends after these requests, if it does.

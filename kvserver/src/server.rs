@@ -152,7 +152,7 @@ impl Server {
         for index in 0..self.shared.config.threads {
             let (poll, mail, mailbox) = reactor().map_err(Error::io("cannot make a reactor"))?;
             mailboxes.push(mailbox);
-            let worker = Worker::new(poll, mail, Arc::clone(&self.shared));
+            let worker = Worker::new(index, poll, mail, Arc::clone(&self.shared));
             let shared = Arc::clone(&self.shared);
             let run = move || {
                 if let Err(error) = worker.run() {

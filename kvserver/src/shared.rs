@@ -12,12 +12,15 @@ use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
 
 use crate::background::Job;
+use crate::blocking::{self, Delivery, Unblock, Waiter};
 use crate::client::Card;
 use crate::config::Config;
 use crate::data::{Engine, Event, StoreError};
 use crate::error::Error;
 use crate::eviction::Eviction;
+use crate::output_limits::OutputLimits;
 use crate::parameters::Parameters;
+use crate::pubsub::PubSub;
 use crate::stats::Stats;
 use crate::watch::Watches;
 use crate::worker::{Mail, Mailbox};
@@ -35,7 +38,10 @@ pub(crate) struct Shared {
     pub(crate) eviction: Eviction,
     /// Memory for keys when the server started.
     pub(crate) memory_at_start: u64,
+    pub(crate) blocked: blocking::Registry,
     pub(crate) clients: Clients,
+    pub(crate) output_limits: OutputLimits,
+    pub(crate) pubsub: PubSub,
     /// Held shared by commands that read, exclusively by those that may write.
     pub(crate) gate: RwLock<()>,
     pub(crate) started_ms: u64,
@@ -102,15 +108,21 @@ impl Shared {
     ) -> Result<Self, Error> {
         let background = BackgroundState::default();
         background.last_save_s.store(now_ms() / 1000, Ordering::Relaxed);
+        let parameters = Parameters::new(&config, addr.port())?;
+        let output_limits = OutputLimits::default();
+        output_limits.set(&parameters.value("client-output-buffer-limit"));
         Ok(Shared {
-            parameters: Parameters::new(&config, addr.port())?,
             memory_at_start: engine.memory().held,
+            parameters,
+            output_limits,
+            pubsub: PubSub::new(config.threads),
             engine,
             config,
             addr,
             stats: Stats::default(),
             watches: Watches::default(),
             eviction: Eviction::default(),
+            blocked: blocking::Registry::default(),
             clients: Clients::default(),
             gate: RwLock::new(()),
             started_ms: now_ms(),
@@ -123,7 +135,9 @@ impl Shared {
     }
     /// True if somebody wants to know which keys a command changes.
     pub(crate) fn is_listening(&self) -> bool {
-        !self.watches.is_empty() || tracing::enabled!(tracing::Level::TRACE)
+        !self.watches.is_empty()
+            || !self.blocked.is_empty()
+            || tracing::enabled!(tracing::Level::TRACE)
     }
     /// A key is about to change, in the commit that follows.
     pub(crate) fn hear(&self, event: &Event<'_>) {
@@ -150,6 +164,31 @@ impl Shared {
     /// Makes every worker look which of its replies may leave now.
     pub(crate) fn wake_workers(&self) {
         self.mailboxes.get().into_iter().flatten().for_each(Mailbox::wake);
+    }
+    /// Ends the wait of a client; false if it does not wait.
+    pub(crate) fn unblock(&self, id: u64, how: Unblock) -> bool {
+        let Some(waiter) = self.blocked.take_client(id) else { return false };
+        let delivery = match how {
+            Unblock::Timeout => self.time_out(&waiter),
+            Unblock::Error => {
+                let text = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+                self.stats.error(text);
+                let command = self.stats.command(waiter.entry);
+                command.count_call();
+                command.failed.fetch_add(1, Ordering::Relaxed);
+                waiter.delivery(waiter.error(&text), None)
+            }
+        };
+        if let Some(mailbox) = self.mailboxes.get().and_then(|all| all.get(delivery.worker)) {
+            mailbox.send(Mail::Unblocked(Box::new(delivery)));
+        }
+        true
+    }
+    /// What a client is sent whose time is over, and whose wait has been ended.
+    pub(crate) fn time_out(&self, waiter: &Waiter) -> Delivery {
+        self.stats.command(waiter.entry).count_call();
+        let until = waiter.wait.wait_durable.then(|| self.engine.tip());
+        waiter.delivery(waiter.wait.on_timeout.clone(), until)
     }
     /// Closes a client, at the next turn of its worker.
     pub(crate) fn kill(&self, card: &Card) {

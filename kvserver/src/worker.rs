@@ -6,6 +6,8 @@
 //!
 //! Does not know commands, and never waits for the disk.
 
+mod blocked;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -16,12 +18,14 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::background::Job;
+use crate::blocking::{Delivery, Local};
 use crate::client::{Card, ClientState};
 use crate::config::AppendFsync;
 use crate::connection::Connection;
 use crate::data::{Data, Position, Staged, StoreError};
-use crate::executor::Executor;
+use crate::executor::{Executor, Turn};
 use crate::inbox::Inbox;
+use crate::pubsub::{Letter, Outbox, PostBox};
 use crate::resp::Limits;
 use crate::shared::{Shared, now_ms};
 use crate::staging::StageJob;
@@ -31,6 +35,8 @@ const WAKER: Token = Token(usize::MAX);
 const EVENTS_PER_ROUND: usize = 1024;
 /// Empty inboxes kept for the next connections that have something to say.
 const INBOXES_KEPT_MAX: usize = 256;
+/// How often connections beyond the soft limit of their output are looked at.
+const EXCESS_EVERY: Duration = Duration::from_millis(100);
 /// Arguments of one request, as Redis limits them.
 const ARGS_MAX: u64 = 0x7FFF_FFFF;
 
@@ -44,6 +50,8 @@ pub(crate) enum Mail {
         client: u64,
         staged: Result<Vec<Staged>, StoreError>,
     },
+    /// The wait of one of the clients is over.
+    Unblocked(Box<Delivery>),
     /// One of the clients has been killed.
     Kill,
     Stop,
@@ -51,6 +59,8 @@ pub(crate) enum Mail {
 
 /// Where a worker's mail goes.
 pub(crate) struct Mailbox {
+    /// What the worker hands out to its clients.
+    pub(crate) post: PostBox,
     sender: Sender<Mail>,
     waker: Waker,
 }
@@ -77,12 +87,14 @@ impl Mailbox {
 
 /// A worker, before and while it runs.
 pub(crate) struct Worker {
+    index: usize,
     poll: Poll,
     mail: Receiver<Mail>,
     shared: Arc<Shared>,
     data: Data,
     rng: fastrand::Rng,
     tally: Tally,
+    outbox: Outbox,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
     /// Connections with something to do in this round.
@@ -91,8 +103,14 @@ pub(crate) struct Worker {
     /// Connections to come back to without an event.
     again: Vec<usize>,
     held: Vec<usize>,
+    /// Clients that wait for a key.
+    waiting: Local,
+    /// Connections beyond the soft limit of their output.
+    excessive: Vec<usize>,
     #[expect(clippy::vec_box, reason = "connections and this list pass the boxes on")]
     inboxes: Vec<Box<Inbox>>,
+    /// The last round has posted something.
+    posted: bool,
     stopping: bool,
 }
 
@@ -101,25 +119,31 @@ pub(crate) fn reactor() -> io::Result<(Poll, Receiver<Mail>, Mailbox)> {
     let poll = Poll::new()?;
     let waker = Waker::new(poll.registry(), WAKER)?;
     let (sender, mail) = crossbeam_channel::unbounded();
-    Ok((poll, mail, Mailbox { sender, waker }))
+    Ok((poll, mail, Mailbox { post: PostBox::default(), sender, waker }))
 }
 
 impl Worker {
-    pub(crate) fn new(poll: Poll, mail: Receiver<Mail>, shared: Arc<Shared>) -> Self {
+    /// The worker with this index among the mailboxes.
+    pub(crate) fn new(index: usize, poll: Poll, mail: Receiver<Mail>, shared: Arc<Shared>) -> Self {
         Worker {
+            index,
             poll,
             mail,
             data: Data::new(Arc::clone(&shared.engine)),
             shared,
             rng: fastrand::Rng::new(),
             tally: Tally::new(),
+            outbox: Outbox::default(),
             connections: Vec::new(),
             free: Vec::new(),
             ready: Vec::new(),
             queued: Vec::new(),
             again: Vec::new(),
             held: Vec::new(),
+            waiting: Local::default(),
+            excessive: Vec::new(),
             inboxes: Vec::new(),
+            posted: false,
             stopping: false,
         }
     }
@@ -128,12 +152,15 @@ impl Worker {
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_ROUND);
         while !self.stopping {
-            let timeout = (!self.again.is_empty()).then_some(Duration::ZERO);
-            match self.poll.poll(&mut events, timeout) {
+            match self.poll.poll(&mut events, self.timeout()) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
             for slot in std::mem::take(&mut self.again) {
+                self.queue(slot);
+            }
+            // Settling a connection looks at its limits.
+            for slot in std::mem::take(&mut self.excessive) {
                 self.queue(slot);
             }
             for event in &events {
@@ -147,12 +174,22 @@ impl Worker {
                     }
                 }
             }
+            self.time_out();
             self.round();
         }
         for slot in 0..self.connections.len() {
             self.close(slot);
         }
         Ok(())
+    }
+
+    /// How long to wait for events.
+    fn timeout(&self) -> Option<Duration> {
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let excess = (!self.excessive.is_empty()).then_some(EXCESS_EVERY);
+        [excess, self.waiting.until_next()].into_iter().flatten().min()
     }
 
     /// Puts a connection on this round's list, once.
@@ -168,13 +205,52 @@ impl Worker {
             match mail {
                 Mail::Connection(stream, card) => self.open(stream, card),
                 Mail::Staged { slot, client, staged } => self.resume(slot, client, staged),
+                Mail::Unblocked(delivery) => self.read_delivery(&delivery),
                 Mail::Kill => kill = true,
                 Mail::Stop => self.stopping = true,
             }
         }
+        self.hand_out();
         self.release_held();
         if kill {
             self.close_killed();
+        }
+    }
+
+    /// Gives clients what others have for them.
+    fn hand_out(&mut self) {
+        let Some(mailbox) = self.shared.mailboxes.get().and_then(|all| all.get(self.index)) else {
+            return;
+        };
+        let letters = mailbox.post.take();
+        if letters.is_empty() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let Worker { connections, queued, ready, .. } = self;
+        let always = shared.parameters.appendfsync() == AppendFsync::Always;
+        let mut touched = Vec::new();
+        for letter in letters {
+            let Letter::Message(message) = letter;
+            shared.pubsub.hand_out(self.index, &message, |slot, client, frame| {
+                if let Some(Some(connection)) = connections.get_mut(slot)
+                    && connection.client.id == client
+                {
+                    connection.push(frame);
+                    if !std::mem::replace(&mut queued[slot], true) {
+                        ready.push(slot);
+                    }
+                    if always {
+                        touched.push(slot);
+                    }
+                }
+            });
+        }
+        if always {
+            // A message may tell of what is not durable yet.
+            touched.sort_unstable();
+            touched.dedup();
+            self.hold(&touched, shared.engine.tip());
         }
     }
 
@@ -235,7 +311,7 @@ impl Worker {
             }
             return;
         }
-        let connection = Some(Connection::new(stream, ClientState::new(card)));
+        let connection = Some(Connection::new(stream, ClientState::new(card, slot)));
         if slot == self.connections.len() {
             self.connections.push(connection);
             self.queued.push(false);
@@ -247,8 +323,11 @@ impl Worker {
 
     fn close(&mut self, slot: usize) {
         let Some(mut connection) = self.connections[slot].take() else { return };
+        self.forget_blocked(&connection);
         connection.end();
-        self.shared.watches.forget(&mut connection.client.watched);
+        let client = &mut connection.client;
+        self.shared.watches.forget(&mut client.watched);
+        self.shared.pubsub.forget(client.seat(), &mut client.subscriptions);
         self.shared.clients.remove(connection.client.id);
         if let Err(error) = self.poll.registry().deregister(&mut connection.stream) {
             tracing::debug!(%error, "cannot stop watching a connection");
@@ -267,6 +346,11 @@ impl Worker {
         }
         if !writers.is_empty() {
             self.run_writers(&writers);
+        }
+        if std::mem::take(&mut self.posted) {
+            // Among it may be something for clients of this worker, which nobody wakes.
+            self.hand_out();
+            ready.append(&mut self.ready);
         }
         for slot in ready.drain(..) {
             self.queued[slot] = false;
@@ -296,7 +380,7 @@ impl Worker {
 
     fn run_readers(&mut self, slots: &[usize]) {
         let shared = Arc::clone(&self.shared);
-        let observed = {
+        let (turn, observed) = {
             let _gate = shared.gate.read();
             let (mut executor, connections) = self.executor(&shared);
             for &slot in slots {
@@ -304,18 +388,21 @@ impl Worker {
                     connection.run(&mut executor, None);
                 }
             }
-            shared.engine.tip()
+            let turn = executor.turn;
+            self.post();
+            (turn, shared.engine.tip())
         };
         self.hold(slots, observed);
+        self.end_turn(turn, slots, None);
     }
 
     fn run_writers(&mut self, slots: &[usize]) {
         let shared = Arc::clone(&self.shared);
-        let lens: Vec<usize> = slots
+        let ends: Vec<usize> = slots
             .iter()
-            .map(|slot| self.connections[*slot].as_ref().map_or(0, Connection::output_len))
+            .map(|slot| self.connections[*slot].as_ref().map_or(0, Connection::output_end))
             .collect();
-        let (result, observed) = {
+        let (result, turn, observed) = {
             let _gate = shared.gate.write();
             let (mut executor, connections) = self.executor(&shared);
             let result = shared.engine.round(shared.parameters.appendfsync(), |round| {
@@ -325,14 +412,31 @@ impl Worker {
                     }
                 }
             });
-            (result, shared.engine.tip())
+            let turn = executor.turn;
+            if result.is_ok() {
+                self.post();
+            } else {
+                self.outbox.clear();
+            }
+            (result, turn, shared.engine.tip())
         };
         match result {
             Ok(()) => {
                 self.hold(slots, observed);
                 self.stage(slots);
+                let is_always = shared.parameters.appendfsync() == AppendFsync::Always;
+                self.end_turn(turn, slots, is_always.then_some(observed));
             }
-            Err(error) => self.fail(slots, &lens, &error),
+            Err(error) => self.fail(slots, &ends, &error),
+        }
+    }
+
+    /// Posts what the requests of this round have for clients, under the gate that they ran under:
+    /// so nobody sees what they did and speaks of it first.
+    fn post(&mut self) {
+        if !self.outbox.is_empty() {
+            self.outbox.post(&self.shared, self.index);
+            self.posted = true;
         }
     }
 
@@ -342,9 +446,10 @@ impl Worker {
     ) -> (Executor<'w>, &'w mut Vec<Option<Connection>>) {
         let now_ms = now_ms();
         self.data.set_now_ms(now_ms);
-        let Worker { data, rng, tally, connections, .. } = self;
+        let Worker { data, rng, tally, outbox, connections, .. } = self;
         tally.start();
-        (Executor { shared, data, rng, tally, now_ms }, connections)
+        let turn = Turn::default();
+        (Executor { shared, data, rng, tally, outbox, now_ms, turn }, connections)
     }
 
     /// Under `appendfsync always`, keeps the replies until what they observed is durable.
@@ -367,10 +472,10 @@ impl Worker {
         }
     }
 
-    fn fail(&mut self, slots: &[usize], lens: &[usize], error: &StoreError) {
-        for (slot, len) in slots.iter().zip(lens) {
+    fn fail(&mut self, slots: &[usize], ends: &[usize], error: &StoreError) {
+        for (slot, end) in slots.iter().zip(ends) {
             if let Some(connection) = &mut self.connections[*slot] {
-                connection.fail_from(*len, error);
+                connection.fail_from(*end, error);
             }
         }
         self.shared.fail(error);
@@ -379,6 +484,9 @@ impl Worker {
     /// Sends replies, and decides whether the connection ends, goes on or waits.
     fn settle(&mut self, slot: usize) {
         let Some(connection) = &mut self.connections[slot] else { return };
+        if connection.check_output(&self.shared.output_limits, now_ms) {
+            self.excessive.push(slot);
+        }
         connection.flush(&self.shared.stats);
         if let Some(mut inbox) = connection.give_back_inbox()
             && inbox.is_worth_keeping()

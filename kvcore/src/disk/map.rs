@@ -126,6 +126,25 @@ fn prefetch_lines(start: *const u8, len: usize) {
     let _ = at;
 }
 
+impl Mapping {
+    /// Asks the system to bring `[offset, offset + len)` into memory, as far as it is mapped, and
+    /// returns at once: for who reads a file from front to back, which the advice that
+    /// [`new`](Mapping::new) gives would make a wait for every single page.
+    ///
+    /// Advice only: where it is not taken, reads are slower and nothing else.
+    pub(crate) fn read_ahead(&self, offset: u64, len: usize) {
+        #[cfg(unix)]
+        if let Ok(start) = usize::try_from(offset)
+            && start < self.raw.len()
+        {
+            let len = len.min(self.raw.len() - start);
+            let _ = self.raw.advise_range(memmap2::Advice::WillNeed, start, len);
+        }
+        #[cfg(not(unix))]
+        let _ = (offset, len);
+    }
+}
+
 impl fmt::Debug for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mapping").field("len", &self.len()).finish()

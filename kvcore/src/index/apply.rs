@@ -8,26 +8,29 @@ use crate::{
     keydir::{Entry, EntryFlags, EntryRef, Expiry},
     log::record_bytes,
 };
+use parking_lot::RwLockUpgradableReadGuard;
 use std::sync::atomic::Ordering;
 
 impl Index {
-    /// Applies one put. The common case, an overwrite, takes one shard lock and nothing else.
+    /// Applies one put. The common case, an overwrite, takes one shard lock and nothing else, and
+    /// keeps readers out for one store only (X6).
     pub(crate) fn put(&self, cx: &Applying<'_>, put: &PutChange<'_>) {
-        {
-            let mut shard = self.shard_mut(usize::from(put.hash.shard));
-            match shard.table.get(put.hash.tag, put.key) {
-                Some((r, old)) if !self.covered_at_tip(put.key, old.sequence) => {
-                    self.overwrite(cx, &mut shard, r, old, put);
-                    return;
-                }
-                None if self.order.is_none() => {
-                    self.insert_absent(cx, &mut shard, put);
-                    return;
-                }
-                _ => {}
+        let shard = self.shard_to_change(put.hash);
+        match shard.table.get(put.hash.tag, put.key) {
+            Some((r, old)) if !self.covered_at_tip(put.key, old.sequence) => {
+                self.count_overwrite(cx, &old, put);
+                let mut shard = RwLockUpgradableReadGuard::upgrade(shard);
+                self.overwrite(cx, &mut shard, r, old, put);
+            }
+            None if self.order.is_none() => {
+                let mut shard = RwLockUpgradableReadGuard::upgrade(shard);
+                self.insert_absent(cx, &mut shard, put);
+            }
+            _ => {
+                drop(shard);
+                self.hold(1 << put.hash.shard).apply(cx, &Change::Put(*put));
             }
         }
-        self.hold(1 << put.hash.shard).apply(cx, &Change::Put(*put));
     }
 
     /// Locks the order index and some shards (one bit each), for changes that must become visible
@@ -36,6 +39,19 @@ impl Index {
         Held::new(self, shards)
     }
 
+    /// What an overwrite changes outside its shard. It comes first: the entry cannot change in
+    /// between, since all who would change it wait for the one who is to.
+    pub(super) fn count_overwrite(&self, cx: &Applying<'_>, old: &Entry, put: &PutChange<'_>) {
+        cx.file.add_live(record_bytes(self.id, put.key.len(), &put.entry));
+        self.forget_place(cx, put.key.len(), old, put.entry.sequence);
+        // Most values are as long as the one before.
+        if old.value_len != put.entry.value_len {
+            self.data_bytes.fetch_add(data_bytes(put.key.len(), &put.entry), Ordering::Relaxed);
+            self.data_bytes.fetch_sub(data_bytes(put.key.len(), old), Ordering::Relaxed);
+        }
+    }
+
+    /// Puts an entry in the place of another, which was counted already.
     pub(super) fn overwrite(
         &self,
         cx: &Applying<'_>,
@@ -45,16 +61,10 @@ impl Index {
         put: &PutChange<'_>,
     ) {
         self.keep_undo(cx, put.key, shard.state(r, old).into(), put.entry.sequence);
-        self.forget_place(cx, put.key.len(), &old, put.entry.sequence);
         if old.flags.has(EntryFlags::EXPIRES) {
             self.forget_expiry(shard, r);
         }
         shard.table.set(r, put.entry);
-        // Most values are as long as the one before.
-        if old.value_len != put.entry.value_len {
-            self.data_bytes.fetch_add(data_bytes(put.key.len(), &put.entry), Ordering::Relaxed);
-            self.data_bytes.fetch_sub(data_bytes(put.key.len(), &old), Ordering::Relaxed);
-        }
         self.remember_record(cx, shard, r, put);
     }
 
@@ -67,6 +77,7 @@ impl Index {
         self.keep_undo(cx, put.key, None, put.entry.sequence);
         let r = load::insert(&mut shard.table, put.hash.tag, put.key, put.entry);
         self.data_bytes.fetch_add(data_bytes(put.key.len(), &put.entry), Ordering::Relaxed);
+        cx.file.add_live(record_bytes(self.id, put.key.len(), &put.entry));
         self.remember_record(cx, shard, r, put);
         self.len.fetch_add(1, Ordering::Release);
         self.entries_bytes.fetch_add(self.entry_bytes(put.key.len()), Ordering::Relaxed);
@@ -80,7 +91,6 @@ impl Index {
         r: EntryRef,
         put: &PutChange<'_>,
     ) {
-        cx.file.add_live(record_bytes(self.id, put.key.len(), &put.entry));
         self.note_written(shard, r);
         if let Some((id, len)) = put.blob {
             cx.blobs.add(put.entry.sequence, id, len);

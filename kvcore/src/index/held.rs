@@ -139,7 +139,10 @@ impl<'a> Held<'a> {
         let shard = self.shards.get_mut(put.hash.shard);
         match shard.table.get(put.hash.tag, put.key) {
             Some((r, old)) => match index.first_cover(put.key, old.sequence, Sequence(u64::MAX)) {
-                None => index.overwrite(cx, shard, r, old, put),
+                None => {
+                    index.count_overwrite(cx, &old, put);
+                    index.overwrite(cx, shard, r, old, put);
+                }
                 Some(cover) => self.revive(cx, put, (r, old), cover),
             },
             None => {

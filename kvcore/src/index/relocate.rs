@@ -8,6 +8,7 @@ use crate::{
     keydir::{Entry, EntryFlags},
     log::{DataFile, FileTable, record_bytes},
 };
+use parking_lot::RwLockUpgradableReadGuard;
 
 impl Index {
     /// The keydir points at this place for this key.
@@ -36,7 +37,7 @@ impl Index {
         (file, to): (&DataFile, Location),
         files: &FileTable,
     ) -> bool {
-        let mut shard = self.shard_mut(usize::from(hash.shard));
+        let shard = self.shard_to_change(hash);
         let Some((r, old)) = shard.table.get(hash.tag, key) else { return false };
         if old.sequence != sequence {
             return false;
@@ -44,11 +45,11 @@ impl Index {
         // Copies are batches of one.
         let flags = old.flags.without(EntryFlags::MEMBER);
         let entry = Entry { location: to, flags, ..old };
-        shard.table.set(r, entry);
         file.add_live(record_bytes(self.id, key.len(), &entry));
         if let Some(input) = files.get(old.location.file) {
             input.sub_live(record_bytes(self.id, key.len(), &old));
         }
+        RwLockUpgradableReadGuard::upgrade(shard).table.set(r, entry);
         true
     }
 

@@ -256,6 +256,13 @@ impl DataFile {
         }
     }
 
+    /// Asks the system for bytes that are read soon, in order, where they are mapped.
+    pub(crate) fn read_ahead(&self, offset: u64, len: usize) {
+        if let Some(mapping) = &self.mapping {
+            mapping.read_ahead(offset, len);
+        }
+    }
+
     /// Calls `f` with up to `len` bytes from `offset`, fewer at the end of the file.
     ///
     /// Costs nothing over mapped bytes; a copy over the tail buffer and without a map.

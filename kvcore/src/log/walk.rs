@@ -15,6 +15,8 @@ pub(crate) struct FrameWalk<'f> {
     end: u64,
     window: Vec<u8>,
     window_at: u64,
+    /// Up to where the system was asked to bring mapped bytes into memory.
+    asked: u64,
 }
 
 /// What was found at the walk's place.
@@ -33,11 +35,24 @@ const WINDOW_BYTES: usize = 1 << 20;
 /// The window is refilled when fewer bytes than this are left in it.
 const LOOK_AHEAD_BYTES: usize = 64 << 10;
 
+/// Keeps a window of mapped bytes ahead of the walk coming; says up to where they were asked for.
+#[inline]
+fn read_ahead(file: &DataFile, at: u64, asked: u64) -> u64 {
+    let window = WINDOW_BYTES as u64;
+    if at + window < asked {
+        return asked;
+    }
+    let from = asked.max(at);
+    file.read_ahead(from, 2 * WINDOW_BYTES);
+    from + 2 * window
+}
+
 impl<'f> FrameWalk<'f> {
     /// A walk over the first `end` bytes of the file.
     pub(crate) fn new(file: &'f DataFile, end: u64) -> FrameWalk<'f> {
         let at = FILE_HEADER_LEN as u64;
-        FrameWalk { file, at, end: end.min(file.written()), window: Vec::new(), window_at: 0 }
+        let end = end.min(file.written());
+        FrameWalk { file, at, end, window: Vec::new(), window_at: 0, asked: at }
     }
 
     /// Goes on from here, wherever that is.
@@ -59,6 +74,7 @@ impl<'f> FrameWalk<'f> {
         let left = usize::try_from(self.end - at).unwrap_or(usize::MAX);
         let (key, file) = (self.file.key, self.file);
         let bytes = if let Some(bytes) = file.mapped(at, left) {
+            self.asked = read_ahead(file, at, self.asked);
             bytes
         } else {
             self.fill(at, left)?;

@@ -30,15 +30,18 @@ pub(super) fn settle(
     for part in &extent.files {
         let durable = durable_len(part, extent);
         if durable > FILE_HEADER_LEN as u64 {
-            files.push((reopen(copier.store, part.file.id, Role::Log, durable)?, durable));
+            let file = reopen(copier.store, part.file.id, Role::Log, durable)?;
+            // All of it was walked already, or its hint vouches for it.
+            let known = (durable == part.len).then_some(part.last_sequence);
+            files.push((file, durable, known));
         }
         copier.copy(part, durable.max(FILE_HEADER_LEN as u64))?;
     }
     let copies = copier.finish()?;
     recovery.copied_bytes = copies.iter().map(|(_, len)| *len).sum();
     let mut live = Vec::new();
-    for (file, len) in files {
-        let max_sequence = last_of(&file, len)?;
+    for (file, len, known) in files {
+        let max_sequence = known.map_or_else(|| last_of(&file, len), Ok)?;
         file.note_sequence(max_sequence);
         list(store, &file, len);
         live.push(file);

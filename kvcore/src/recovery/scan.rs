@@ -129,6 +129,7 @@ pub(super) fn read_hint(store: &Found, id: FileId) -> Option<HintBytes> {
     if store.options.read_mode == ReadMode::Map
         && let Ok(mapping) = file.map(len)
     {
+        mapping.read_ahead(0, mapping.len());
         return Some(HintBytes::Mapped(mapping));
     }
     let mut bytes = vec![0; usize::try_from(len).ok()?];
@@ -228,6 +229,8 @@ impl LogExtent {
 pub(super) struct Part {
     pub(super) file: Arc<DataFile>,
     pub(super) len: u64,
+    /// The last sequence below `len`.
+    pub(super) last_sequence: Sequence,
 }
 
 /// Follows the log from file to file up to its end; refuses damage below the floor (R2).
@@ -257,8 +260,9 @@ pub(super) fn find_end(store: &Found, log: &Log, floor: Option<LogPosition>) -> 
             cut = Some((LogPosition { file: id, offset: len }, what));
             extent.dropped_bytes += dropped(found, len);
         }
-        extent.last_sequence = extent.last_sequence.max(last_in(found, len)?);
-        extent.files.push(Part { file: Arc::clone(&found.file), len });
+        let last_sequence = last_in(found, len)?;
+        extent.last_sequence = extent.last_sequence.max(last_sequence);
+        extent.files.push(Part { file: Arc::clone(&found.file), len, last_sequence });
     }
     drop_unreached(log, &mut extent, &mut cut);
     check_floor(store, &extent, cut.as_ref())?;

@@ -4,7 +4,7 @@
 
 use allocation_counter::{AllocationInfo, measure};
 use kvcore::{
-    Background, BytesKeyspace, Durability, Options, Raw, Schema, Store,
+    Background, BytesKeyspace, Durability, Options, Raw, ReadMode, Schema, Store,
     disk::{DirEntry, Disk, DiskFile, DiskLock, Mapping, Metadata, OpenMode, OsDisk, Reserve},
 };
 use std::{
@@ -16,13 +16,17 @@ use std::{
     },
 };
 
-/// Calls to the disk, of whatever kind.
+/// Calls to the disk, of whatever kind, and the bytes that were read.
 #[derive(Clone, Debug, Default)]
-struct Calls(Arc<AtomicU64>);
+struct Calls(Arc<AtomicU64>, Arc<AtomicU64>);
 
 impl Calls {
     fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    fn read_bytes(&self) -> u64 {
+        self.1.load(Ordering::Relaxed)
     }
 
     fn one_more(&self) {
@@ -71,12 +75,18 @@ impl<D: Disk> Disk for CountingDisk<D> {
 impl DiskFile for CountingFile {
     counted! {
         len() -> u64;
-        read_at(buf: &mut [u8], offset: u64) -> usize;
         write_at(buf: &[u8], offset: u64) -> usize;
         reserve(len: u64) -> Reserve;
         set_len(len: u64) -> ();
         sync_data() -> ();
         map(len: u64) -> Mapping;
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.1.one_more();
+        let len = self.0.read_at(buf, offset)?;
+        self.1.1.fetch_add(len as u64, Ordering::Relaxed);
+        Ok(len)
     }
 }
 
@@ -151,6 +161,38 @@ fn a_read_is_no_call_to_the_disk_and_no_allocation() {
     });
     assert_eq!(sum, 150 * KEYS as usize);
     assert_eq!((calls.count() - before, gets.count_total), (0, 0), "calls and allocations");
+}
+
+#[test]
+fn an_open_after_a_kill_reads_no_data_that_has_a_hint() {
+    let (dir, killed, calls) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), Calls::default());
+    let counting = Arc::new(CountingDisk(OsDisk, calls.clone()));
+    let options = || {
+        let options = options().data_file_bytes_max(1 << 20).read_mode(ReadMode::Pread);
+        options.disk(counting.clone())
+    };
+    let value = vec![1; 12_000];
+    let store = options().open(dir.path()).unwrap();
+    let keys = keyspace(&store, Schema::new("keys"));
+    for n in 0..KEYS {
+        keys.put(&key(n), &value).unwrap();
+    }
+    store.sync().unwrap();
+    store.maintain().unwrap();
+    // What a kill now would leave: all but the end of the log has its hints.
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, killed.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let before = calls.read_bytes();
+    let store = options().open(killed.path()).unwrap();
+    let read = calls.read_bytes() - before;
+    let data = u64::from(KEYS) * value.len() as u64;
+    assert!(read < data / 2, "{read} bytes read of {data}");
+    let keys = keyspace(&store, Schema::new("keys"));
+    assert_eq!(keys.len(), u64::from(KEYS));
+    assert_eq!(&keys.get(&key(3)).unwrap().unwrap()[..], &value[..]);
 }
 
 /// Inserts keys in batches; what the calling thread allocated meanwhile.

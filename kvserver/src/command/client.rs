@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Command, CommandError, Flags, Group, Outcome};
+use crate::blocking::Unblock;
 use crate::client::{Buffers, Card, ClientState, Replies};
 use crate::context::Context;
 use crate::number::parse_i64;
@@ -248,16 +249,20 @@ fn reply(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// No command blocks yet, so nobody is blocked.
+/// `CLIENT UNBLOCK id [TIMEOUT | ERROR]`
 fn unblock(ctx: &mut Context<'_>) -> Outcome {
-    parse_i64(ctx.args[2]).ok_or(CommandError::NotInteger)?;
-    if let Some(reason) = ctx.args.get(3)
-        && !reason.eq_ignore_ascii_case(b"timeout")
-        && !reason.eq_ignore_ascii_case(b"error")
-    {
-        return Err(CommandError::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
-    }
-    ctx.reply.integer(0);
+    let how = match &ctx.args[3..] {
+        [] => Unblock::Timeout,
+        [word] if word.eq_ignore_ascii_case(b"timeout") => Unblock::Timeout,
+        [word] if word.eq_ignore_ascii_case(b"error") => Unblock::Error,
+        [_] => {
+            return Err(CommandError::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
+        }
+        _ => return Err(CommandError::Syntax),
+    };
+    let id = parse_i64(ctx.args[2]).ok_or(CommandError::NotInteger)?;
+    let was_blocked = u64::try_from(id).is_ok_and(|id| ctx.server.unblock(id, how));
+    ctx.reply.flag(was_blocked);
     Ok(())
 }
 

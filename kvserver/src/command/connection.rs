@@ -29,15 +29,15 @@ pub(crate) const COMMANDS: &[Command] = &[
         .since("6.0.0")
         .summary("Handshakes with the Redis server."),
     Command::new("ping", -1, ping)
-        .flags(Flags::FAST)
+        .flags(Flags::FAST.and(Flags::WHILE_SUBSCRIBED))
         .group(Group::Connection)
         .summary("Returns the server's liveliness response."),
     Command::new("quit", -1, quit)
-        .flags(HANDSHAKE.and(Flags::NOT_QUEUED))
+        .flags(HANDSHAKE.and(Flags::NOT_QUEUED).and(Flags::WHILE_SUBSCRIBED))
         .group(Group::Connection)
         .summary("Closes the connection."),
     Command::new("reset", 1, reset)
-        .flags(HANDSHAKE.and(Flags::NOT_QUEUED))
+        .flags(HANDSHAKE.and(Flags::NOT_QUEUED).and(Flags::WHILE_SUBSCRIBED))
         .group(Group::Connection)
         .since("6.2.0")
         .summary("Resets the connection."),
@@ -48,6 +48,12 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 fn ping(ctx: &mut Context<'_>) -> Outcome {
+    if ctx.args.len() <= 2 && ctx.client.is_in_subscriber_mode() {
+        ctx.reply.array(2);
+        ctx.reply.bulk(b"pong");
+        ctx.reply.bulk(ctx.args.get(1).copied().unwrap_or_default());
+        return Ok(());
+    }
     match ctx.args {
         [_] => ctx.reply.simple("PONG"),
         [_, text] => ctx.reply.bulk(text),
@@ -70,6 +76,7 @@ fn quit(ctx: &mut Context<'_>) -> Outcome {
 fn reset(ctx: &mut Context<'_>) -> Outcome {
     let client = &mut *ctx.client;
     ctx.server.watches.forget(&mut client.watched);
+    ctx.server.pubsub.forget(client.seat(), &mut client.subscriptions);
     client.transaction = None;
     client.db = 0;
     client.protocol = Protocol::Resp2;

@@ -166,12 +166,14 @@ fn categories(command: &Command) -> Vec<&'static str> {
         super::Group::Connection => "@connection",
         super::Group::Generic => "@keyspace",
         super::Group::Hash => "@hash",
+        super::Group::HyperLogLog => "@hyperloglog",
         super::Group::List => "@list",
         // Commands on whole databases.
         super::Group::Server if flags.has(Flags::WRITE) || flags.has(Flags::READONLY) => {
             "@keyspace"
         }
-        super::Group::Server => "@server",
+        // The flag has told already.
+        super::Group::PubSub | super::Group::Server => "@server",
         super::Group::Set => "@set",
         super::Group::SortedSet => "@sortedset",
         super::Group::String => "@string",
@@ -302,7 +304,8 @@ fn keys_of<'a>(ctx: &Context<'a>) -> Result<Vec<(&'a [u8], KeyFlags)>, CommandEr
         .resolve(request[0], request.get(1).copied())
         .ok_or(CommandError::text("ERR Invalid command specified"))?;
     let command = entry.command;
-    if command.keys.is_empty() && command.keys_of.is_none() {
+    let is_key = |spec: &KeySpec| !spec.flags.has(KeyFlags::NOT_KEY);
+    if !command.keys.iter().any(is_key) && command.keys_of.is_none() {
         return Err(CommandError::text("ERR The command has no key arguments"));
     }
     if !command.accepts(request.len()) {

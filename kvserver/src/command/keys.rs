@@ -56,7 +56,8 @@ impl BitOr for KeyFlags {
 /// How many keys follow the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Span {
-    /// From the first to `last` (relative to the first; −1 is the last argument), every `step`-th.
+    /// From the first to `last` (relative to the first; −1 is the last argument, −2 the one before
+    /// it), every `step`-th.
     Range { last: i32, step: usize },
     /// `args[first]` holds the number of keys, which follow it directly.
     Counted,
@@ -80,12 +81,21 @@ impl KeySpec {
         KeySpec { first, span: Span::Range { last: -1, step }, flags }
     }
 
+    /// Every argument from `first` on but the last.
+    pub(crate) const fn to_last_but_one(first: usize, flags: KeyFlags) -> Self {
+        KeySpec { first, span: Span::Range { last: -2, step: 1 }, flags }
+    }
+
     /// The positions in `args`, or `None` if they do not fit.
     pub(crate) fn positions(&self, args: &[&[u8]]) -> Option<Vec<usize>> {
         let (first, end, step) = match self.span {
-            Span::Range { last: -1, step } => (self.first, args.len(), step),
             Span::Range { last, step } => {
-                (self.first, self.first + usize::try_from(last).ok()? + 1, step)
+                let end = match usize::try_from(last) {
+                    Ok(last) => self.first + last + 1,
+                    // −1 is the last argument.
+                    Err(_) => args.len().checked_sub(usize::try_from(-1 - last).ok()?)?,
+                };
+                (self.first, end, step)
             }
             Span::Counted => {
                 let text = std::str::from_utf8(args.get(self.first)?).ok()?;

@@ -2,6 +2,7 @@
 //!
 //! An element of a list is (position) → value; `position` says where positions lie.
 
+pub(crate) mod blocking;
 mod ends;
 mod places;
 mod position;

@@ -3,25 +3,30 @@
 use std::sync::LazyLock;
 
 use super::{
-    Command, CommandError, bitmap, client, config, connection, generic, hash, introspection, list,
-    memory, server, set, string, transaction, zset,
+    Command, CommandError, bitmap, blocking, client, config, connection, generic, hash,
+    hyperloglog, introspection, list, memory, pubsub, server, set, string, transaction, zset,
 };
 
-static FAMILIES: [&[Command]; 14] = [
+static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
+    blocking::COMMANDS,
     client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    hyperloglog::COMMANDS,
     introspection::COMMANDS,
     list::COMMANDS,
+    list::blocking::COMMANDS,
     memory::COMMANDS,
+    pubsub::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
     zset::COMMANDS,
+    zset::blocking::COMMANDS,
 ];
 
 /// Longest part of an unknown command that an error repeats.

@@ -9,12 +9,14 @@ use kvcore::{Background, Durability, Options, ReadMode};
 
 use super::table::table;
 use crate::background::expire_step;
+use crate::blocking::{Delivery, Figures};
 use crate::client::{Card, ClientState};
 use crate::config::{AppendFsync, Config};
 use crate::context::Context;
 use crate::data::{Class, Cleaning, Data, Db, Engine};
 use crate::eviction;
-use crate::executor::{Executor, call};
+use crate::executor::{Executor, Turn, call};
+use crate::pubsub::Outbox;
 use crate::resp::Reply;
 use crate::shared::Shared;
 use crate::stats::Tally;
@@ -27,6 +29,9 @@ pub(crate) struct Fixture {
     data: Data,
     shared: Shared,
     rng: fastrand::Rng,
+    /// Clients that do not speak now.
+    others: Vec<ClientState>,
+    served: Vec<Delivery>,
 }
 
 impl Fixture {
@@ -50,12 +55,14 @@ impl Fixture {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let (jobs, _) = crossbeam_channel::unbounded();
         Fixture {
-            client: ClientState::new(Arc::new(Card::new(1, addr, addr, 0, 0))),
+            client: ClientState::new(Arc::new(Card::new(1, addr, addr, 0, 0)), 0),
             now_ms,
             clock,
             data: Data::new(Arc::clone(&engine)),
             shared: Shared::new(config, addr, engine, jobs).expect("there are no settings"),
             rng: fastrand::Rng::with_seed(0x5eed),
+            others: Vec::new(),
+            served: Vec::new(),
         }
     }
 
@@ -78,13 +85,52 @@ impl Fixture {
             data: &mut self.data,
             rng: &mut self.rng,
             tally: &mut Tally::new(),
+            outbox: &mut Outbox::default(),
             now_ms: self.now_ms,
+            turn: Turn::default(),
         };
         let run = self.shared.engine.round(AppendFsync::No, |round| {
             executor.execute(entry, args, &mut self.client, &mut out, Some(round));
         });
         run.expect("a simulated disk fails only when asked to");
+        self.served.append(&mut executor.turn.served);
         out
+    }
+
+    /// Lets the client with this id speak, a new one if there is none.
+    pub(crate) fn be(&mut self, id: u64) -> &mut Self {
+        if self.client.id != id {
+            let client = match self.others.iter().position(|other| other.id == id) {
+                Some(at) => self.others.swap_remove(at),
+                None => {
+                    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+                    ClientState::new(Arc::new(Card::new(id, addr, addr, 0, 0)), 0)
+                }
+            };
+            self.others.push(std::mem::replace(&mut self.client, client));
+        }
+        self
+    }
+
+    /// Who has been served since this was asked last, and the replies.
+    pub(crate) fn served(&mut self) -> Vec<(u64, String)> {
+        let mut served = Vec::new();
+        for Delivery { ticket, reply, .. } in std::mem::take(&mut self.served) {
+            let clients = self.others.iter_mut().chain([&mut self.client]);
+            let is_meant = |client: &&mut ClientState| {
+                client.blocked.as_ref().is_some_and(|blocked| blocked.ticket == ticket)
+            };
+            let client = clients.into_iter().find(is_meant).expect("who is served has waited");
+            client.blocked = None;
+            let reply = String::from_utf8(reply).expect("replies to such requests are text");
+            served.push((client.id, reply.replace("\r\n", " ").trim_end().to_owned()));
+        }
+        served
+    }
+
+    /// Counts of those who wait.
+    pub(crate) fn waiting(&self) -> Figures {
+        self.shared.blocked.figures()
     }
 
     /// Removes what has expired, as the background does; how many keys.

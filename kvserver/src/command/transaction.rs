@@ -105,6 +105,7 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
         return Ok(());
     }
     ctx.reply.array(transaction.requests.len());
+    ctx.client.is_in_exec = true;
     for queued in &transaction.requests {
         let args: Vec<&[u8]> = queued.args.iter().map(Vec::as_slice).collect();
         let mut inner = Context {
@@ -120,6 +121,7 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
         // HELLO may have changed it.
         ctx.reply.set_protocol(ctx.client.protocol);
     }
+    ctx.client.is_in_exec = false;
     // The rest is the executor's, once it is committed.
     ctx.client.executed = Some(transaction);
     Ok(())

@@ -4,6 +4,7 @@
 //! (score, member) → nothing; `layout` says how they lie. They are written and removed together.
 
 mod algebra;
+pub(crate) mod blocking;
 mod end;
 mod layout;
 mod member;

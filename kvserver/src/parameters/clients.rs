@@ -19,7 +19,9 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         "client-output-buffer-limit",
         Kind::OutputLimits,
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
-    ),
+    )
+    .then(|shared, value| shared.output_limits.set(value))
+    .effect("how much may wait to be sent to a client"),
     Parameter::new("client-query-buffer-limit", Kind::Memory { min: 1 << 20 }, "1073741824")
         .live(Live::InputBytesMax)
         .effect("bytes of requests kept for one client"),

@@ -112,6 +112,13 @@ impl<'a> Reply<'a> {
             Protocol::Resp3 => self.header(b'~', len),
         }
     }
+    /// `len` replies follow that nobody asked for just now.
+    pub(crate) fn push(&mut self, len: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.header(b'*', len),
+            Protocol::Resp3 => self.header(b'>', len),
+        }
+    }
     /// A double; `text` is its shortest form (`inf`, `-inf`, `nan` included).
     pub(crate) fn double_text(&mut self, text: &str) {
         match self.protocol {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod binary;
 #[cfg(test)]
+mod blocking;
+#[cfg(test)]
 mod collections;
 #[cfg(test)]
 mod connection;
@@ -18,6 +20,8 @@ mod large_values;
 mod lifecycle;
 #[cfg(test)]
 mod protocol;
+#[cfg(test)]
+mod pubsub;
 #[cfg(test)]
 mod spawned;
 #[cfg(test)]

@@ -100,9 +100,13 @@ impl Wire {
     }
     /// Sends an inline request; the reply, which must be one bulk string.
     pub(crate) fn bulk(&mut self, request: &str) -> String {
+        self.bulk_of(request, '$')
+    }
+    /// The same of a reply of this kind: `$` a bulk string, `=` a verbatim one.
+    pub(crate) fn bulk_of(&mut self, request: &str, kind: char) -> String {
         self.send(format!("{request}\r\n"));
         let line = self.line();
-        let len: usize = line.strip_prefix('$').unwrap().parse().unwrap();
+        let len: usize = line.strip_prefix(kind).unwrap().parse().unwrap();
         let mut bulk = vec![0; len + 2];
         self.stream.read_exact(&mut bulk).unwrap();
         bulk.truncate(len);

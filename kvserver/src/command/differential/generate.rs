@@ -2,6 +2,7 @@
 
 mod bitmap;
 mod hash;
+mod hyperloglog;
 mod list;
 mod set;
 mod strings;
@@ -15,6 +16,7 @@ const FAMILIES: &[Shapes] = &[
     strings::COMMANDS,
     bitmap::COMMANDS,
     hash::COMMANDS,
+    hyperloglog::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
     zset::COMMANDS,
@@ -186,6 +188,13 @@ fn word(rng: &mut fastrand::Rng, name: &str, kind: char) -> String {
         'm' => {
             one_of(&["u8", "i8", "u1", "i1", "u63", "i64", "i5", "u13", "u64", "i65", "i0", "x"])
         }
+        // A key that mostly holds a sketch, an element of one, and how they are asked about.
+        'h' => key_of(rng, 'p'),
+        'N' => rng.u16(..300).to_string(),
+        'J' => "set".to_owned(),
+        'K' => "hll-sparse-max-bytes".to_owned(),
+        'Q' => one_of(&["0", "16", "20", "60", "3000", "3000", "-1"]),
+        'U' => one_of(&["GETREG", "DECODE", "encoding", "TODENSE", "junk", "encoding"]),
         'G' => "GET".to_owned(),
         'E' => one_of(&["SET", "INCRBY", "set", "incrby", "GET"]),
         'O' => "OVERFLOW".to_owned(),
@@ -198,7 +207,7 @@ fn word(rng: &mut fastrand::Rng, name: &str, kind: char) -> String {
 /// Every key requests name.
 pub(super) fn keys() -> impl Iterator<Item = String> {
     let strings = (0..6).map(|n| format!("k{n}"));
-    let others = ['h', 'l', 's', 'z'].into_iter();
+    let others = ['h', 'l', 'p', 's', 'z'].into_iter();
     let names = (0..2).map(|n| format!("y{n}"));
     strings
         .chain(names)

@@ -9,6 +9,7 @@ use crate::command::table::{Entry, table};
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
 use crate::process;
+use crate::pubsub::Kind;
 use crate::shared::Shared;
 
 type Section = (&'static str, fn(&mut Context<'_>, &mut String) -> Result<(), CommandError>);
@@ -103,17 +104,18 @@ fn server(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
 
 fn clients(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
     let shared = ctx.server;
+    let blocked = shared.blocked.figures();
     fields!(text,
         connected_clients: shared.clients.len(),
         cluster_connections: 0,
         maxclients: shared.parameters.clients_max(),
-        blocked_clients: 0,
+        blocked_clients: blocked.clients,
         tracking_clients: 0,
-        pubsub_clients: 0,
+        pubsub_clients: shared.pubsub.clients(),
         watching_clients: shared.watches.clients(),
-        clients_in_timeout_table: 0,
+        clients_in_timeout_table: blocked.timed,
         total_watched_keys: shared.watches.keys(),
-        total_blocking_keys: 0,
+        total_blocking_keys: blocked.keys,
         total_blocking_keys_on_nokey: 0,
     );
     Ok(())
@@ -237,8 +239,9 @@ fn stats(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
         evicted_clients: 0,
         keyspace_hits: read(&stats.hits),
         keyspace_misses: read(&stats.misses),
-        pubsub_channels: 0,
-        pubsub_patterns: 0,
+        pubsub_channels: ctx.server.pubsub.names(Kind::Channel),
+        pubsub_patterns: ctx.server.pubsub.names(Kind::Pattern),
+        pubsubshard_channels: ctx.server.pubsub.names(Kind::Shard),
         latest_fork_usec: 0,
         total_forks: 0,
         tracking_total_keys: 0,

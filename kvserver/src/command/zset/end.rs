@@ -112,7 +112,7 @@ pub(super) fn zmpop(ctx: &mut Context<'_>) -> Outcome {
 /// The arguments of ZMPOP and BZMPOP after the name, or the timeout.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ManyPop<'a> {
-    keys: &'a [&'a [u8]],
+    pub(super) keys: &'a [&'a [u8]],
     end: End,
     count: u64,
 }

@@ -1,0 +1,27 @@
+//! Sketches, and strings that once were some.
+
+pub(super) const COMMANDS: super::Shapes = &[
+    ("pfadd", "hNNNNNNNN"),
+    ("pfadd", "hNNNNNNNNNNNNNNNNNNNN"),
+    ("pfadd", "hNv"),
+    ("pfadd", "hv"),
+    ("pfadd", "h"),
+    ("pfcount", "h"),
+    ("pfcount", "h"),
+    ("pfcount", "hh"),
+    ("pfcount", "hhk"),
+    ("pfmerge", "h"),
+    ("pfmerge", "hh"),
+    ("pfmerge", "khh"),
+    ("pfmerge", "khh"),
+    ("pfdebug", "Uh"),
+    ("pfdebug", "Uh"),
+    ("config", "JKQ"),
+    ("get", "h"),
+    ("get", "k"),
+    ("strlen", "h"),
+    ("copy", "hh"),
+    ("copy", "kh"),
+    ("set", "hv"),
+    ("del", "h"),
+];

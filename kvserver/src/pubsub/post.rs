@@ -1,0 +1,97 @@
+//! What one worker has for the clients of others, on its way.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::Message;
+use crate::shared::Shared;
+
+/// What a worker hands out to its clients.
+#[derive(Clone, Debug)]
+pub(crate) enum Letter {
+    Message(Arc<Message>),
+}
+
+/// A letter and the workers it is for.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    receivers: usize,
+    letter: Letter,
+    workers: Vec<usize>,
+}
+
+impl Outgoing {
+    pub(super) fn new(receivers: usize, message: Arc<Message>, workers: Vec<usize>) -> Self {
+        Outgoing { receivers, letter: Letter::Message(message), workers }
+    }
+    /// The number of subscriptions that hear it.
+    pub(crate) fn receivers(&self) -> usize {
+        self.receivers
+    }
+    #[cfg(test)]
+    pub(super) fn letter(&self) -> &Letter {
+        &self.letter
+    }
+}
+
+/// Letters that wait for one worker.
+#[derive(Debug, Default)]
+pub(crate) struct PostBox(Mutex<Vec<Letter>>);
+
+impl PostBox {
+    /// Adds letters; true if there were none, so that the worker has to be told.
+    fn put(&self, letters: &mut Vec<Letter>) -> bool {
+        let mut waiting = self.0.lock();
+        let was_empty = waiting.is_empty();
+        waiting.append(letters);
+        was_empty
+    }
+    /// Takes all that wait, in their order.
+    pub(crate) fn take(&self) -> Vec<Letter> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
+
+/// What a round has to post when it ends.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// By worker; as long as the highest one that got anything.
+    by_worker: Vec<Vec<Letter>>,
+    len: usize,
+}
+
+impl Outbox {
+    /// The number of letters, each counted once.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    pub(crate) fn add(&mut self, outgoing: Outgoing) {
+        let Outgoing { letter, workers, .. } = outgoing;
+        self.len += 1;
+        for worker in workers {
+            if self.by_worker.len() <= worker {
+                self.by_worker.resize_with(worker + 1, Vec::new);
+            }
+            self.by_worker[worker].push(letter.clone());
+        }
+    }
+    /// Nothing of it has happened.
+    pub(crate) fn clear(&mut self) {
+        self.by_worker.iter_mut().for_each(Vec::clear);
+        self.len = 0;
+    }
+    /// Posts everything, and wakes whom it is for, except the worker that does this.
+    pub(crate) fn post(&mut self, shared: &Shared, me: usize) {
+        self.len = 0;
+        let Some(mailboxes) = shared.mailboxes.get() else { return self.clear() };
+        for (worker, (letters, mailbox)) in self.by_worker.iter_mut().zip(mailboxes).enumerate() {
+            if !letters.is_empty() && mailbox.post.put(letters) && me != worker {
+                mailbox.wake();
+            }
+        }
+    }
+}
