@@ -1,5 +1,6 @@
 //! The helper threads: one makes commits durable, one merges and saves, one writes large values,
-//! one removes what expired, one what is to give way, one what dead sets have left in the reverse index.
+//! one removes what expired, one what is to give way, one what dead sets have left in the reverse
+//! index.
 //!
 //! No connection thread ever waits for the disk: it asks here, keeps the replies, and is woken.
 
