@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::data::{Cleaning, Data, Position, StoreError};
 use crate::eviction;
+use crate::pubsub::Outbox;
 use crate::shared::{Shared, now_ms};
 use crate::staging::StageJob;
 use crate::worker::Mail;
@@ -139,10 +140,13 @@ pub(crate) fn expire_step(
     data.set_heard(shared.is_listening());
     let removed = data.remove_expired(EXPIRE_STEP_KEYS)?;
     if removed > 0 {
-        data.events().for_each(|event| shared.hear(&event));
+        let mut outbox = Outbox::default();
+        shared.hear_all(data, &mut outbox);
         // WATCH is not told: it compares times (W2).
         let appendfsync = shared.parameters.appendfsync();
         shared.engine.round(appendfsync, |round| data.commit(round))??;
+        outbox.keep();
+        outbox.post(shared, None);
         shared.stats.expired.fetch_add(u64::try_from(removed).unwrap_or(0), Relaxed);
     }
     Ok(removed)

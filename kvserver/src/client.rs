@@ -46,8 +46,8 @@ pub(crate) struct ClientState {
     /// The keys of WATCH.
     pub(crate) watched: Watched,
     pub(crate) subscriptions: Subscriptions,
-    /// What the running request tells others, once it is committed.
-    pub(crate) published: Vec<Outgoing>,
+    /// What the running request has published, each after so many events of its changes.
+    pub(crate) published: Vec<(usize, Outgoing)>,
     pub(crate) traffic: Traffic,
     /// What CLIENT LIST shows.
     pub(crate) card: Arc<Card>,

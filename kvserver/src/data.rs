@@ -24,8 +24,7 @@ pub(crate) use db::Db;
 pub(crate) use engine::{
     Cleaning, Engine, Large, MemoryHeld, Position, ReverseIndex, Round, Staged, StoreError, Value,
 };
-pub(crate) use event::Class;
-pub(crate) use event::Event;
+pub(crate) use event::{Class, Classes, Event};
 pub(crate) use kvcore::Direction;
 pub(crate) use uses::{Among, LastUse};
 
@@ -145,6 +144,10 @@ pub(crate) struct Data {
     is_heard: bool,
     /// Reads are no uses of what they read.
     is_quiet: bool,
+    /// The classes of events that are published.
+    notified: Classes,
+    /// Looking up a key that is not there is an event.
+    tells_misses: bool,
 }
 
 /// How many values were asked for and found, and how many not found.
@@ -173,6 +176,8 @@ impl Data {
             lookups: Lookups::default(),
             is_heard: false,
             is_quiet: false,
+            notified: Classes::NONE,
+            tells_misses: false,
         }
     }
     /// The number of databases.
@@ -224,6 +229,26 @@ impl Data {
     }
     pub(crate) fn is_heard(&self) -> bool {
         self.is_heard
+    }
+    /// Which events are published: some of them take a look-up to notice.
+    pub(crate) fn set_notified(&mut self, notified: Classes) {
+        self.notified = notified;
+        self.tells_misses = false;
+    }
+    pub(crate) fn notified(&self) -> Classes {
+        self.notified
+    }
+    /// Whether looking up a key that is not there is an event from now on, if such are published.
+    pub(crate) fn tell_misses(&mut self, tells_misses: bool) {
+        self.tells_misses = tells_misses;
+    }
+    /// Forgets the events.
+    pub(crate) fn clear_events(&mut self) {
+        self.pending.clear_events();
+    }
+    /// The number of events so far.
+    pub(crate) fn events_len(&self) -> usize {
+        self.pending.events_len()
     }
     /// The point to come back to if the command that starts now fails.
     pub(crate) fn mark(&self) -> Mark {

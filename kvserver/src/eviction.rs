@@ -188,6 +188,7 @@ impl Executor<'_> {
             let Some(round) = round.as_deref_mut() else { return Ok(Room::Soon) };
             let Some((db, key)) = self.victim(among, order)? else { return Ok(Room::None) };
             self.data.set_heard(self.shared.is_listening());
+            self.data.set_notified(self.shared.notified());
             self.data.evict(db, &key)?;
             self.commit(Some(round), Vec::new())?;
             self.shared.stats.evicted.fetch_add(1, Relaxed);
@@ -282,6 +283,7 @@ pub(crate) fn evict_step(shared: &Shared, data: &mut Data) -> Result<bool, Store
         };
         executor.make_room(Some(round))
     })??;
+    outbox.post(shared, None);
     Ok(room == Room::Soon)
 }
 

@@ -16,8 +16,9 @@ use crate::client::{ClientState, Queued, Replies};
 use crate::command::table::{Entry, table};
 use crate::command::{CommandError, Flags};
 use crate::context::Context;
-use crate::data::{Data, Lookups, Round, Staged, StoreError, Touched};
+use crate::data::{Class, Classes, Data, Lookups, Round, Staged, StoreError, Touched};
 use crate::eviction::Room;
+use crate::notify;
 use crate::parameters::Live;
 use crate::pubsub::Outbox;
 use crate::resp::Reply;
@@ -137,14 +138,18 @@ impl Executor<'_> {
             data: self.data,
         };
         if !entry.command.flags.may_write() {
+            let tells_misses = ctx.server.notified().has(Class::KeyMiss);
+            ctx.data.set_heard(tells_misses);
+            ctx.data.set_notified(if tells_misses { ctx.server.notified() } else { Classes::NONE });
             call(entry, &mut ctx);
             debug_assert_eq!(self.data.pending_len(), 0, "T3");
-            if entry.command.flags.has(Flags::PUBSUB) {
-                self.speak(client);
+            if tells_misses || entry.command.flags.has(Flags::PUBSUB) {
+                self.end_reader(client);
             }
             return Ok(());
         }
         ctx.data.set_heard(ctx.server.is_listening());
+        ctx.data.set_notified(ctx.server.notified());
         let before = (ctx.client.before(), ctx.data.lookups());
         call(entry, &mut ctx);
         let result = self.stage_or_commit(client, round.as_deref_mut());
@@ -157,7 +162,7 @@ impl Executor<'_> {
             self.shared.watches.forget(&mut client.watched);
             let entries = executed.requests.iter().map(|queued| queued.entry);
             entries.for_each(|entry| self.shared.stats.command(entry).count_call());
-            self.speak(client);
+            client.subscriptions.keep();
         }
         if let (true, Some(round)) = (self.turn.has_ready(), round) {
             self.serve(round);
@@ -165,10 +170,20 @@ impl Executor<'_> {
         result.map_err(CommandError::from)
     }
 
-    /// The request has run to its end: others hear what it has published.
-    fn speak(&mut self, client: &mut ClientState) {
+    /// A command that changes nothing has run: others hear what it has published or missed.
+    #[cold]
+    fn end_reader(&mut self, client: &mut ClientState) {
         client.subscriptions.keep();
-        client.published.drain(..).for_each(|outgoing| self.outbox.add(outgoing));
+        self.outbox.speak(&mut client.published);
+        self.tell_events();
+        self.outbox.keep();
+    }
+    /// Tells the events, which are gone afterwards.
+    fn tell_events(&mut self) {
+        if self.data.events_len() > 0 {
+            self.shared.hear_all(self.data, self.outbox);
+            self.data.clear_events();
+        }
     }
 
     /// Commits, or takes the changes back until a helper has written their large values.
@@ -180,11 +195,13 @@ impl Executor<'_> {
     ) -> Result<(), StoreError> {
         if !self.data.has_large() {
             client.staging.end();
+            self.outbox.speak(&mut client.published);
             return self.commit(round, Vec::new());
         }
         match client.staging.decide(|staged| self.data.are_staged(staged)) {
             Verdict::Commit(staged) => {
                 client.staging.end();
+                self.outbox.speak(&mut client.published);
                 self.commit(round, staged)
             }
             Verdict::TakeBack => {
@@ -250,6 +267,8 @@ impl Executor<'_> {
     ) -> Result<(), StoreError> {
         let changes = self.data.pending_len();
         if changes == 0 {
+            self.tell_events();
+            self.outbox.keep();
             return Ok(());
         }
         let round = round.expect("T3: only commands with the write flag have changes");
@@ -259,10 +278,14 @@ impl Executor<'_> {
         let changes = u64::try_from(changes).unwrap_or(u64::MAX);
         self.shared.stats.changes.fetch_add(changes, Relaxed);
         let result = self.data.commit_staged(round, staged);
-        if let Err(error) = &result
-            && error.is_final()
-        {
-            self.shared.fail(error);
+        match &result {
+            Ok(()) => self.outbox.keep(),
+            Err(error) => {
+                self.outbox.forget();
+                if error.is_final() {
+                    self.shared.fail(error);
+                }
+            }
         }
         result
     }
@@ -273,7 +296,7 @@ impl Executor<'_> {
         if !self.shared.blocked.is_empty() {
             self.note_ready();
         }
-        self.data.events().for_each(|event| self.shared.hear(&event));
+        self.shared.hear_all(self.data, self.outbox);
         let watches = &self.shared.watches;
         self.data.touched(|touched| match touched {
             Touched::Key(db, key) => watches.touch_key(db, key),
@@ -323,6 +346,9 @@ fn check(
 pub(crate) fn call(entry: &'static Entry, ctx: &mut Context<'_>) {
     let (mark, len) = (ctx.data.mark(), ctx.reply.len());
     ctx.data.set_quiet(ctx.client.no_touch);
+    if ctx.data.notified().has(Class::KeyMiss) {
+        ctx.data.tell_misses(notify::misses(entry));
+    }
     if let Err(error) = (entry.command.handler)(ctx) {
         ctx.data.roll_back(mark);
         ctx.reply.truncate(len);

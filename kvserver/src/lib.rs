@@ -51,6 +51,7 @@ mod hll;
 mod inbox;
 mod lcs;
 mod long_double;
+mod notify;
 mod number;
 mod output;
 mod output_limits;

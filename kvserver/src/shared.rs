@@ -15,12 +15,13 @@ use crate::background::Job;
 use crate::blocking::{self, Delivery, Unblock, Waiter};
 use crate::client::Card;
 use crate::config::Config;
-use crate::data::{Engine, Event, StoreError};
+use crate::data::{Classes, Data, Engine, Event, StoreError};
 use crate::error::Error;
 use crate::eviction::Eviction;
+use crate::notify::notify;
 use crate::output_limits::OutputLimits;
-use crate::parameters::Parameters;
-use crate::pubsub::PubSub;
+use crate::parameters::{Live, Parameters};
+use crate::pubsub::{Outbox, PubSub};
 use crate::stats::Stats;
 use crate::watch::Watches;
 use crate::worker::{Mail, Mailbox};
@@ -137,7 +138,26 @@ impl Shared {
     pub(crate) fn is_listening(&self) -> bool {
         !self.watches.is_empty()
             || !self.blocked.is_empty()
+            || !self.notified().is_none()
             || tracing::enabled!(tracing::Level::TRACE)
+    }
+    /// The classes of events that are published, while somebody subscribes to anything.
+    #[inline]
+    pub(crate) fn notified(&self) -> Classes {
+        let bits = self.parameters.number(Live::NotifiedEvents);
+        if bits == 0 || self.pubsub.is_empty() {
+            return Classes::NONE;
+        }
+        Classes::from_bits(u16::try_from(bits).unwrap_or(0))
+    }
+    /// Tells whoever listens of the events among pending changes, in the commit that follows; what
+    /// is published of them waits in `outbox` for it.
+    pub(crate) fn hear_all(&self, data: &Data, outbox: &mut Outbox) {
+        for (at, event) in data.events().enumerate() {
+            self.hear(&event);
+            outbox.stage_spoken(at);
+            notify(self, &event, |outgoing| outbox.stage(outgoing));
+        }
     }
     /// A key is about to change, in the commit that follows.
     pub(crate) fn hear(&self, event: &Event<'_>) {

@@ -435,7 +435,7 @@ impl Worker {
     /// so nobody sees what they did and speaks of it first.
     fn post(&mut self) {
         if !self.outbox.is_empty() {
-            self.outbox.post(&self.shared, self.index);
+            self.outbox.post(&self.shared, Some(self.index));
             self.posted = true;
         }
     }

@@ -172,7 +172,8 @@ fn publish(ctx: &mut Context<'_>, kind: Kind) -> Outcome {
     let [_, channel, payload] = ctx.args else { return Err(CommandError::Syntax) };
     let outgoing = ctx.server.pubsub.publish(kind, channel, payload);
     let receivers = outgoing.as_ref().map_or(0, crate::pubsub::Outgoing::receivers);
-    ctx.client.published.extend(outgoing);
+    let events = ctx.data.events_len();
+    ctx.client.published.extend(outgoing.map(|outgoing| (events, outgoing)));
     ctx.reply.count(u64::try_from(receivers).unwrap_or(u64::MAX));
     Ok(())
 }

@@ -41,6 +41,9 @@ impl<'a> Db<'a> {
         let lookups = &mut self.data.lookups;
         let counter = if value.is_some() { &mut lookups.hits } else { &mut lookups.misses };
         *counter += 1;
+        if value.is_none() {
+            self.miss(key);
+        }
         value.map(Stored::new).transpose()
     }
 
@@ -54,6 +57,14 @@ impl<'a> Db<'a> {
 
     /// True if `key` exists; cheaper than [`Db::get`].
     pub(crate) fn contains(&mut self, key: &[u8]) -> Result<bool> {
+        let exists = self.holds(key)?;
+        if !exists {
+            self.miss(key);
+        }
+        Ok(exists)
+    }
+    /// The same, without being noticed: a key that is not there is no miss.
+    pub(crate) fn holds(&mut self, key: &[u8]) -> Result<bool> {
         match self.seen(key) {
             Seen::Untouched => self.data.engine.contains(self.place.home, key),
             Seen::Touched(at) | Seen::Put(_, at) => Ok(!self.is_past(at)),
@@ -73,11 +84,15 @@ impl<'a> Db<'a> {
     /// `Some(None)`: it exists and does not expire.
     #[expect(clippy::option_option, reason = "absent and without expiry are different answers")]
     pub(crate) fn expires_at_ms(&mut self, key: &[u8]) -> Result<Option<Option<u64>>> {
-        match self.seen(key) {
-            Seen::Untouched => self.data.engine.expires_at_ms(self.place.home, key),
-            Seen::Touched(at) | Seen::Put(_, at) => Ok((!self.is_past(at)).then_some(at)),
-            Seen::Absent => Ok(None),
+        let at = match self.seen(key) {
+            Seen::Untouched => self.data.engine.expires_at_ms(self.place.home, key)?,
+            Seen::Touched(at) | Seen::Put(_, at) => (!self.is_past(at)).then_some(at),
+            Seen::Absent => None,
+        };
+        if at.is_none() {
+            self.miss(key);
         }
+        Ok(at)
     }
 
     /// Writes a value; what `key` held is gone. Costs no look-up unless the expiry is kept, or the
@@ -107,6 +122,9 @@ impl<'a> Db<'a> {
             Expiry::At(at) => Some(at),
             Expiry::Keep => self.expires_at_ms(key)?.flatten(),
         };
+        if self.data.is_heard {
+            self.foretell(key)?;
+        }
         self.drop_elements_of(key)?;
         let value = (kind.tag(), beginning, len);
         Ok(self.data.pending.put_edited(self.place, key, value, at, f))
@@ -127,7 +145,7 @@ impl<'a> Db<'a> {
 
     /// Removes `key` with all it holds; false if there was none.
     pub(crate) fn delete(&mut self, key: &[u8]) -> Result<bool> {
-        let existed = self.contains(key)?;
+        let existed = self.holds(key)?;
         if existed {
             self.drop_elements_of(key)?;
             self.data.pending.delete(self.place, key);
@@ -138,7 +156,7 @@ impl<'a> Db<'a> {
     /// Gives `key` an expiry in the future, leaving its value; false if there is no such key.
     /// (For a time that has passed, delete the key.)
     pub(crate) fn set_expires_at_ms(&mut self, key: &[u8], at_ms: u64) -> Result<bool> {
-        let exists = self.contains(key)?;
+        let exists = self.holds(key)?;
         if exists {
             self.data.pending.expire(self.place, key, Some(at_ms));
         }
@@ -236,6 +254,40 @@ impl<'a> Db<'a> {
         if self.data.is_heard {
             self.data.pending.tell(self.place, (class, name), key);
         }
+    }
+
+    /// A key that is not there was looked up.
+    #[inline]
+    fn miss(&mut self, key: &[u8]) {
+        if self.data.tells_misses {
+            self.tell(Class::KeyMiss, "keymiss", key);
+        }
+    }
+
+    /// `key` is about to be written. If it was there and its time had come, nobody has been told
+    /// of that end, and nobody else will; and it may be new.
+    #[cold]
+    pub(super) fn foretell(&mut self, key: &[u8]) -> Result<()> {
+        let notified = self.data.notified;
+        let is_of_interest = notified.has(Class::New) || notified.has(Class::Expired);
+        if !is_of_interest || self.holds(key)? {
+            return Ok(());
+        }
+        let is_untouched = self.data.pending.latest(self.place.home, key).is_none();
+        if is_untouched && self.data.engine.is_stored(self.place.home, key)? {
+            self.tell(Class::Expired, "expired", key);
+        }
+        self.tell(Class::New, "new", key);
+        Ok(())
+    }
+
+    /// A value that was made elsewhere is about to take the place of what `key` holds: that goes
+    /// first, so the key is new.
+    pub(super) fn foretell_replaced(&mut self, key: &[u8]) -> Result<()> {
+        if self.data.is_heard && self.data.notified.has(Class::New) && self.holds(key)? {
+            self.tell(Class::New, "new", key);
+        }
+        Ok(())
     }
 
     fn seen(&mut self, key: &[u8]) -> Seen {

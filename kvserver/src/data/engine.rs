@@ -174,7 +174,7 @@ impl Engine {
         keys.stored(key)?.map_or(Ok(None), |entry| collection_of(&entry))
     }
 
-    /// A key is there, be it past its time or not.
+    /// True if the store has a record of `key`, be it past its time or not.
     pub(super) fn is_stored(&self, home: usize, key: &[u8]) -> Result<bool> {
         Ok(self.homes[home].keys.stored_size_bytes(key)?.is_some())
     }

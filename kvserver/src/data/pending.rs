@@ -290,6 +290,14 @@ impl Pending {
         let key = self.store(key);
         self.events.push(Told { place, class, name, key });
     }
+    /// Forgets events that come with no change.
+    pub(super) fn clear_events(&mut self) {
+        debug_assert!(self.ops.is_empty(), "the changes go with their events");
+        self.clear();
+    }
+    pub(super) fn events_len(&self) -> usize {
+        self.events.len()
+    }
     pub(super) fn events(&self) -> impl Iterator<Item = Event<'_>> {
         self.events.iter().map(|told| {
             let Told { place, class, name, ref key } = *told;

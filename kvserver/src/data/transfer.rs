@@ -21,10 +21,19 @@ impl Db<'_> {
             Expiry::At(at) => Some(at),
             Expiry::None | Expiry::Keep => None,
         };
+        self.foretell_rename(to)?;
         self.drop_elements_of(to)?;
         let record = (stored.kind().tag(), stored.payload());
         self.data.pending.put(self.place, to, record, at);
         self.data.pending.delete(self.place, from);
+        Ok(())
+    }
+
+    fn foretell_rename(&mut self, to: &[u8]) -> Result<()> {
+        if self.data.is_heard {
+            self.foretell(to)?;
+            self.foretell_replaced(to)?;
+        }
         Ok(())
     }
 
@@ -45,6 +54,7 @@ impl Data {
         (to_db, to): (usize, &[u8]),
     ) -> Result<bool> {
         let Some((stored, expiry)) = self.db(from_db).held(from)? else { return Ok(false) };
+        self.db(to_db).foretell_replaced(to)?;
         let Some(id) = stored.collection_id() else {
             self.db(to_db).put(to, stored.kind(), stored.payload(), expiry)?;
             return Ok(true);

@@ -2,6 +2,7 @@
 //!
 //! Pure. The texts of refusals are those of the reference server.
 
+use crate::data::Classes;
 use crate::double;
 use crate::number::parse_i64;
 
@@ -77,6 +78,10 @@ impl Kind {
                 let place = words.iter().position(|word| *word == value).unwrap_or(0);
                 i64::try_from(place).unwrap_or(0)
             }
+            // Without a channel to tell it by, no event is told.
+            Kind::Events => Classes::parse(value)
+                .filter(|classes| !classes.is_none())
+                .map_or(0, |classes| i64::from(classes.bits())),
             // Sizes beyond what is meant by "no limit" are no limit either.
             _ => value.parse().unwrap_or(i64::MAX),
         }
@@ -176,11 +181,10 @@ fn save(text: &str) -> Result<String, String> {
 }
 
 fn events(text: &str) -> Result<String, String> {
-    let known = |class: char| "AKEg$lshzxetdmn".contains(class);
-    if !text.chars().all(known) {
-        return refuse("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+    match Classes::parse(text) {
+        Some(classes) => Ok(classes.letters()),
+        None => refuse("Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
     }
-    Ok(text.to_owned())
 }
 
 /// The classes named are replaced, the others stay.

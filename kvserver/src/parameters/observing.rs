@@ -13,7 +13,9 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter::new("latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9"),
     Parameter::new("logfile", Kind::Text, "").fixed(),
     Parameter::new("loglevel", Kind::OneOf(LOG_LEVELS), "notice"),
-    Parameter::new("notify-keyspace-events", Kind::Events, ""),
+    Parameter::new("notify-keyspace-events", Kind::Events, "")
+        .live(Live::NotifiedEvents)
+        .effect("which events about keys are published"),
     Parameter::new("slowlog-log-slower-than", Kind::Integer { min: -1, max: i64::MAX }, "10000")
         .live(Live::SlowlogSlowerThanUs),
     Parameter::new("slowlog-max-len", ANY, "128").live(Live::SlowlogLenMax),

@@ -99,6 +99,7 @@ pub(crate) enum Live {
     MaxMemory,
     MaxMemoryPolicy,
     MaxMemorySamples,
+    NotifiedEvents,
     SlowlogLenMax,
     SlowlogSlowerThanUs,
     TcpKeepaliveS,

@@ -1,5 +1,6 @@
 //! What one worker has for the clients of others, on its way.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -59,6 +60,10 @@ pub(crate) struct Outbox {
     /// By worker; as long as the highest one that got anything.
     by_worker: Vec<Vec<Letter>>,
     len: usize,
+    /// What the running request tells, if it is committed.
+    staged: Vec<Outgoing>,
+    /// What it has published, each after so many of its events.
+    spoken: VecDeque<(usize, Outgoing)>,
 }
 
 impl Outbox {
@@ -69,7 +74,35 @@ impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
-    pub(crate) fn add(&mut self, outgoing: Outgoing) {
+    /// The request that ends has published this, each after so many of its events.
+    pub(crate) fn speak(&mut self, published: &mut Vec<(usize, Outgoing)>) {
+        self.spoken.extend(published.drain(..));
+    }
+    /// The request's event number `at` comes next: what was published before it precedes it.
+    pub(crate) fn stage_spoken(&mut self, at: usize) {
+        while let Some((_, outgoing)) = self.spoken.pop_front_if(|(after, _)| *after <= at) {
+            self.staged.push(outgoing);
+        }
+    }
+    /// The request tells this, if it is committed.
+    pub(crate) fn stage(&mut self, outgoing: Outgoing) {
+        self.staged.push(outgoing);
+    }
+    /// The request is committed.
+    #[inline]
+    pub(crate) fn keep(&mut self) {
+        if !self.staged.is_empty() || !self.spoken.is_empty() {
+            let spoken = self.spoken.drain(..).map(|(_, outgoing)| outgoing);
+            let all: Vec<Outgoing> = self.staged.drain(..).chain(spoken).collect();
+            all.into_iter().for_each(|outgoing| self.add(outgoing));
+        }
+    }
+    /// The request is not committed.
+    pub(crate) fn forget(&mut self) {
+        self.staged.clear();
+        self.spoken.clear();
+    }
+    fn add(&mut self, outgoing: Outgoing) {
         let Outgoing { letter, workers, .. } = outgoing;
         self.len += 1;
         for worker in workers {
@@ -84,12 +117,12 @@ impl Outbox {
         self.by_worker.iter_mut().for_each(Vec::clear);
         self.len = 0;
     }
-    /// Posts everything, and wakes whom it is for, except the worker that does this.
-    pub(crate) fn post(&mut self, shared: &Shared, me: usize) {
+    /// Posts everything, and wakes whom it is for, except the worker that does this, if one does.
+    pub(crate) fn post(&mut self, shared: &Shared, me: Option<usize>) {
         self.len = 0;
         let Some(mailboxes) = shared.mailboxes.get() else { return self.clear() };
         for (worker, (letters, mailbox)) in self.by_worker.iter_mut().zip(mailboxes).enumerate() {
-            if !letters.is_empty() && mailbox.post.put(letters) && me != worker {
+            if !letters.is_empty() && mailbox.post.put(letters) && me != Some(worker) {
                 mailbox.wake();
             }
         }

@@ -19,6 +19,8 @@ mod large_values;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod notifications;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod pubsub;

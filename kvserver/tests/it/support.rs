@@ -112,6 +112,16 @@ impl Wire {
         bulk.truncate(len);
         String::from_utf8(bulk).unwrap()
     }
+    /// The same, or null.
+    pub(crate) fn bulk_or_null(&mut self, request: &str) -> Option<String> {
+        self.send(format!("{request}\r\n"));
+        let line = self.line();
+        let len: usize = line.strip_prefix('$').unwrap().parse().ok()?;
+        let mut bulk = vec![0; len + 2];
+        self.stream.read_exact(&mut bulk).unwrap();
+        bulk.truncate(len);
+        Some(String::from_utf8(bulk).unwrap())
+    }
     /// Reads a line, without its end.
     pub(crate) fn line(&mut self) -> String {
         let mut line = Vec::new();

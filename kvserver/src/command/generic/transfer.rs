@@ -102,7 +102,7 @@ fn copy_to(
     existing: Existing,
 ) -> Result<bool, CommandError> {
     check_key(to)?;
-    if existing == Existing::Kept && ctx.db_at(to_db).contains(to)? {
+    if existing == Existing::Kept && ctx.db_at(to_db).holds(to)? {
         return Ok(false);
     }
     Ok(ctx.data.copy((from_db, from), (to_db, to))?)

@@ -180,7 +180,15 @@ fn write(ctx: &mut Context<'_>, key: &[u8], value: &[u8], after: After) -> Outco
             }
             Ok(())
         }
-        After::Gone => remove(ctx, key),
+        After::Gone => {
+            // It was there for no time at all.
+            let mut db = ctx.db();
+            db.delete(key)?;
+            db.tell(Class::String, "set", key);
+            db.tell(Class::Generic, "expire", key);
+            db.tell(Class::Expired, "expired", key);
+            Ok(())
+        }
     }
 }
 
