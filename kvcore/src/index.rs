@@ -50,6 +50,7 @@ mod reading;
 mod relocate;
 mod trade;
 mod undo;
+mod uses;
 mod walk;
 
 use budget::Budget;
@@ -61,6 +62,8 @@ pub(crate) use page::{Item, PageRequest, TIP};
 use pending::Pending;
 pub(crate) use queue::LoadQueue;
 pub(crate) use undo::Undo;
+use uses::Tracker;
+pub(crate) use uses::{Drawn, KnownUse, Remembered};
 
 /// Tables per keyspace. Part of the meaning of a scan cursor, so it cannot change.
 pub(crate) const SHARDS: usize = 64;
@@ -74,7 +77,7 @@ struct ShardLock(RwLock<Shard>);
 pub(crate) struct Shard {
     pub(crate) table: Table,
     pub(crate) expiries: ExpiryIndex,
-    /// Empty unless the keyspace has a budget.
+    /// Empty unless uses are remembered, or some were said.
     uses: Uses,
 }
 
@@ -112,6 +115,7 @@ pub(crate) struct Index {
     /// Of all keys and values, those that a pending range delete covers included.
     data_bytes: AtomicU64,
     budget: Budget,
+    tracker: Tracker,
     frozen: Frozen,
 }
 
@@ -140,6 +144,7 @@ impl Index {
             expiring: AtomicU64::new(0),
             data_bytes: AtomicU64::new(0),
             budget: Budget::default(),
+            tracker: Tracker::default(),
             frozen: Frozen::default(),
         }
     }

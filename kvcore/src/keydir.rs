@@ -1,8 +1,8 @@
 //! The keydir's data structures: what is known in memory about every key.
 //!
 //! A keyspace has one [`table::Table`] per shard (hash to entry), one [`expiry::ExpiryIndex`]
-//! per shard for the few keys that expire, one [`uses::Uses`] per shard if it evicts what was not
-//! used for long, and, if it is ordered, one [`order::OrderIndex`].
+//! per shard for the few keys that expire, one [`uses::Uses`] per shard if uses are remembered for
+//! eviction, and, if it is ordered, one [`order::OrderIndex`].
 //!
 //! Knows keys, hashes and places. Does not know files, locks, clocks or types: whoever
 //! composes these structures decides what is locked when and in which order.
@@ -10,6 +10,7 @@
 pub(crate) mod arena;
 pub(crate) mod entry;
 pub(crate) mod expiry;
+pub(crate) mod heat;
 #[cfg(test)]
 mod measured;
 pub(crate) mod order;
@@ -19,6 +20,7 @@ pub(crate) mod uses;
 pub(crate) use {
     entry::{Entry, EntryFlags, EntryRef},
     expiry::{Expiry, ExpiryIndex},
+    heat::Heat,
     order::{KeySource, Leaves, OrderBuilder, OrderIndex, OrderRef, Side},
     table::Table,
     uses::Uses,

@@ -29,10 +29,12 @@ mod put;
 mod scan;
 mod stream;
 mod tip;
+mod uses;
 mod watching;
 
 pub use prepare::PreparedValue;
 pub use tip::{Direction, Visited};
+pub use uses::{DrawFrom, DrawnEntry, Footprint, LastUse, UsesRemembered};
 pub use watching::WatchBuilder;
 
 pub use scan::ScanCursor;

@@ -151,7 +151,8 @@ pub use ids::Sequence;
 pub use iter::{Entry, Iter};
 pub use key::{AsKey, EncodedRange, Key, KeyPrefix, KeyRange, Position};
 pub use keyspace::{
-    BytesKeyspace, Direction, Keyspace, PreparedValue, ScanCursor, Swap, Visited, WatchBuilder,
+    BytesKeyspace, Direction, DrawFrom, DrawnEntry, Footprint, Keyspace, LastUse, PreparedValue,
+    ScanCursor, Swap, UsesRemembered, Visited, WatchBuilder,
 };
 pub use options::{AutoMerge, Background, Durability, Options, Put, ReadMode, RecoveryProgress};
 pub use raw::KeyspaceInfo;

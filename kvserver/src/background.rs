@@ -1,5 +1,6 @@
 //! The helper threads: one makes commits durable, one merges and saves, one writes large values,
-//! one removes what expired, one what dead sets have left in the reverse index.
+//! one removes what expired, one what is to give way, one what dead sets have left in the reverse
+//! index.
 //!
 //! No connection thread ever waits for the disk: it asks here, keeps the replies, and is woken.
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::data::{Cleaning, Data, Position, StoreError};
+use crate::eviction;
 use crate::pubsub::Outbox;
 use crate::shared::{Shared, now_ms};
 use crate::staging::StageJob;
@@ -32,6 +34,8 @@ pub(crate) enum Job {
     Stage(Box<StageJob>),
     /// BGSAVE.
     Save,
+    /// Remember uses of keys as the policy asks for.
+    RememberUses,
     Stop,
 }
 
@@ -83,6 +87,7 @@ pub(crate) fn slow_loop(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
                 }
                 shared.background.saving.store(false, Release);
             }
+            Job::RememberUses => eviction::remember_uses(shared),
             Job::Durable(_) | Job::Stage(_) => {}
             Job::Stop => return,
         }
@@ -146,6 +151,29 @@ pub(crate) fn expire_step(
         shared.stats.expired.fetch_add(u64::try_from(removed).unwrap_or(0), Relaxed);
     }
     Ok(removed)
+}
+
+/// Times uses of keys, and evicts what commands have left to evict, until the other side of `ended`
+/// is dropped.
+pub(crate) fn eviction_loop(shared: &Arc<Shared>, ended: &Receiver<Infallible>) {
+    let mut data = Data::new(Arc::clone(&shared.engine));
+    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(EXPIRE_EVERY) {
+        eviction::tick(shared, now_ms());
+        loop {
+            match eviction::evict_step(shared, &mut data) {
+                Ok(false) => break,
+                // More are to go, and workers may wait.
+                Ok(true) => thread::yield_now(),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot evict keys");
+                    if error.is_final() {
+                        shared.fail(&error);
+                    }
+                    break;
+                }
+            }
+        }
+    }
 }
 
 /// Removes what dead sets have left, until the other side of `ended` is dropped.

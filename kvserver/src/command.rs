@@ -34,6 +34,7 @@ pub(crate) mod keys;
 pub(crate) mod latency;
 pub(crate) mod limits;
 pub(crate) mod list;
+pub(crate) mod memory;
 pub(crate) mod pubsub;
 pub(crate) mod sensitive;
 pub(crate) mod server;
@@ -42,7 +43,7 @@ pub(crate) mod slowlog;
 pub(crate) mod string;
 pub(crate) mod table;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub(crate) mod transaction;
 pub(crate) mod zset;
 

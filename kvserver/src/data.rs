@@ -20,15 +20,18 @@ mod joined;
 mod pending;
 mod reverse;
 mod transfer;
+mod uses;
 
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
 pub(crate) use engine::{
-    Ahead, Cleaning, Engine, Large, Position, ReverseIndex, Round, Staged, StoreError, Value,
+    Ahead, Cleaning, Engine, Large, MemoryHeld, Position, ReverseIndex, Round, Staged, StoreError,
+    Value,
 };
 pub(crate) use event::{Class, Classes, Event};
 pub(crate) use joined::Joined;
 pub(crate) use kvcore::Direction;
+pub(crate) use uses::{Among, LastUse};
 
 use std::sync::Arc;
 
@@ -144,6 +147,8 @@ pub(crate) struct Data {
     lookups: Lookups,
     /// Somebody wants to know which keys change, and how.
     is_heard: bool,
+    /// Reads are no uses of what they read.
+    is_quiet: bool,
     /// The classes of events that are published.
     notified: Classes,
     /// Looking up a key that is not there is an event.
@@ -175,6 +180,7 @@ impl Data {
             now_ms: 0,
             lookups: Lookups::default(),
             is_heard: false,
+            is_quiet: false,
             notified: Classes::NONE,
             tells_misses: false,
         }
@@ -284,6 +290,14 @@ impl Data {
     /// True if the store has `key`, whatever changes are pending.
     pub(crate) fn is_stored(&self, db: usize, key: &[u8]) -> bool {
         self.engine.contains(self.engine.home(db), key).unwrap_or(false)
+    }
+    /// The same of a key that may be past its time.
+    pub(crate) fn is_stored_expired_too(
+        &self,
+        index: usize,
+        key: &[u8],
+    ) -> Result<bool, StoreError> {
+        self.engine.is_stored(self.engine.home(index), key)
     }
     /// Applies the pending changes as one batch. They are gone afterwards, whatever happens.
     pub(crate) fn commit(&mut self, round: &mut Round<'_, '_>) -> Result<(), StoreError> {

@@ -17,6 +17,8 @@ use crate::command::table::{Entry, table};
 use crate::command::{CommandError, Flags};
 use crate::context::Context;
 use crate::data::{Class, Classes, Data, Lookups, Round, Staged, StoreError, Touched};
+use crate::eviction::Room;
+use crate::parameters::Live;
 use crate::pubsub::Outbox;
 use crate::resp::Reply;
 use crate::shared::Shared;
@@ -113,6 +115,12 @@ impl Executor<'_> {
         if self.shared.pause.stops(entry, client, self.now_ms) {
             client.is_postponed = true;
             return Ok(());
+        }
+        let flags = entry.command.flags;
+        if (flags.has(Flags::DENYOOM) || client.transaction.is_some())
+            && self.shared.parameters.number(Live::MaxMemory) > 0
+        {
+            self.check_memory(entry, client, round.as_deref_mut())?;
         }
         if let Some(transaction) = &mut client.transaction
             && !entry.command.flags.has(Flags::NOT_QUEUED)
@@ -224,8 +232,42 @@ impl Executor<'_> {
         }
     }
 
+    /// Makes room for a command that may need memory, or refuses it: one that is queued needs some,
+    /// too, and EXEC what its commands need.
+    #[cold]
+    fn check_memory(
+        &mut self,
+        entry: &'static Entry,
+        client: &mut ClientState,
+        round: Option<&mut Round<'_, '_>>,
+    ) -> Result<(), CommandError> {
+        if self.make_room(round)? != Room::None {
+            return Ok(());
+        }
+        let flags = entry.command.flags;
+        let Some(transaction) = &client.transaction else {
+            self.reject(Some(entry), client);
+            return Err(CommandError::OutOfMemory);
+        };
+        let is_exec = entry.command.name == "exec";
+        let denies = |queued: &Queued| queued.entry.command.flags.has(Flags::DENYOOM);
+        if is_exec && !transaction.refused && transaction.requests.iter().any(denies) {
+            self.reject(Some(entry), client);
+            client.transaction = None;
+            self.shared.watches.forget(&mut client.watched);
+            let cause = CommandError::OutOfMemory;
+            let text = format!("EXECABORT Transaction discarded because of: {cause}");
+            return Err(CommandError::Other(text.into()));
+        }
+        if !flags.has(Flags::NOT_QUEUED) {
+            self.reject(Some(entry), client);
+            return Err(CommandError::OutOfMemory);
+        }
+        Ok(())
+    }
+
     #[inline]
-    fn commit(
+    pub(crate) fn commit(
         &mut self,
         round: Option<&mut Round<'_, '_>>,
         staged: Vec<Staged>,
@@ -319,6 +361,7 @@ fn check(
 #[inline]
 pub(crate) fn call(entry: &'static Entry, ctx: &mut Context<'_>) {
     let (mark, len) = (ctx.data.mark(), ctx.reply.len());
+    ctx.data.set_quiet(ctx.client.no_touch);
     if ctx.data.notified().has(Class::KeyMiss) {
         ctx.data.tell_misses(notify::misses(entry));
     }

@@ -41,6 +41,7 @@ mod context;
 mod data;
 mod double;
 mod error;
+mod eviction;
 mod executor;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

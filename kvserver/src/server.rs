@@ -16,6 +16,7 @@ use crate::client::Card;
 use crate::config::Config;
 use crate::data::Engine;
 use crate::error::Error;
+use crate::eviction;
 use crate::shared::{Shared, now_ms};
 use crate::worker::{Mail, Mailbox, Worker, reactor};
 
@@ -107,6 +108,8 @@ impl Server {
             .set_waker(Waker::new(registry, WAKER).map_err(Error::io("cannot make a waker"))?);
         let mut server =
             Server { shared, poll, listener, workers: Vec::new(), helpers: Vec::new() };
+        eviction::tick(&server.shared, now_ms());
+        eviction::remember_uses(&server.shared);
         server.start_helpers(asked)?;
         server.start_workers()?;
         Ok(server)
@@ -133,6 +136,9 @@ impl Server {
         let shared = Arc::clone(&self.shared);
         let expiry = move || background::expiry_loop(&shared, &ended);
         self.helpers.push(spawn("kv-expiry", expiry)?);
+        let (shared, until) = (Arc::clone(&self.shared), ended_too.clone());
+        let evict = move || background::eviction_loop(&shared, &until);
+        self.helpers.push(spawn("kv-eviction", evict)?);
         if self.shared.config.set_reverse_index {
             let shared = Arc::clone(&self.shared);
             let clean = move || background::clean_loop(&shared, &ended_too);

@@ -18,6 +18,7 @@ use crate::command::debug::DebugState;
 use crate::config::Config;
 use crate::data::{Classes, Data, Engine, Event, StoreError};
 use crate::error::Error;
+use crate::eviction::Eviction;
 use crate::monitor::Monitors;
 use crate::notify::notify;
 use crate::observe::Observer;
@@ -39,6 +40,9 @@ pub(crate) struct Shared {
     pub(crate) parameters: Parameters,
     pub(crate) stats: Stats,
     pub(crate) watches: Watches,
+    pub(crate) eviction: Eviction,
+    /// Memory for keys when the server started.
+    pub(crate) memory_at_start: u64,
     pub(crate) blocked: blocking::Registry,
     pub(crate) clients: Clients,
     pub(crate) output_limits: OutputLimits,
@@ -117,6 +121,7 @@ impl Shared {
         let output_limits = OutputLimits::default();
         output_limits.set(&parameters.value("client-output-buffer-limit"));
         Ok(Shared {
+            memory_at_start: engine.memory().held,
             parameters,
             output_limits,
             pubsub: PubSub::new(config.threads),
@@ -129,6 +134,7 @@ impl Shared {
             addr,
             stats: Stats::default(),
             watches: Watches::default(),
+            eviction: Eviction::default(),
             blocked: blocking::Registry::default(),
             clients: Clients::default(),
             gate: RwLock::new(()),
@@ -246,6 +252,14 @@ impl Clients {
     }
     pub(crate) fn len(&self) -> usize {
         self.cards.lock().len()
+    }
+    /// What their buffers hold, as they last said.
+    pub(crate) fn buffer_bytes(&self) -> u64 {
+        let of = |card: &Arc<Card>| {
+            let buffers = card.seen.lock().buffers;
+            u64::try_from(buffers.input + buffers.output).unwrap_or(0)
+        };
+        self.cards.lock().values().map(of).sum()
     }
     /// All of them, oldest first.
     pub(crate) fn cards(&self) -> Vec<Arc<Card>> {

@@ -24,6 +24,10 @@ pub(crate) struct Stats {
     pub(crate) misses: AtomicU64,
     /// Keys removed because their time had come.
     pub(crate) expired: AtomicU64,
+    /// Keys that gave way to others.
+    pub(crate) evicted: AtomicU64,
+    /// The most that keys have taken in memory.
+    pub(crate) memory_peak: AtomicU64,
     /// Requests committed that changed something.
     pub(crate) changes: AtomicU64,
     /// What `changes` was at the last SAVE.
@@ -59,6 +63,8 @@ impl Default for Stats {
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             expired: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            memory_peak: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             changes_saved: AtomicU64::new(0),
             commands: (0..table().count()).map(|_| CommandStats::default()).collect(),
@@ -99,6 +105,8 @@ impl Stats {
             &self.hits,
             &self.misses,
             &self.expired,
+            &self.evicted,
+            &self.memory_peak,
         ];
         of_server.into_iter().for_each(|counter| counter.store(0, Relaxed));
         for CommandStats { calls, usec, rejected, failed } in &self.commands {

@@ -51,7 +51,7 @@ impl Index {
     }
 
     #[inline]
-    fn has_budget(&self) -> bool {
+    pub(super) fn has_budget(&self) -> bool {
         self.budget.is_set.load(Ordering::Relaxed)
     }
 
@@ -70,6 +70,7 @@ impl Index {
         if self.budget.is_set.swap(true, Ordering::Relaxed) {
             return;
         }
+        self.tracker.note_for_budget();
         // B1: what was there before counts as used two writes ago, before any read from now on.
         let before = self.budget.tick.load(Ordering::Relaxed).wrapping_sub(2);
         for number in 0..SHARDS {
@@ -93,24 +94,13 @@ impl Index {
         self.data_bytes().saturating_sub(budget - budget / SLACK_DIVISOR)
     }
 
-    #[inline]
-    pub(super) fn note_read(&self, shard: &Shard, r: EntryRef) {
-        if self.has_budget() {
-            shard.uses.touch(r, self.budget.tick.load(Ordering::Relaxed));
-        }
+    pub(super) fn note_budget_read(&self, shard: &Shard, r: EntryRef) {
+        shard.uses.touch(r, self.budget.tick.load(Ordering::Relaxed));
     }
 
-    pub(super) fn note_written(&self, shard: &mut Shard, r: EntryRef) {
-        if self.has_budget() {
-            let tick = self.budget.tick.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-            shard.uses.set(r, tick);
-        }
-    }
-
-    pub(super) fn note_removed(&self, shard: &mut Shard, r: EntryRef) {
-        if self.has_budget() {
-            shard.uses.remove(r);
-        }
+    pub(super) fn note_budget_write(&self, shard: &mut Shard, r: EntryRef) {
+        let tick = self.budget.tick.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        shard.uses.set(r, tick);
     }
 
     /// A key that was not used for long, and its bytes; none if there are only those that were

@@ -9,6 +9,8 @@ const UNORDERED_BYTES: u64 = 38;
 const ORDERED_BYTES: u64 = 56;
 /// The same for an expiry.
 const EXPIRY_BYTES: u64 = 56;
+/// The same for the number of an entry's last use: between one and two slots of a hash table.
+const USE_BYTES: u64 = 14;
 
 impl Index {
     /// Heap bytes of tables and order index, keys included.
@@ -31,7 +33,25 @@ impl Index {
     pub(crate) fn footprint_bytes(&self) -> u64 {
         let fixed = (SHARDS * size_of::<ShardLock>()) as u64;
         let expiries = self.expiring() * EXPIRY_BYTES;
-        fixed + self.entries_bytes.load(Ordering::Relaxed) + expiries
+        let uses = if self.remembers_uses() { self.len() * USE_BYTES } else { 0 };
+        fixed + self.entries_bytes.load(Ordering::Relaxed) + expiries + uses
+    }
+
+    /// What one entry counts in the footprint.
+    pub(crate) fn bytes_of(&self, key_len: usize, expires: bool) -> u64 {
+        let uses = if self.remembers_uses() { USE_BYTES } else { 0 };
+        self.entry_bytes(key_len) + uses + if expires { EXPIRY_BYTES } else { 0 }
+    }
+
+    /// Entries that pending range deletes will give back, and their part of the footprint.
+    pub(crate) fn leaving(&self) -> (u64, u64) {
+        if !self.has_pending() {
+            return (0, 0);
+        }
+        let leaving: u64 = self.pending.read().iter().map(|p| p.entries_left()).sum();
+        let entries = u128::from(self.len() + leaving).max(1);
+        let bytes = u128::from(self.entries_bytes.load(Ordering::Relaxed));
+        (leaving, u64::try_from(bytes * u128::from(leaving) / entries).unwrap_or(u64::MAX))
     }
 
     /// What a key adds to the footprint if it is put; 0 if it is there.

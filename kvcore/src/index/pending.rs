@@ -38,6 +38,14 @@ impl Pending {
         in_range(key, as_slices(&self.start), as_slices(&self.end))
     }
 
+    /// Entries that are still to be removed.
+    pub(super) fn entries_left(&self) -> u64 {
+        match &self.work {
+            Work::Ordered(part) => part.len(),
+            Work::Walk { left, .. } => *left,
+        }
+    }
+
     /// Its range and another one may have a key in common.
     pub(super) fn overlaps(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> bool {
         let before = |end: Bound<&[u8]>, start: Bound<&[u8]>| match (end, start) {

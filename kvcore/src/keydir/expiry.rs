@@ -34,7 +34,6 @@ pub(crate) struct ExpiryIndex {
 
 impl ExpiryIndex {
     /// Number of entries that expire.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.times.len()
     }
@@ -80,6 +79,16 @@ impl ExpiryIndex {
         let (first, last) = (EntryRef(0), EntryRef(u32::MAX));
         let due = (after_ms.saturating_add(1), first)..=(now_ms, last);
         after_ms < now_ms && self.by_time.range(due).next().is_some()
+    }
+
+    /// An entry that expires before `before_ms`: the first one after a time drawn between the
+    /// earliest and the latest.
+    pub(crate) fn draw(&self, before_ms: u64, random: u64) -> Option<EntryRef> {
+        let end = (before_ms, EntryRef(0));
+        let (first, _) = *self.by_time.range(..end).next()?;
+        let (last, _) = *self.by_time.range(..end).next_back()?;
+        let at_ms = first + random % (last - first + 1);
+        self.by_time.range((at_ms, EntryRef(0))..end).next().map(|&(_, r)| r)
     }
 
     /// The earliest time at which an entry expires.

@@ -27,6 +27,29 @@ impl Uses {
         self.at.insert(r, AtomicU32::new(tick));
     }
 
+    /// Changes the number of an entry that has one. Readers share the shard: another's change at
+    /// the same time may be lost.
+    pub(crate) fn update(&self, r: EntryRef, f: impl FnOnce(u32) -> u32) {
+        if let Some(at) = self.at.get(&r) {
+            let old = at.load(Ordering::Relaxed);
+            let new = f(old);
+            // Written only if it is another: readers of a hot key share its cache line.
+            if new != old {
+                at.store(new, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// An entry's number.
+    pub(crate) fn get(&self, r: EntryRef) -> Option<u32> {
+        self.at.get(&r).map(|at| at.load(Ordering::Relaxed))
+    }
+
+    /// An entry has a number.
+    pub(crate) fn has(&self, r: EntryRef) -> bool {
+        self.at.contains_key(&r)
+    }
+
     /// An entry was read, which is no later a use than the last write, so that only what was
     /// written last has an age of 0. Readers share the shard, so it takes no exclusive access.
     pub(crate) fn touch(&self, r: EntryRef, tick: u32) {
@@ -47,6 +70,9 @@ impl Uses {
 
     /// The entry is gone.
     pub(crate) fn remove(&mut self, r: EntryRef) {
+        if self.at.is_empty() {
+            return;
+        }
         self.at.remove(&r);
         if self.at.len() < self.at.capacity() / 8 {
             self.at.shrink_to(self.at.len() * 2);

@@ -101,6 +101,8 @@ mod tidy;
 mod transactions;
 #[cfg(feature = "bincode")]
 #[cfg(test)]
+mod uses;
+#[cfg(test)]
 mod verify;
 #[cfg(feature = "bincode")]
 #[cfg(test)]

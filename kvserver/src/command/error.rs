@@ -29,6 +29,8 @@ pub(crate) enum CommandError {
     Arity(Cow<'static, str>),
     /// The key does not exist where it must.
     NoSuchKey,
+    /// `maxmemory` is reached, and nothing may be evicted.
+    OutOfMemory,
     /// A database index out of range.
     DbIndex,
     /// A cursor that is no unsigned number.
@@ -68,6 +70,9 @@ impl fmt::Display for CommandError {
             E::InvalidExpire(name) => write!(f, "ERR invalid expire time in '{name}' command"),
             E::Arity(name) => write!(f, "ERR wrong number of arguments for '{name}' command"),
             E::NoSuchKey => f.write_str("ERR no such key"),
+            E::OutOfMemory => {
+                f.write_str("OOM command not allowed when used memory > 'maxmemory'.")
+            }
             E::DbIndex => f.write_str("ERR DB index is out of range"),
             E::InvalidCursor => f.write_str("ERR invalid cursor"),
             E::Other(text) => f.write_str(text),

@@ -155,7 +155,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         .since("4.0.0")
         .summary("Exchanges the contents of two databases.")
         .complexity("O(N) with N the number of databases"),
-    generic("touch", -2, existence::exists)
+    generic("touch", -2, existence::touch)
         .flags(READ_FAST)
         .keys(&[KeySpec::to_end(1, 1, KeyFlags::RO)])
         .since("3.2.1")
@@ -187,7 +187,7 @@ const OBJECT: &[Command] = &[
         .flags(READ)
         .keys(&[KeySpec::one(2, KeyFlags::RO)])
         .since("4.0.0")
-        .summary("Always an error: how often keys are used is not tracked."),
+        .summary("Returns how often a key was used lately, if an LFU policy is set."),
     generic("help", 2, object::help)
         .flags(Flags::LOADING.and(Flags::STALE))
         .since("6.2.0")
@@ -196,7 +196,7 @@ const OBJECT: &[Command] = &[
         .flags(READ)
         .keys(&[KeySpec::one(2, KeyFlags::RO)])
         .since("2.2.3")
-        .summary("Returns 0: when keys were last used is not tracked."),
+        .summary("Returns for how many seconds a key has not been used, or written."),
     generic("refcount", 3, object::refcount)
         .flags(READ)
         .keys(&[KeySpec::one(2, KeyFlags::RO)])

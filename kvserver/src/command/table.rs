@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use super::keys::Span;
 use super::{
     Command, CommandError, Group, KeyFlags, KeySpec, bitmap, blocking, client, config, connection,
-    debug, generic, hash, hyperloglog, introspection, latency, list, pubsub, server, set, slowlog,
-    string, transaction, zset,
+    debug, generic, hash, hyperloglog, introspection, latency, list, memory, pubsub, server, set,
+    slowlog, string, transaction, zset,
 };
 use crate::data::Ahead;
 
@@ -24,6 +24,7 @@ static FAMILIES: &[&[Command]] = &[
     latency::COMMANDS,
     list::COMMANDS,
     list::blocking::COMMANDS,
+    memory::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,

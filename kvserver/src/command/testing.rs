@@ -14,6 +14,7 @@ use crate::client::{Card, ClientState};
 use crate::config::{AppendFsync, Config};
 use crate::context::Context;
 use crate::data::{Class, Cleaning, Data, Db, Engine};
+use crate::eviction;
 use crate::executor::{Executor, Turn, call};
 use crate::pubsub::Outbox;
 use crate::resp::Reply;
@@ -21,9 +22,9 @@ use crate::shared::Shared;
 use crate::stats::Tally;
 
 /// One client of a server in memory.
-pub(super) struct Fixture {
-    pub(super) client: ClientState,
-    pub(super) now_ms: u64,
+pub(crate) struct Fixture {
+    pub(crate) client: ClientState,
+    pub(crate) now_ms: u64,
     clock: Arc<SimClock>,
     data: Data,
     shared: Shared,
@@ -34,7 +35,7 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Config::default())
     }
 
@@ -44,7 +45,7 @@ impl Fixture {
         Self::with(Config { settings: settings.collect(), ..Config::default() })
     }
 
-    pub(super) fn with(config: Config) -> Self {
+    pub(crate) fn with(config: Config) -> Self {
         let now_ms = 1_700_000_000_000;
         let clock = Arc::new(SimClock::new(now_ms));
         let options = Options::new()
@@ -72,17 +73,18 @@ impl Fixture {
     }
 
     /// Runs a request of words separated by single spaces; `""` is an empty word.
-    pub(super) fn run(&mut self, request: &str) -> String {
+    pub(crate) fn run(&mut self, request: &str) -> String {
         let words = request.split(' ').map(|word| if word == "\"\"" { "" } else { word });
         let words: Vec<&[u8]> = words.map(str::as_bytes).collect();
         String::from_utf8(self.call(&words)).expect("replies to such requests are text")
     }
 
     /// Runs a request and returns the reply's bytes.
-    pub(super) fn call(&mut self, args: &[&[u8]]) -> Vec<u8> {
+    pub(crate) fn call(&mut self, args: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
         self.clock.set_wall_ms(self.now_ms);
         self.data.set_now_ms(self.now_ms);
+        eviction::tick(&self.shared, self.now_ms);
         let entry = table().resolve(args[0], args.get(1).copied());
         let mut executor = Executor {
             shared: &self.shared,
@@ -107,7 +109,7 @@ impl Fixture {
     }
 
     /// Lets the client with this id speak, a new one if there is none.
-    pub(super) fn be(&mut self, id: u64) -> &mut Self {
+    pub(crate) fn be(&mut self, id: u64) -> &mut Self {
         if self.client.id != id {
             let client = match self.others.iter().position(|other| other.id == id) {
                 Some(at) => self.others.swap_remove(at),
@@ -122,7 +124,7 @@ impl Fixture {
     }
 
     /// Who has been served since this was asked last, and the replies.
-    pub(super) fn served(&mut self) -> Vec<(u64, String)> {
+    pub(crate) fn served(&mut self) -> Vec<(u64, String)> {
         let mut served = Vec::new();
         for Delivery { ticket, reply, .. } in std::mem::take(&mut self.served) {
             let clients = self.others.iter_mut().chain([&mut self.client]);
@@ -138,31 +140,52 @@ impl Fixture {
     }
 
     /// Counts of those who wait.
-    pub(super) fn waiting(&self) -> Figures {
+    pub(crate) fn waiting(&self) -> Figures {
         self.shared.blocked.figures()
     }
 
     /// Removes what has expired, as the background does; how many keys.
-    pub(super) fn expire(&mut self) -> usize {
+    pub(crate) fn expire(&mut self) -> usize {
         self.clock.set_wall_ms(self.now_ms);
         let step = expire_step(&self.shared, &mut self.data, self.now_ms);
         step.expect("a simulated disk fails only when asked to")
     }
 
+    /// Evicts some keys, as the background does; true if there is more to do.
+    pub(crate) fn evict_step(&mut self) -> bool {
+        let step = eviction::evict_step(&self.shared, &mut self.data);
+        step.expect("a simulated disk fails only when asked to")
+    }
+
+    /// Sets a parameter, as another client does.
+    pub(crate) fn shared_config_set(&mut self, name: &str, value: &str) {
+        let set = self.shared.parameters.set(&[(name.as_bytes(), value.as_bytes())]);
+        set.expect("tests know parameters").apply(&self.shared);
+    }
+
+    /// A number that INFO tells.
+    pub(crate) fn info(&mut self, field: &str) -> u64 {
+        let in_multi = self.client.transaction.take();
+        let info = self.run("INFO");
+        self.client.transaction = in_multi;
+        let line = info.split("\r\n").find_map(|line| line.strip_prefix(&format!("{field}:")));
+        line.unwrap_or_else(|| panic!("INFO tells no {field}")).parse().expect("a number")
+    }
+
     /// Removes what dead sets have left, as the background does.
-    pub(super) fn clean_sets(&mut self) {
+    pub(crate) fn clean_sets(&mut self) {
         let mut cleaning = Cleaning::default();
         let mut step = || self.shared.engine.clean_sets(&mut cleaning);
         while step().expect("a simulated disk fails only when asked to") {}
     }
 
     /// How many members and sets the reverse index of sets knows.
-    pub(super) fn reverse_entries(&self) -> (u64, u64) {
+    pub(crate) fn reverse_entries(&self) -> (u64, u64) {
         self.shared.engine.store_and_entries().1
     }
 
     /// Ends the server and starts it again, with or without a reverse index of sets.
-    pub(super) fn restart(&mut self, set_reverse_index: bool) {
+    pub(crate) fn restart(&mut self, set_reverse_index: bool) {
         let store = self.shared.engine.store_and_entries().0.clone();
         let mut config = self.shared.config.clone();
         config.set_reverse_index = set_reverse_index;
@@ -175,7 +198,7 @@ impl Fixture {
     }
 
     /// What the changes of requests are told as, in one transaction that is thrown away.
-    pub(super) fn events(&mut self, requests: &[&str]) -> Vec<(Class, &'static str, String)> {
+    pub(crate) fn events(&mut self, requests: &[&str]) -> Vec<(Class, &'static str, String)> {
         self.data.set_now_ms(self.now_ms);
         self.data.set_heard(true);
         let mark = self.data.mark();
@@ -202,7 +225,7 @@ impl Fixture {
     }
 
     /// Calls `f` with database 0 and commits what it changes.
-    pub(super) fn with_db(&mut self, f: impl FnOnce(&mut Db<'_>)) {
+    pub(crate) fn with_db(&mut self, f: impl FnOnce(&mut Db<'_>)) {
         self.data.set_now_ms(self.now_ms);
         f(&mut self.data.db(0));
         let data = &mut self.data;
@@ -211,13 +234,13 @@ impl Fixture {
     }
 
     /// Collections without a key and keys without their collection.
-    pub(super) fn orphans(&self) -> usize {
+    pub(crate) fn orphans(&self) -> usize {
         let orphans = self.shared.engine.orphans();
         orphans.expect("a simulated disk fails only when asked to").len()
     }
 
     /// Checks the replies to requests, each written `request => reply` with `\r\n` left out.
-    pub(super) fn check(&mut self, dialogue: &[(&str, &str)]) {
+    pub(crate) fn check(&mut self, dialogue: &[(&str, &str)]) {
         for (request, expected) in dialogue {
             let reply = self.run(request);
             assert_eq!(reply.replace("\r\n", " ").trim_end(), *expected, "{request}");

@@ -32,9 +32,9 @@ impl<'a> Db<'a> {
     /// The value of `key`.
     pub(crate) fn get(&mut self, key: &[u8]) -> Result<Option<Stored>> {
         let value = match self.seen(key) {
-            Seen::Untouched => self.data.engine.get(self.place.home, key)?,
+            Seen::Untouched => self.stored(key)?,
             Seen::Touched(at) if self.is_past(at) => None,
-            Seen::Touched(_) => self.data.engine.get(self.place.home, key)?,
+            Seen::Touched(_) => self.stored(key)?,
             Seen::Put(value, at) if !self.is_past(at) => Some(value),
             Seen::Put(..) | Seen::Absent => None,
         };
@@ -55,7 +55,7 @@ impl<'a> Db<'a> {
         key: &[u8],
         f: impl FnOnce(Type, &[u8]) -> R,
     ) -> Result<Option<R>> {
-        if !self.data.pending.is_empty() {
+        if !self.data.pending.is_empty() || self.data.is_quiet {
             let found = self.get(key)?;
             return Ok(found.map(|stored| f(stored.kind(), stored.payload())));
         }
@@ -70,6 +70,14 @@ impl<'a> Db<'a> {
             self.miss(key);
         }
         found.map(|read| read.ok_or(StoreError::UnknownType)).transpose()
+    }
+
+    #[inline]
+    fn stored(&self, key: &[u8]) -> Result<Option<Value>> {
+        if self.data.is_quiet {
+            return self.data.engine.peek(self.place.home, key);
+        }
+        self.data.engine.get(self.place.home, key)
     }
 
     /// True if `key` exists; cheaper than [`Db::get`].
@@ -89,9 +97,12 @@ impl<'a> Db<'a> {
         }
     }
 
-    /// The type of `key`.
+    /// The type of `key`. Asking is no use of it.
     pub(crate) fn kind(&mut self, key: &[u8]) -> Result<Option<Type>> {
-        Ok(self.get(key)?.map(|stored| stored.kind()))
+        let was_quiet = std::mem::replace(&mut self.data.is_quiet, true);
+        let stored = self.get(key);
+        self.data.is_quiet = was_quiet;
+        Ok(stored?.map(|stored| stored.kind()))
     }
 
     /// When `key` expires, in milliseconds since the Unix epoch. `None`: no such key;

@@ -10,6 +10,7 @@ mod orphans;
 mod reverse;
 mod staged;
 mod state;
+mod uses;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -29,6 +30,7 @@ pub(crate) use reverse::{Cleaning, ReverseIndex};
 use reverse::{Follow, Reverse};
 pub(super) use staged::LargeValue;
 pub(crate) use staged::{Large, Staged};
+pub(crate) use uses::MemoryHeld;
 
 pub(crate) use kvcore::Value;
 
@@ -327,7 +329,8 @@ impl Round<'_, '_> {
         }
         let mut batch = self.engine.store.batch();
         let mut staged = staged.into_iter();
-        let mut follow = self.engine.reverse.as_ref().map(Follow::new);
+        let follow = self.engine.reverse.as_ref();
+        let mut follow = follow.map(|reverse| Follow::new(reverse, &self.engine.homes));
         for (place, change) in pending.iter() {
             if let Some(follow) = &mut follow
                 && follow.add(&mut batch, place, change)?

@@ -20,7 +20,6 @@ pub(crate) enum Class {
     /// `x`: the time of a key has come and it was removed.
     Expired,
     /// `e`: a key was removed to make room.
-    #[expect(dead_code, reason = "nothing is removed to make room yet")]
     Evicted,
     /// `n`: a key that was not there before is written.
     New,

@@ -1,7 +1,8 @@
 //! Parameters of memory: its limit, what gives way, and when it is given back.
 
 use super::kind::{INT, Kind, MEMORY};
-use super::row::Parameter;
+use super::row::{Live, Parameter};
+use crate::eviction;
 
 /// The policies, in the order the reference server names them.
 const POLICIES: &[&str] = &[
@@ -24,12 +25,25 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter::new("lazyfree-lazy-server-del", Kind::YesNo, "no"),
     Parameter::new("lazyfree-lazy-user-del", Kind::YesNo, "no"),
     Parameter::new("lazyfree-lazy-user-flush", Kind::YesNo, "no"),
-    Parameter::new("lfu-decay-time", INT, "1"),
-    Parameter::new("lfu-log-factor", INT, "10"),
-    Parameter::new("maxmemory", MEMORY, "0"),
+    Parameter::new("lfu-decay-time", INT, "1")
+        .live(Live::LfuDecayTime)
+        .then(|shared, _| eviction::policy_changed(shared))
+        .effect("minutes after which a counter of uses loses one"),
+    Parameter::new("lfu-log-factor", INT, "10")
+        .live(Live::LfuLogFactor)
+        .then(|shared, _| eviction::policy_changed(shared))
+        .effect("how many uses it takes to raise a counter"),
+    Parameter::new("maxmemory", MEMORY, "0")
+        .live(Live::MaxMemory)
+        .effect("a bound on the memory for keys and elements; values are on the disk"),
     Parameter::new("maxmemory-eviction-tenacity", Kind::Integer { min: 0, max: 100 }, "10"),
-    Parameter::new("maxmemory-policy", Kind::OneOf(POLICIES), "noeviction"),
-    Parameter::new("maxmemory-samples", Kind::Integer { min: 1, max: 64 }, "5"),
+    Parameter::new("maxmemory-policy", Kind::OneOf(POLICIES), "noeviction")
+        .live(Live::MaxMemoryPolicy)
+        .then(|shared, _| eviction::policy_changed(shared))
+        .effect("which keys give way; uses are remembered (14 B per key) for LRU and LFU only"),
+    Parameter::new("maxmemory-samples", Kind::Integer { min: 1, max: 64 }, "5")
+        .live(Live::MaxMemorySamples)
+        .effect("keys drawn of each database for an eviction"),
     Parameter::new("oom-score-adj", Kind::OneOf(&["no", "yes", "relative", "absolute"]), "no"),
     Parameter::new("oom-score-adj-values", Kind::Adjustments, "0 200 800"),
 ];

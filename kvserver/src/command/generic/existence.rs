@@ -18,7 +18,17 @@ pub(super) fn del(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// `EXISTS key [key …]`, and TOUCH: a key named twice counts twice.
+/// `TOUCH key [key …]`: a key named twice counts twice.
+pub(super) fn touch(ctx: &mut Context<'_>) -> Outcome {
+    let mut found = 0;
+    for key in &ctx.args[1..] {
+        found += u64::from(ctx.db().use_key(key)?);
+    }
+    ctx.reply.count(found);
+    Ok(())
+}
+
+/// `EXISTS key [key …]`: a key named twice counts twice.
 pub(super) fn exists(ctx: &mut Context<'_>) -> Outcome {
     let mut found = 0;
     for key in &ctx.args[1..] {

@@ -1,16 +1,19 @@
 //! OBJECT: what the reference server would say of its own representation.
 //!
 //! Nothing here is kept that way; tools and test suites ask, so a value gets the answer its
-//! bytes would get there had they been SET.
+//! bytes would get there had they been SET. Only uses are real, see `eviction`.
 
 use super::encoding;
 use crate::command::{CommandError, Outcome, introspection};
 use crate::context::Context;
 use crate::data::{Stored, Type};
+use crate::eviction::{self, Order};
 use crate::number::parse_i64;
 
 /// Integers from 0 up to here are shared objects.
 const SHARED_INTEGER_MAX: i64 = 9_999;
+/// How often a key counts as used that was just made.
+const FREQUENCY_NEW: u8 = 5;
 /// The reference count of shared objects.
 const SHARED_REFERENCES: i64 = 2_147_483_647;
 
@@ -23,6 +26,7 @@ pub(super) fn help(ctx: &mut Context<'_>) -> Outcome {
 /// `OBJECT ENCODING key`
 pub(super) fn encoding(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
+    ctx.data.set_quiet(true);
     let name = encoding::name_at(ctx, args[2])?;
     ctx.reply.bulk_or_null(name.map(str::as_bytes));
     Ok(())
@@ -30,20 +34,37 @@ pub(super) fn encoding(ctx: &mut Context<'_>) -> Outcome {
 
 /// `OBJECT REFCOUNT key`
 pub(super) fn refcount(ctx: &mut Context<'_>) -> Outcome {
+    let timed = matches!(eviction::policy(ctx.server).order(), Some(Order::Lru | Order::Lfu));
+    let shares = eviction::bound(ctx.server) == 0 || !timed;
     match found(ctx)? {
         None => ctx.reply.null(),
-        Some(stored) if stored.kind() != Type::String => ctx.reply.integer(1),
-        Some(stored) => ctx.reply.integer(references(stored.payload())),
+        Some(stored) if stored.kind() == Type::String && shares => {
+            ctx.reply.integer(references(stored.payload()));
+        }
+        // What may be evicted by its use is not shared.
+        Some(_) => ctx.reply.integer(1),
     }
     Ok(())
 }
 
 /// `OBJECT IDLETIME key`
 pub(super) fn idletime(ctx: &mut Context<'_>) -> Outcome {
-    match found(ctx)? {
-        None => ctx.reply.null(),
-        Some(_) => ctx.reply.integer(0),
+    if found(ctx)?.is_none() {
+        ctx.reply.null();
+        return Ok(());
     }
+    if eviction::policy(ctx.server).order() == Some(Order::Lfu) {
+        return Err(CommandError::text(
+            "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when \
+             switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
+    }
+    let args = ctx.args;
+    // One that this MULTI has made is as new as can be.
+    let last_use = ctx.db().last_use(args[2])?;
+    let idle_ms =
+        last_use.map_or(0, |last_use| eviction::idle_ms(ctx.server, &last_use, ctx.now_ms));
+    ctx.reply.count(idle_ms / 1000);
     Ok(())
 }
 
@@ -53,6 +74,13 @@ pub(super) fn freq(ctx: &mut Context<'_>) -> Outcome {
         ctx.reply.null();
         return Ok(());
     }
+    if eviction::policy(ctx.server).order() == Some(Order::Lfu) {
+        let args = ctx.args;
+        let last_use = ctx.db().last_use(args[2])?;
+        let frequency = last_use.and_then(|last_use| last_use.frequency);
+        ctx.reply.count(u64::from(frequency.unwrap_or(FREQUENCY_NEW)));
+        return Ok(());
+    }
     Err(CommandError::text(
         "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note \
          that when switching between policies at runtime LRU and LFU data will take some time to \
@@ -60,8 +88,10 @@ pub(super) fn freq(ctx: &mut Context<'_>) -> Outcome {
     ))
 }
 
+/// What the key holds. Asking is no use of it.
 fn found(ctx: &mut Context<'_>) -> Result<Option<Stored>, CommandError> {
     let args = ctx.args;
+    ctx.data.set_quiet(true);
     Ok(ctx.db().get(args[2])?)
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::command::connection::REDIS_VERSION;
+use crate::command::memory::ratio;
 use crate::command::table::{Entry, table};
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
@@ -121,27 +122,60 @@ fn clients(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
 }
 
 fn memory(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
-    let (memory, machine) = (process::memory(), process::machine_memory());
-    let parameters = &ctx.server.parameters;
+    let (process, machine) = (process::memory(), process::machine_memory());
+    let shared = ctx.server;
+    let parameters = &shared.parameters;
+    let memory = shared.engine.memory();
+    let (used, startup) = (memory.held, shared.memory_at_start.min(memory.held));
+    let peak = read(&shared.stats.memory_peak).max(used);
+    let percent = |part, whole| format!("{:.2}%", ratio(part, whole) * 100.0);
     fields!(text,
-        used_memory: memory.anonymous,
-        used_memory_human: human(memory.anonymous),
-        used_memory_rss: memory.resident,
-        used_memory_rss_human: human(memory.resident),
-        used_memory_peak: memory.peak,
-        used_memory_peak_human: human(memory.peak),
-        used_memory_dataset: memory.anonymous,
+        used_memory: used,
+        used_memory_human: human(used),
+        used_memory_rss: process.resident,
+        used_memory_rss_human: human(process.resident),
+        used_memory_peak: peak,
+        used_memory_peak_human: human(peak),
+        used_memory_peak_perc: percent(used, peak),
+        used_memory_overhead: startup,
+        used_memory_startup: startup,
+        used_memory_dataset: used - startup,
+        used_memory_dataset_perc: percent(used - startup, used),
+        used_memory_anonymous: process.anonymous,
+        used_memory_rss_peak: process.peak,
+        allocator_allocated: process.anonymous,
+        allocator_active: process.anonymous,
+        allocator_resident: process.resident,
         total_system_memory: machine,
         total_system_memory_human: human(machine),
         used_memory_lua: 0,
         used_memory_vm_eval: 0,
+        used_memory_lua_human: human(0),
+        used_memory_scripts_eval: 0,
+        number_of_cached_scripts: 0,
+        number_of_functions: 0,
+        number_of_libraries: 0,
+        used_memory_vm_functions: 0,
+        used_memory_vm_total: 0,
+        used_memory_vm_total_human: human(0),
+        used_memory_functions: 0,
         used_memory_scripts: 0,
+        used_memory_scripts_human: human(0),
         maxmemory: parameters.value("maxmemory"),
         maxmemory_human: human(parameters.value("maxmemory").parse().unwrap_or(0)),
         maxmemory_policy: parameters.value("maxmemory-policy"),
+        mem_fragmentation_ratio: format!("{:.2}", ratio(process.resident, used)),
+        mem_fragmentation_bytes: process.resident.saturating_sub(used),
+        mem_not_counted_for_evict: memory.leaving,
+        mem_replication_backlog: 0,
+        mem_total_replication_buffers: 0,
+        mem_clients_slaves: 0,
+        mem_clients_normal: shared.clients.buffer_bytes(),
+        mem_cluster_links: 0,
+        mem_aof_buffer: 0,
         mem_allocator: "libc",
         active_defrag_running: 0,
-        lazyfree_pending_objects: 0,
+        lazyfree_pending_objects: memory.leaving_entries,
         lazyfreed_objects: 0,
     );
     Ok(())
@@ -201,7 +235,7 @@ fn stats(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
         sync_partial_ok: 0,
         sync_partial_err: 0,
         expired_keys: read(&stats.expired),
-        evicted_keys: 0,
+        evicted_keys: read(&stats.evicted),
         evicted_clients: 0,
         keyspace_hits: read(&stats.hits),
         keyspace_misses: read(&stats.misses),

@@ -18,6 +18,7 @@
 //!     and goes before anything of it does.
 
 use std::ops::{Bound, ControlFlow};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kvcore::{BytesKeyspace, Direction, Durability, ScanCursor, Schema, Store};
 
@@ -49,6 +50,8 @@ pub(crate) enum ReverseIndex {
 pub(super) struct Reverse {
     homes: Vec<Sets>,
     dead: BytesKeyspace,
+    /// Elements of dead sets, which memory is not full of for long.
+    pub(super) dead_elements: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -78,7 +81,13 @@ pub(super) fn open(
         let members = store.keyspace(Schema::new(&members))?;
         all.push(Sets { members, sets: store.keyspace(Schema::new(&sets).unordered())? });
     }
-    let reverse = Reverse { homes: all, dead: store.keyspace(Schema::new(DEAD_KEYSPACE))? };
+    let dead: BytesKeyspace = store.keyspace(Schema::new(DEAD_KEYSPACE))?;
+    let mut dead_elements = 0;
+    for entry in dead.iter() {
+        let (home, id) = dead_set(entry?.key())?;
+        dead_elements += homes.get(home).map_or(Ok(0), |home| home.count(id))?;
+    }
+    let reverse = Reverse { homes: all, dead, dead_elements: AtomicU64::new(dead_elements) };
     if state.get(MARK_KEY)?.as_deref() != Some(MARK) {
         reverse.build(store, homes)?;
         state.put_with(MARK_KEY, MARK, Durability::Buffered)?;
@@ -141,6 +150,14 @@ fn turned(element: &[u8]) -> Vec<u8> {
 }
 
 impl Reverse {
+    /// All keyspaces of the index.
+    pub(super) fn keyspaces(&self) -> impl Iterator<Item = &BytesKeyspace> {
+        let of_homes = self.homes.iter().flat_map(|home| [&home.members, &home.sets]);
+        of_homes.chain([&self.dead])
+    }
+    pub(super) fn members(&self) -> impl Iterator<Item = &BytesKeyspace> {
+        self.homes.iter().map(|home| &home.members)
+    }
     /// Builds the index of what is there, in bounded steps; what an earlier attempt left is right,
     /// since nothing has changed since.
     fn build(&self, store: &Store, homes: &[Home]) -> Result<()> {
@@ -216,6 +233,11 @@ impl Sets {
 }
 
 impl Home {
+    /// The number of a collection's elements.
+    fn count(&self, id: Id) -> Result<u64> {
+        let (start, end) = (id.bytes(), Id(id.0 + 1).bytes());
+        Ok(self.elements.count(&start[..]..&end[..])?)
+    }
     /// Whole keys of a collection's elements, after one of them; and whether these are the last.
     fn elements_after(
         &self,
@@ -242,6 +264,7 @@ impl Home {
 #[derive(Debug)]
 pub(super) struct Follow<'e> {
     reverse: &'e Reverse,
+    homes: &'e [Home],
     /// Sets that this batch makes.
     new: Vec<(usize, Id)>,
     /// What was asked last: elements of one collection come together.
@@ -249,8 +272,8 @@ pub(super) struct Follow<'e> {
 }
 
 impl<'e> Follow<'e> {
-    pub(super) fn new(reverse: &'e Reverse) -> Self {
-        Follow { reverse, new: Vec::new(), last: None }
+    pub(super) fn new(reverse: &'e Reverse, homes: &'e [Home]) -> Self {
+        Follow { reverse, homes, new: Vec::new(), last: None }
     }
     /// Adds what belongs to a change; true if that stands in its place.
     pub(super) fn add(
@@ -285,6 +308,8 @@ impl<'e> Follow<'e> {
             Change::Elements(id) if self.is_set(place.home, id)? => {
                 let id = Id::from_bytes(id).ok_or(StoreError::State("a collection id"))?;
                 batch.put(&reverse.dead, &dead_key(place.home, id)?[..], &[][..])?;
+                let elements = self.homes[place.home].count(id)?;
+                reverse.dead_elements.fetch_add(elements, Ordering::Relaxed);
                 return Ok(true);
             }
             Change::Key(..) | Change::Element(..) | Change::Elements(_) | Change::Swap(_) => {}
@@ -375,6 +400,7 @@ impl Engine {
         };
         let (elements, is_end) = own.elements_after(id, after.as_deref(), STEP_ENTRIES)?;
         let mut batch = self.store.batch();
+        let dealt_with = elements.len();
         for element in &elements {
             let turned = turned(element);
             // An attempt before the last start may have removed it.
@@ -393,6 +419,10 @@ impl Engine {
         if !batch.is_empty() {
             self.store.commit_many_with(Durability::Buffered, |round| round.commit(batch))?;
         }
+        let dealt_with = u64::try_from(dealt_with).unwrap_or(0);
+        let less = |dead: u64| Some(dead.saturating_sub(dealt_with));
+        // Nothing fails: the closure always gives a number.
+        let _ = reverse.dead_elements.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         Ok(true)
     }
 }
