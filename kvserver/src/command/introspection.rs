@@ -7,34 +7,28 @@ use crate::glob::{self, Case};
 use crate::resp::Reply;
 
 const FLAGS: Flags = Flags::LOADING.and(Flags::STALE);
-const ALL: &str = "O(N) where N is the total number of Redis commands";
+const ALL: &str = "O(N), N commands";
 
 /// This family's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[Command::new("command", -1, info_all)
     .flags(FLAGS)
     .since("2.8.13")
     .complexity(ALL)
-    .summary("Returns detailed information about all commands.")
+    .summary("Describes every command as clients need it: arity, flags, keys.")
     .subcommands(&[
-        sub("count", 2, count, "2.8.13", "Returns a count of commands."),
-        sub(
-            "docs",
-            -2,
-            docs,
-            "7.0.0",
-            "Returns documentary information about one, multiple or all commands.",
-        ),
-        sub("getkeys", -3, getkeys, "2.8.13", "Extracts the key names from an arbitrary command."),
+        sub("count", 2, count, "2.8.13", "Counts the commands."),
+        sub("docs", -2, docs, "7.0.0", "Shows what is documented of some or all commands."),
+        sub("getkeys", -3, getkeys, "2.8.13", "Says which arguments of a request are keys."),
         sub(
             "getkeysandflags",
             -3,
             getkeysandflags,
             "7.0.0",
-            "Extracts the key names and access flags for an arbitrary command.",
+            "Says which arguments of a request are keys, and what is done with each.",
         ),
-        sub("help", 2, own_help, "5.0.0", "Returns helpful text about the different subcommands."),
-        sub("info", -2, info, "2.8.13", "Returns information about one, multiple or all commands."),
-        sub("list", -2, list, "7.0.0", "Returns a list of command names."),
+        sub("help", 2, own_help, "5.0.0", "Lists the subcommands."),
+        sub("info", -2, info, "2.8.13", "Describes some or all commands: arity, flags, keys."),
+        sub("list", -2, list, "7.0.0", "Lists the names of commands."),
     ])];
 
 const fn sub(
