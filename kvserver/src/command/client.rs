@@ -38,7 +38,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
             "6.0.0",
             "Returns the client ID that the connection's tracking notifications go to.",
         ),
-        sub("help", 2, help, QUIET, "5.0.0", "Lists the subcommands."),
+        sub("help", 2, help, Flags::LOADING.and(Flags::STALE), "5.0.0", "Lists the subcommands."),
         sub(
             "id",
             2,

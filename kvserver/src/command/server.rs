@@ -10,6 +10,7 @@ use crate::context::Context;
 
 const QUIET: Flags = Flags::LOADING.and(Flags::STALE);
 const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING);
+const ENDS: Flags = Flags::NO_MULTI.and(Flags::ALLOW_BUSY);
 
 /// This family's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -27,10 +28,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("bgsave", -1, bgsave)
         .flags(ADMIN)
         .summary("Makes everything committed so far durable, in the background."),
-    Command::new("debug", -2, debug)
-        .flags(ADMIN.and(QUIET))
-        .complexity("That of the subcommand")
-        .summary("A container for debugging commands; off."),
     Command::new("function", -2, container)
         .since("7.0.0")
         .complexity("That of the subcommand")
@@ -46,10 +43,10 @@ pub(crate) const COMMANDS: &[Command] = &[
                 .summary("Lists no libraries."),
         ]),
     Command::new("info", -1, info::info)
-        .flags(QUIET)
+        .flags(QUIET.and(Flags::DANGEROUS))
         .summary("Shows the state of the server and what it has counted."),
     Command::new("lastsave", 1, lastsave)
-        .flags(QUIET.and(Flags::FAST))
+        .flags(QUIET.and(Flags::FAST).and(Flags::DANGEROUS))
         .summary("Returns the Unix timestamp of the last successful save."),
     Command::new("lolwut", -1, lolwut)
         .flags(Flags::READONLY.and(Flags::FAST))
@@ -70,7 +67,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         .flags(ADMIN.and(Flags::NO_MULTI))
         .summary("Returns when everything committed so far is durable."),
     Command::new("shutdown", -1, shutdown)
-        .flags(ADMIN.and(QUIET).and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY))
+        .flags(Flags::ADMIN.and(Flags::NOSCRIPT).and(QUIET).and(ENDS))
         .summary("Makes everything durable and ends the server."),
     Command::new("time", 1, time)
         .flags(QUIET.and(Flags::FAST))
@@ -138,14 +135,6 @@ fn save(ctx: &mut Context<'_>) -> Outcome {
     note_saved(ctx.server, ctx.server.stats.changes.load(Relaxed));
     ctx.reply.ok();
     Ok(())
-}
-
-fn debug(_: &mut Context<'_>) -> Outcome {
-    Err(CommandError::text(
-        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
-         you can run it from a local connection, otherwise you need to set this option in the \
-         configuration file, and then restart the server.",
-    ))
 }
 
 /// There are no functions, so they are gone already.
