@@ -62,8 +62,10 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
             ADMIN,
             "2.4.0",
             "Closes one connection, or all that fit the filters.",
-        ),
-        sub("list", -2, list::list, ADMIN, "2.4.0", "Describes the connections, a line each."),
+        )
+        .complexity("O(N), N connections"),
+        sub("list", -2, list::list, ADMIN, "2.4.0", "Describes the connections, a line each.")
+            .complexity("O(N), N connections"),
         sub(
             "no-evict",
             3,
