@@ -365,3 +365,51 @@ fn getkeysandflags(ctx: &mut Context<'_>) -> Outcome {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Fixture;
+    use crate::resp::Protocol;
+
+    fn ask(protocol: Protocol, words: &[&[u8]]) -> String {
+        let mut fixture = Fixture::new();
+        fixture.client.protocol = protocol;
+        String::from_utf8(fixture.call(words)).unwrap().replace("\r\n", " ")
+    }
+
+    #[test]
+    fn descriptions_have_the_shapes_clients_read() {
+        let info: &[&[u8]] = &[b"command", b"info", b"strlen", b"nosuch"];
+        assert_eq!(
+            ask(Protocol::Resp3, info),
+            "*2 *10 $6 strlen :2 ~2 +readonly +fast :1 :1 :1 ~3 +@string +@read +@fast ~0 \
+             ~1 %3 $5 flags ~1 +RO $12 begin_search %2 $4 type $5 index $4 spec %1 $5 index :1 \
+             $9 find_keys %2 $4 type $5 range $4 spec %3 $7 lastkey :0 $7 keystep :1 $5 limit :0 \
+             ~0 _ "
+        );
+        assert!(ask(Protocol::Resp2, info).ends_with(" *0 $-1 "));
+        let docs: &[&[u8]] = &[b"command", b"docs", b"echo", b"nosuch"];
+        let fields = "$7 summary $26 Answers with its argument. $5 since $5 1.0.0 \
+                      $5 group $10 connection $10 complexity $4 O(1) ";
+        assert_eq!(ask(Protocol::Resp2, docs), format!("*2 $4 echo *8 {fields}"));
+        assert_eq!(ask(Protocol::Resp3, docs), format!("%1 $4 echo %4 {fields}"));
+    }
+
+    #[test]
+    fn categories_are_those_rules_are_written_for() {
+        for (category, inside, outside) in [
+            ("write", "function|flush", "exec"),
+            ("connection", "command|docs", "client"),
+            ("dangerous", "info", "time"),
+            ("admin", "lastsave", "info"),
+            ("keyspace", "flushall", "lolwut"),
+            ("sortedset", "sort", "sadd"),
+            ("scripting", "function|list", "function"),
+        ] {
+            let by = [b"command", &b"list"[..], b"filterby", b"aclcat", category.as_bytes()];
+            let list = ask(Protocol::Resp2, &by);
+            let has = |name: &str| list.contains(&format!(" {name} "));
+            assert!(has(inside) && !has(outside), "{category}: {list}");
+        }
+    }
+}
