@@ -89,7 +89,8 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ),
     (
         "object|freq",
-        "answers an error unless an LFU policy is set, as Redis: uses are not remembered otherwise.",
+        "answers an error unless an LFU policy is set, as Redis: uses are not remembered \
+         otherwise.",
     ),
     (
         "object|idletime",
