@@ -12,6 +12,7 @@
 //!     the shared lock.
 //! T4. Before a handler runs, the arity has been checked; `args[0]` is the name as it was sent.
 
+pub(crate) mod alone;
 pub(crate) mod arguments;
 #[cfg(test)]
 mod bad_input;
@@ -35,6 +36,8 @@ pub(crate) mod latency;
 pub(crate) mod limits;
 pub(crate) mod list;
 pub(crate) mod memory;
+#[cfg(test)]
+pub(crate) mod page;
 pub(crate) mod pubsub;
 pub(crate) mod sensitive;
 pub(crate) mod server;

@@ -22,7 +22,7 @@ const LITTLE_BYTES: u64 = 5 << 20;
 /// This family's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[Command::new("memory", -2, help)
     .since("4.0.0")
-    .complexity("Depends on subcommand.")
+    .complexity("That of the subcommand")
     .summary("Answers questions about memory.")
     .subcommands(&[
         Command::new("doctor", 2, doctor)

@@ -25,6 +25,9 @@ impl Db<'_> {
         let is_quiet = self.data.pending.is_empty();
         if is_quiet && let Some(known) = self.known(key) {
             self.data.lookups.hits += 1;
+            if self.data.engine.remembers_uses() && !self.data.is_quiet {
+                self.data.engine.use_key(self.place.home, key)?;
+            }
             return Ok(Some((known.kind, Some(Collection { key, id: known.id }))));
         }
         let Some(stored) = self.get(key)? else { return Ok(None) };

@@ -12,7 +12,7 @@ mod staged;
 mod state;
 mod uses;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -97,6 +97,8 @@ pub(crate) struct Engine {
     /// No collection has this id or a higher one.
     next_id: AtomicU64,
     hot: Mutex<Hot>,
+    /// Uses of keys are remembered (see `uses`).
+    remembers_uses: AtomicBool,
 }
 
 impl Engine {
@@ -124,6 +126,7 @@ impl Engine {
             hash_key,
             next_id: AtomicU64::new(next_id),
             hot: Mutex::default(),
+            remembers_uses: AtomicBool::new(false),
         })
     }
     pub(crate) fn count(&self) -> usize {

@@ -234,3 +234,12 @@ fn without_a_policy_idle_time_counts_from_the_last_write_or_touch() {
     fixture.check(&[("OBJECT IDLETIME foo", ":5"), ("SET foo baz", "+OK")]);
     fixture.check(&[("OBJECT IDLETIME foo", ":0")]);
 }
+
+#[test]
+fn reading_a_collection_that_is_remembered_is_a_use_of_its_key() {
+    let mut fixture = with_policy("allkeys-lru");
+    fixture.check(&[("HSET h a 1", ":1"), ("HGET h a", "$1 1"), ("HGET h a", "$1 1")]);
+    fixture.now_ms += 100_000;
+    fixture.check(&[("OBJECT IDLETIME h", ":100"), ("HGET h a", "$1 1")]);
+    fixture.check(&[("OBJECT IDLETIME h", ":0")]);
+}

@@ -36,7 +36,12 @@ impl Engine {
         for home in &self.homes {
             home.keys.remember_uses(what)?;
         }
+        self.remembers_uses.store(what != UsesRemembered::Nothing, Ordering::Relaxed);
         Ok(())
+    }
+    #[inline]
+    pub(in crate::data) fn remembers_uses(&self) -> bool {
+        self.remembers_uses.load(Ordering::Relaxed)
     }
     /// The time of uses from now on.
     pub(crate) fn set_use_tick(&self, tick: u32) {

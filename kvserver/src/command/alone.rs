@@ -1,0 +1,95 @@
+//! What commands about clusters and replicas mean to a server that is alone.
+//!
+//! Clients and tools ask them to find out; each gets the answer of a Redis whose cluster mode is
+//! off and that has no replicas. What would make it one of several is refused.
+
+use super::{Command, CommandError, Flags, Group, Outcome};
+use crate::context::Context;
+
+const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::STALE);
+const QUIET: Flags = Flags::LOADING.and(Flags::STALE);
+
+/// This family's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new("asking", 1, no_cluster)
+        .flags(Flags::FAST)
+        .since("3.0.0")
+        .summary("Refused: there is no cluster."),
+    Command::new("cluster", -2, no_cluster)
+        .flags(QUIET)
+        .since("3.0.0")
+        .summary("Refused, whatever the subcommand: there is no cluster."),
+    Command::new("failover", -1, failover)
+        .flags(ADMIN)
+        .since("6.2.0")
+        .summary("Refused: there are no replicas."),
+    Command::new("readonly", 1, no_cluster)
+        .flags(QUIET.and(Flags::FAST))
+        .group(Group::Connection)
+        .since("3.0.0")
+        .summary("Refused: there is no cluster."),
+    Command::new("readwrite", 1, no_cluster)
+        .flags(QUIET.and(Flags::FAST))
+        .group(Group::Connection)
+        .since("3.0.0")
+        .summary("Refused: there is no cluster."),
+    Command::new("replicaof", 3, replicaof)
+        .flags(ADMIN.and(Flags::NO_ASYNC_LOADING))
+        .since("5.0.0")
+        .summary("Answers OK to NO ONE: it follows nobody, and cannot."),
+    Command::new("role", 1, role)
+        .flags(QUIET.and(Flags::NOSCRIPT).and(Flags::FAST).and(Flags::DANGEROUS))
+        .since("2.8.12")
+        .summary("Says that it is a master without replicas."),
+    Command::new("slaveof", 3, replicaof)
+        .flags(ADMIN.and(Flags::NO_ASYNC_LOADING))
+        .summary("REPLICAOF, by its old name."),
+];
+
+fn no_cluster(_: &mut Context<'_>) -> Outcome {
+    Err(CommandError::text("ERR This instance has cluster support disabled"))
+}
+
+fn failover(_: &mut Context<'_>) -> Outcome {
+    Err(CommandError::text("ERR FAILOVER requires connected replicas."))
+}
+
+fn replicaof(ctx: &mut Context<'_>) -> Outcome {
+    let is_nobody =
+        ctx.args[1].eq_ignore_ascii_case(b"no") && ctx.args[2].eq_ignore_ascii_case(b"one");
+    if !is_nobody {
+        return Err(CommandError::text("ERR kvserver cannot follow another server"));
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn role(ctx: &mut Context<'_>) -> Outcome {
+    ctx.reply.array(3);
+    ctx.reply.bulk(b"master");
+    ctx.reply.integer(0);
+    ctx.reply.array(0);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Fixture;
+
+    #[test]
+    fn a_server_alone_says_so() {
+        let off = "-ERR This instance has cluster support disabled";
+        Fixture::new().check(&[
+            ("CLUSTER INFO", off),
+            ("CLUSTER SLOTS", off),
+            ("ASKING", off),
+            ("READONLY", off),
+            ("READWRITE", off),
+            ("ROLE", "*3 $6 master :0 *0"),
+            ("REPLICAOF no one", "+OK"),
+            ("SLAVEOF NO ONE", "+OK"),
+            ("REPLICAOF 127.0.0.1 6379", "-ERR kvserver cannot follow another server"),
+            ("FAILOVER", "-ERR FAILOVER requires connected replicas."),
+        ]);
+    }
+}
