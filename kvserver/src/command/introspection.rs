@@ -146,8 +146,30 @@ fn flag_names(command: &Command) -> Vec<&'static str> {
     names.into_iter().filter(|(flag, _)| command.flags.has(*flag)).map(|(_, name)| name).collect()
 }
 
+/// The names of the ACL categories, in the order ACL CAT gives them.
+pub(super) const CATEGORIES: [&str; 18] = [
+    "@keyspace",
+    "@read",
+    "@write",
+    "@set",
+    "@sortedset",
+    "@list",
+    "@hash",
+    "@string",
+    "@bitmap",
+    "@hyperloglog",
+    "@pubsub",
+    "@admin",
+    "@fast",
+    "@slow",
+    "@blocking",
+    "@dangerous",
+    "@connection",
+    "@transaction",
+];
+
 /// The ACL categories that follow from flags and group, as Redis derives them.
-fn categories(command: &Command) -> Vec<&'static str> {
+pub(super) fn categories(command: &Command) -> Vec<&'static str> {
     let flags = command.flags;
     let mut all = Vec::new();
     for (flag, name) in [

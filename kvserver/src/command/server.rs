@@ -13,14 +13,6 @@ const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADI
 
 /// This family's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
-    Command::new("acl", -2, container)
-        .since("6.0.0")
-        .complexity("Depends on subcommand.")
-        .summary("A container for Access List Control commands.")
-        .subcommands(&[Command::new("whoami", 2, acl_whoami)
-            .flags(QUIET.and(Flags::NOSCRIPT))
-            .since("6.0.0")
-            .summary("Returns the authenticated username of the current connection.")]),
     Command::new("bgrewriteaof", 1, bgrewriteaof)
         .flags(ADMIN)
         .summary("Rewrites the log without what is dead, in the background."),
@@ -86,11 +78,6 @@ fn container(_: &mut Context<'_>) -> Outcome {
 
 fn empty_array(ctx: &mut Context<'_>) -> Outcome {
     ctx.reply.array(0);
-    Ok(())
-}
-
-fn acl_whoami(ctx: &mut Context<'_>) -> Outcome {
-    ctx.reply.bulk(b"default");
     Ok(())
 }
 

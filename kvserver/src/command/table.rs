@@ -4,13 +4,14 @@ use std::sync::LazyLock;
 
 use super::keys::Span;
 use super::{
-    Command, CommandError, Group, KeyFlags, KeySpec, bitmap, blocking, client, config, connection,
-    generic, hash, hyperloglog, introspection, latency, list, pubsub, server, set, slowlog, string,
-    transaction, zset,
+    Command, CommandError, Group, KeyFlags, KeySpec, acl, bitmap, blocking, client, config,
+    connection, generic, hash, hyperloglog, introspection, latency, list, pubsub, server, set,
+    slowlog, string, transaction, zset,
 };
 use crate::data::Ahead;
 
 static FAMILIES: &[&[Command]] = &[
+    acl::COMMANDS,
     bitmap::COMMANDS,
     blocking::COMMANDS,
     client::COMMANDS,
