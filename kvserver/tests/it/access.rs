@@ -61,7 +61,9 @@ fn requests_of_strangers_are_limited_in_arguments_and_their_length() {
     wire.expect("+OK\r\n+OK\r\n:11\r\n+PONG\r\n");
     let mut wire = server.connect();
     wire.send(format!("AUTH secret\r\nRESET\r\n{many}"));
-    wire.expect("+OK\r\n+RESET\r\n-ERR Protocol error: unauthenticated multibulk length\r\n");
+    wire.expect(format!("+OK\r\n+RESET\r\n{NOAUTH}"));
+    wire.send("*12\r\n");
+    wire.expect("-ERR Protocol error: unauthenticated multibulk length\r\n");
     wire.expect_closed();
 }
 
