@@ -22,6 +22,7 @@ pub(crate) mod client;
 mod collection;
 pub(crate) mod config;
 pub(crate) mod connection;
+pub(crate) mod debug;
 #[cfg(test)]
 mod differential;
 pub(crate) mod error;

@@ -8,8 +8,10 @@
 //! # Laws
 //!
 //! O1. What leaves is what was put in, in that order, whatever part of it the socket takes.
-//! O2. Memory follows what has not been sent: empty buffers that have grown are given back.
+//! O2. Memory follows what has not been sent: empty buffers that have grown are given back, or
+//!     kept for other connections, a bounded number for each worker.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
@@ -20,6 +22,25 @@ const KEPT_BYTES_MAX: usize = 16 * 1024;
 const SENT_BYTES_MAX: usize = 1 << 20;
 /// Pieces handed to the system at once.
 const PIECES_MAX: usize = 32;
+
+/// Buffers of a worker that wait for the next connection with long replies, and how long each is
+/// at most.
+const SPARES_MAX: usize = 32;
+const SPARE_BYTES_MAX: usize = 256 * 1024;
+
+thread_local! { static SPARES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) }; }
+
+/// Gives a buffer that has grown to the worker's other connections, or back to the system.
+fn give_up(mut bytes: Vec<u8>) {
+    if bytes.capacity() <= SPARE_BYTES_MAX {
+        bytes.clear();
+        SPARES.with_borrow_mut(|spares| {
+            if spares.len() < SPARES_MAX {
+                spares.push(bytes);
+            }
+        });
+    }
+}
 
 /// A frame among the bytes.
 #[derive(Debug)]
@@ -45,6 +66,9 @@ pub(crate) struct Output {
 impl Output {
     /// Where replies are appended. Nothing before its present end may be changed.
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = SPARES.with_borrow_mut(|spares| spares.pop().unwrap_or_default());
+        }
         &mut self.bytes
     }
     /// The end of the buffer, to come back to with [`Output::truncate`].
@@ -146,7 +170,7 @@ impl Output {
             self.bytes.clear();
             self.sent = 0;
             if self.bytes.capacity() > KEPT_BYTES_MAX {
-                self.bytes = Vec::new();
+                give_up(std::mem::take(&mut self.bytes));
             }
             if self.shared.capacity() > PIECES_MAX {
                 self.shared = VecDeque::new();

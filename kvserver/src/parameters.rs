@@ -181,7 +181,7 @@ impl Parameters {
             let (parameter, current) = (PARAMETERS[at], &values[at]);
             let value = parameter.kind.accept(value, current).map_err(|why| refused(asked, why))?;
             if parameter.access == Access::Same && value != *current {
-                return Err(refused(asked, "it can be changed at the start only".to_owned()));
+                return Err(refused(asked, only_at_the_start(parameter)));
             }
             new.push((parameter, value));
         }
@@ -223,6 +223,14 @@ fn refused(asked: &[u8], why: String) -> SetError {
 }
 
 /// The place of a parameter, by one of its names in any case.
+fn only_at_the_start(parameter: &Parameter) -> String {
+    let why = "it can be changed at the start only";
+    match parameter.name {
+        "port" => format!("Unable to listen on this port: {why}"),
+        _ => why.to_owned(),
+    }
+}
+
 fn find(asked: &str) -> Option<usize> {
     let asked = asked.to_ascii_lowercase();
     let at = PARAMETERS.binary_search_by_key(&asked.as_str(), |parameter| parameter.name);

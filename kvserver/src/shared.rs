@@ -15,6 +15,7 @@ use crate::access::Access;
 use crate::background::Job;
 use crate::blocking::{self, Delivery, Unblock, Waiter};
 use crate::client::Card;
+use crate::command::debug::DebugState;
 use crate::config::Config;
 use crate::data::{Classes, Data, Engine, Event, StoreError};
 use crate::error::Error;
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) clients: Clients,
     pub(crate) output_limits: OutputLimits,
     pub(crate) pubsub: PubSub,
+    pub(crate) debug: DebugState,
     pub(crate) monitors: Monitors,
     pub(crate) pause: Pause,
     pub(crate) observer: Observer,
@@ -122,6 +124,7 @@ impl Shared {
             parameters,
             output_limits,
             pubsub: PubSub::new(config.threads),
+            debug: DebugState::default(),
             monitors: Monitors::new(config.threads),
             pause: Pause::default(),
             observer: Observer::new(config.threads),

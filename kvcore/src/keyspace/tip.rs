@@ -184,7 +184,9 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         self.check_ordered("walk")?;
         let mut range = range.encode_range();
         let (mut left, now_ms) = (limit, self.engine().clock.now_ms());
-        let (mut page_keys, mut items) = (FIRST_PAGE_KEYS, VecDeque::new());
+        // Who says how many mostly wants them all; who does not may want a few.
+        let first_keys = if limit <= PAGE_KEYS_MAX { limit } else { FIRST_PAGE_KEYS };
+        let (mut page_keys, mut items) = (first_keys, VecDeque::new());
         while left > 0 && !range.is_empty() {
             let request = PageRequest {
                 start: borrow(&range.start),

@@ -1,7 +1,7 @@
 //! The commands for keys of any type, and for databases: the table.
 
 mod database;
-mod encoding;
+pub(crate) mod encoding;
 mod existence;
 mod expire;
 mod object;

@@ -19,10 +19,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("bgsave", -1, bgsave)
         .flags(ADMIN)
         .summary("Makes everything committed so far durable, in the background."),
-    Command::new("debug", -2, debug)
-        .flags(ADMIN.and(QUIET))
-        .complexity("Depends on subcommand.")
-        .summary("A container for debugging commands; off."),
     Command::new("function", -2, container)
         .since("7.0.0")
         .complexity("Depends on subcommand.")
@@ -125,14 +121,6 @@ fn save(ctx: &mut Context<'_>) -> Outcome {
     note_saved(ctx.server, ctx.server.stats.changes.load(Relaxed));
     ctx.reply.ok();
     Ok(())
-}
-
-fn debug(_: &mut Context<'_>) -> Outcome {
-    Err(CommandError::text(
-        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
-         you can run it from a local connection, otherwise you need to set this option in the \
-         configuration file, and then restart the server.",
-    ))
 }
 
 /// There are no functions, so they are gone already.

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use super::keys::Span;
 use super::{
     Command, CommandError, Group, KeyFlags, KeySpec, acl, bitmap, blocking, client, config,
-    connection, generic, hash, hyperloglog, introspection, latency, list, pubsub, server, set,
-    slowlog, string, transaction, zset,
+    connection, debug, generic, hash, hyperloglog, introspection, latency, list, pubsub, server,
+    set, slowlog, string, transaction, zset,
 };
 use crate::data::Ahead;
 
@@ -17,6 +17,7 @@ static FAMILIES: &[&[Command]] = &[
     client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
+    debug::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
     hyperloglog::COMMANDS,

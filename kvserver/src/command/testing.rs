@@ -38,6 +38,12 @@ impl Fixture {
         Self::with(Config::default())
     }
 
+    /// With parameters that only the start sets.
+    pub(super) fn with_settings(settings: &[(&str, &str)]) -> Self {
+        let settings = settings.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        Self::with(Config { settings: settings.collect(), ..Config::default() })
+    }
+
     pub(super) fn with(config: Config) -> Self {
         let now_ms = 1_700_000_000_000;
         let clock = Arc::new(SimClock::new(now_ms));
@@ -207,7 +213,7 @@ impl Fixture {
     /// Collections without a key and keys without their collection.
     pub(super) fn orphans(&self) -> usize {
         let orphans = self.shared.engine.orphans();
-        orphans.expect("a simulated disk fails only when asked to")
+        orphans.expect("a simulated disk fails only when asked to").len()
     }
 
     /// Checks the replies to requests, each written `request => reply` with `\r\n` left out.

@@ -66,6 +66,9 @@ impl<'a> Db<'a> {
         let lookups = &mut self.data.lookups;
         let counter = if found.is_some() { &mut lookups.hits } else { &mut lookups.misses };
         *counter += 1;
+        if found.is_none() {
+            self.miss(key);
+        }
         found.map(|read| read.ok_or(StoreError::UnknownType)).transpose()
     }
 

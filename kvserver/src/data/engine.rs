@@ -6,6 +6,7 @@
 //! `kvserver:state` holds what belongs to no database. Nothing else of the server names a keyspace.
 
 mod elements;
+mod orphans;
 mod reverse;
 mod staged;
 mod state;

@@ -22,7 +22,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter::new("set-max-intset-entries", ANY, "512").effect(NAMES),
     Parameter::new("set-max-listpack-entries", ANY, "128").effect(NAMES),
     Parameter::new("set-max-listpack-value", ANY, "64").effect(NAMES),
-    Parameter::new("set-reverse-index", Kind::YesNo, "no").fixed().effect("SWITHMEMBER is served"),
+    Parameter::new("set-reverse-index", Kind::YesNo, "no").same().effect("SWITHMEMBER is served"),
     Parameter::new("stream-node-max-bytes", MEMORY, "4096"),
     Parameter::new("stream-node-max-entries", ANY, "100"),
     Parameter::new("zset-max-listpack-entries", ANY, "128")

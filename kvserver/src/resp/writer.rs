@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+/// Kind, sign, twenty digits and a line end.
+const HEADER_LEN_MAX: usize = 1 + 1 + 20 + 2;
+
 /// The protocol version a connection speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -63,9 +66,7 @@ impl<'a> Reply<'a> {
         self.line(b'-', text.as_bytes());
     }
     pub(crate) fn integer(&mut self, n: i64) {
-        self.out.push(b':');
-        self.digits(n);
-        self.end();
+        self.number(b':', n);
     }
     /// A count; those above `i64::MAX` do not occur.
     pub(crate) fn count(&mut self, n: u64) {
@@ -76,6 +77,7 @@ impl<'a> Reply<'a> {
         self.integer(i64::from(yes));
     }
     pub(crate) fn bulk(&mut self, bytes: &[u8]) {
+        self.out.reserve(HEADER_LEN_MAX + bytes.len() + 2);
         self.header(b'$', bytes.len());
         self.out.extend_from_slice(bytes);
         self.end();
@@ -126,7 +128,6 @@ impl<'a> Reply<'a> {
             Protocol::Resp3 => self.line(b',', text.as_bytes()),
         }
     }
-    #[cfg_attr(not(test), expect(dead_code, reason = "for sorted sets and their kin"))]
     pub(crate) fn boolean(&mut self, yes: bool) {
         match (self.protocol, yes) {
             (Protocol::Resp2, _) => self.flag(yes),
@@ -146,6 +147,18 @@ impl<'a> Reply<'a> {
             }
         }
     }
+    /// An integer of any length, in digits.
+    pub(crate) fn big_number(&mut self, digits: &str) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(digits.as_bytes()),
+            Protocol::Resp3 => self.line(b'(', digits.as_bytes()),
+        }
+    }
+    /// `len` pairs of replies about the reply that comes behind them; only RESP3 has them.
+    pub(crate) fn attribute(&mut self, len: usize) {
+        debug_assert_eq!(self.protocol, Protocol::Resp3);
+        self.header(b'|', len);
+    }
     fn by_version(&mut self, resp2: &[u8], resp3: &[u8]) {
         self.out.extend_from_slice(match self.protocol {
             Protocol::Resp2 => resp2,
@@ -158,35 +171,38 @@ impl<'a> Reply<'a> {
         self.end();
     }
     fn header(&mut self, kind: u8, len: usize) {
-        self.out.push(kind);
-        self.digits(i64::try_from(len).unwrap_or(i64::MAX));
-        self.end();
+        self.number(kind, i64::try_from(len).unwrap_or(i64::MAX));
     }
     fn end(&mut self) {
         self.out.extend_from_slice(b"\r\n");
     }
-    fn digits(&mut self, n: i64) {
+    /// A line of one number, put together from its end.
+    #[inline]
+    fn number(&mut self, kind: u8, n: i64) {
         if let Ok(small) = u8::try_from(n)
             && small < 10
         {
-            self.out.push(b'0' + small);
+            self.out.extend_from_slice(&[kind, b'0' + small, b'\r', b'\n']);
             return;
         }
-        let mut digits = [0u8; 20];
-        let mut at = digits.len();
-        let mut rest = n.unsigned_abs();
+        let mut line = [0; HEADER_LEN_MAX];
+        line[HEADER_LEN_MAX - 2..].copy_from_slice(b"\r\n");
+        let (mut at, mut rest) = (HEADER_LEN_MAX - 2, n.unsigned_abs());
         loop {
             at -= 1;
-            digits[at] = b'0' + u8::try_from(rest % 10).expect("a remainder by ten is below ten");
+            line[at] = b'0' + u8::try_from(rest % 10).expect("a remainder by ten is below ten");
             rest /= 10;
             if rest == 0 {
                 break;
             }
         }
         if n < 0 {
-            self.out.push(b'-');
+            at -= 1;
+            line[at] = b'-';
         }
-        self.out.extend_from_slice(&digits[at..]);
+        at -= 1;
+        line[at] = kind;
+        self.out.extend_from_slice(&line[at..]);
     }
 }
 

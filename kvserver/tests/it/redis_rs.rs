@@ -5,6 +5,7 @@
 
 mod asynchronous;
 mod commands;
+mod messages;
 mod transactions;
 
 use redis::{Client, Connection};

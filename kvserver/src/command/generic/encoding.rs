@@ -17,8 +17,20 @@ const EMBEDDED_LEN_MAX: usize = 44;
 /// Bytes of a list kept in one piece, by `list-max-listpack-size` of −1 and below.
 const LIST_BYTES_MAX: [u64; 5] = [4_096, 8_192, 16_384, 32_768, 65_536];
 
+/// The encoding of what a key holds; `None` if there is nothing.
+pub(crate) fn name_at(
+    ctx: &mut Context<'_>,
+    key: &[u8],
+) -> Result<Option<&'static str>, CommandError> {
+    match ctx.db().collection(key)? {
+        None => Ok(None),
+        Some((kind, Some(collection))) => of_collection(ctx, kind, collection).map(Some),
+        Some((_, None)) => Ok(ctx.db().get(key)?.map(|stored| of_string(stored.payload()))),
+    }
+}
+
 /// The encoding of a string with these bytes, had they been SET.
-pub(super) fn of_string(payload: &[u8]) -> &'static str {
+fn of_string(payload: &[u8]) -> &'static str {
     if parse_i64(payload).is_some() {
         "int"
     } else if payload.len() <= EMBEDDED_LEN_MAX {
@@ -29,7 +41,7 @@ pub(super) fn of_string(payload: &[u8]) -> &'static str {
 }
 
 /// The encoding of a collection.
-pub(super) fn of_collection(
+fn of_collection(
     ctx: &mut Context<'_>,
     kind: Type,
     collection: Collection<'_>,

@@ -23,11 +23,7 @@ pub(super) fn help(ctx: &mut Context<'_>) -> Outcome {
 /// `OBJECT ENCODING key`
 pub(super) fn encoding(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
-    let name = match ctx.db().collection(args[2])? {
-        None => None,
-        Some((kind, Some(collection))) => Some(encoding::of_collection(ctx, kind, collection)?),
-        Some((_, None)) => found(ctx)?.map(|stored| encoding::of_string(stored.payload())),
-    };
+    let name = encoding::name_at(ctx, args[2])?;
     ctx.reply.bulk_or_null(name.map(str::as_bytes));
     Ok(())
 }

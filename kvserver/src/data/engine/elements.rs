@@ -111,38 +111,4 @@ impl Engine {
         })?;
         failed.map_or(Ok(()), Err)
     }
-
-    /// Collections no key holds, and keys whose collection has no elements: none, by C1 and C3.
-    #[cfg(test)]
-    pub(crate) fn orphans(&self) -> Result<usize> {
-        let mut orphans = 0;
-        for Home { keys, elements } in &self.homes {
-            let mut held = std::collections::BTreeSet::new();
-            for entry in keys.expired(usize::MAX)? {
-                held.extend(super::collection_of(&entry)?);
-            }
-            let (mut entries, mut next) = keys.scan(kvcore::ScanCursor::default(), 1_000)?;
-            loop {
-                for entry in entries {
-                    held.extend(super::collection_of(&entry)?);
-                }
-                if next == kvcore::ScanCursor::default() {
-                    break;
-                }
-                (entries, next) = keys.scan(next, 1_000)?;
-            }
-            let mut from = Some(Id(0));
-            while let Some(id) = from.take() {
-                let start = id.bytes();
-                elements.walk(&start[..].., Direction::Ascending, 1, |seen| {
-                    let id = Id::from_bytes(&seen.key()[..ID_LEN]).expect("eight bytes");
-                    orphans += usize::from(!held.remove(&id));
-                    from = Some(Id(id.0 + 1));
-                    Ok(ControlFlow::Continue(()))
-                })?;
-            }
-            orphans += held.len();
-        }
-        Ok(orphans)
-    }
 }

@@ -336,6 +336,11 @@ impl Engine {
     ) -> Result<Vec<Id>> {
         self.reverse.as_ref().map_or(Ok(Vec::new()), |reverse| reverse.page(home, sub, after))
     }
+    /// True if a set is dead and what it has left is not cleaned up yet.
+    pub(super) fn is_dying(&self, home: usize, id: Id) -> Result<bool> {
+        let Some(reverse) = &self.reverse else { return Ok(false) };
+        Ok(reverse.dead.contains(&dead_key(home, id)?[..])?)
+    }
     /// The key that held a set last.
     pub(in crate::data) fn key_of_set(&self, home: usize, id: Id) -> Result<Option<Vec<u8>>> {
         let Some(reverse) = &self.reverse else { return Ok(None) };

@@ -125,12 +125,12 @@ fn switched_on_it_is_built_and_switched_off_it_is_dropped() {
     fixture.check(&[("SREM u a", ":1"), ("SADD v a", ":1")]);
     fixture.restart(true);
     assert_eq!(holders(&mut fixture, "a"), set_of(&["v"]));
-    fixture.check(&[("CONFIG SET set-reverse-index no", IMMUTABLE)]);
+    fixture.check(&[("CONFIG SET set-reverse-index no", AT_START)]);
 }
 
 const ON: &str = "*2 $17 set-reverse-index $3 yes";
-const IMMUTABLE: &str = "-ERR CONFIG SET failed (possibly related to argument \
-                         'set-reverse-index') - can't set immutable config";
+const AT_START: &str = "-ERR CONFIG SET failed (possibly related to argument \
+                         'set-reverse-index') - it can be changed at the start only";
 
 /// A request that may change sets of members `a` to `d`.
 fn change(rng: &mut fastrand::Rng) -> String {
