@@ -35,6 +35,8 @@ pub(crate) mod keys;
 pub(crate) mod latency;
 pub(crate) mod limits;
 pub(crate) mod list;
+#[cfg(test)]
+pub(crate) mod page;
 pub(crate) mod pubsub;
 pub(crate) mod sensitive;
 pub(crate) mod server;

@@ -9,11 +9,15 @@ mod encodings;
 mod kind;
 mod memory;
 mod observing;
+#[cfg(test)]
+mod page;
 mod persistence;
 mod replication;
 mod row;
 mod server;
 
+#[cfg(test)]
+pub(crate) use page::page;
 pub(crate) use row::Live;
 
 use std::sync::LazyLock;

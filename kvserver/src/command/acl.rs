@@ -24,8 +24,8 @@ const BITS_MAX: i64 = 4096;
 /// This family's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[Command::new("acl", -2, container)
     .since("6.0.0")
-    .complexity("Depends on subcommand.")
-    .summary("A container for Access List Control commands.")
+    .complexity("That of the subcommand")
+    .summary("Commands about users and what they may do.")
     .subcommands(&[
         sub("cat", -2, cat).summary("Lists the ACL categories, or the commands inside a category."),
         sub("deluser", -3, deluser)
@@ -44,15 +44,15 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("acl", -2, container)
             .summary("Would read users from a file; there is none."),
         sub("log", -2, log)
             .flags(ADMIN)
-            .complexity("O(N) with N being the number of entries shown.")
+            .complexity("O(N), N entries shown")
             .summary("Shows who failed to authenticate, or forgets it."),
         sub("save", 2, no_file).flags(ADMIN).summary("Would write users to a file; there is none."),
         sub("setuser", -3, setuser)
             .flags(ADMIN)
-            .complexity("O(N) where N is the number of rules provided.")
+            .complexity("O(N), N rules given")
             .summary("Changes the passwords of the user default, and whether it may log in."),
         sub("users", 2, users).flags(ADMIN).summary("Lists the users."),
-        sub("whoami", 2, whoami).summary("Returns the username of the current connection."),
+        sub("whoami", 2, whoami).summary("Says as which user this connection speaks."),
     ])];
 
 const fn sub(name: &'static str, arity: i32, handler: super::Handler) -> Command {
@@ -191,8 +191,7 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
 fn cat(ctx: &mut Context<'_>) -> Outcome {
     let found: Vec<&str> = match ctx.args {
         [_, _] => {
-            let is_used =
-                |name: &&&str| entries().any(|entry| categories(entry.command).contains(*name));
+            let is_used = |name: &&&str| entries().any(|entry| categories(entry).contains(*name));
             CATEGORIES.iter().filter(is_used).map(|name| &name[1..]).collect()
         }
         [_, _, name] => {
@@ -201,7 +200,7 @@ fn cat(ctx: &mut Context<'_>) -> Outcome {
                 let name = String::from_utf8_lossy(name);
                 return Err(CommandError::err(format_args!("Unknown category '{name}'")));
             }
-            let is_in = |entry: &&Entry| categories(entry.command).contains(&wanted.as_str());
+            let is_in = |entry: &&Entry| categories(entry).contains(&wanted.as_str());
             entries().filter(is_in).map(|entry| entry.full_name.as_str()).collect()
         }
         _ => return Err(unknown_form("CAT")),

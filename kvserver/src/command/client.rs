@@ -18,8 +18,8 @@ const ADMIN: Flags = QUIET.and(Flags::ADMIN);
 pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
     .group(Group::Connection)
     .since("2.4.0")
-    .complexity("Depends on subcommand.")
-    .summary("A container for client connection commands.")
+    .complexity("That of the subcommand")
+    .summary("Commands about connections.")
     .subcommands(&[
         sub(
             "caching",
@@ -27,9 +27,9 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
             tracking::caching,
             QUIET,
             "6.0.0",
-            "Instructs the server whether to track the keys in the next request.",
+            "Refused: nothing tells clients what to forget yet.",
         ),
-        sub("getname", 2, getname, QUIET, "2.6.9", "Returns the name of the connection."),
+        sub("getname", 2, getname, QUIET, "2.6.9", "Says what this connection was called."),
         sub(
             "getredir",
             2,
@@ -38,25 +38,41 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
             "6.0.0",
             "Returns the client ID that the connection's tracking notifications go to.",
         ),
+        sub("help", 2, help, Flags::LOADING.and(Flags::STALE), "5.0.0", "Lists the subcommands."),
         sub(
-            "help",
+            "id",
             2,
-            help,
+            id,
             QUIET,
             "5.0.0",
-            "Returns helpful text about the different subcommands.",
+            "Says the number of this connection, which no other one ever has.",
         ),
-        sub("id", 2, id, QUIET, "5.0.0", "Returns the unique client ID of the connection."),
-        sub("info", 2, list::info, QUIET, "6.2.0", "Returns information about the connection."),
-        sub("kill", -3, kill::kill, ADMIN, "2.4.0", "Terminates open connections."),
-        sub("list", -2, list::list, ADMIN, "2.4.0", "Lists open connections."),
+        sub(
+            "info",
+            2,
+            list::info,
+            QUIET,
+            "6.2.0",
+            "Describes this connection as CLIENT LIST does.",
+        ),
+        sub(
+            "kill",
+            -3,
+            kill::kill,
+            ADMIN,
+            "2.4.0",
+            "Closes one connection, or all that fit the filters.",
+        )
+        .complexity("O(N), N connections"),
+        sub("list", -2, list::list, ADMIN, "2.4.0", "Describes the connections, a line each.")
+            .complexity("O(N), N connections"),
         sub(
             "no-evict",
             3,
             no_evict,
             ADMIN,
             "7.0.0",
-            "Sets the client eviction mode of the connection.",
+            "Says whether this connection may be closed to save memory.",
         ),
         sub(
             "no-touch",
@@ -64,16 +80,16 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
             no_touch,
             QUIET,
             "7.2.0",
-            "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
+            "Says whether what this connection reads counts as used.",
         ),
-        sub("pause", -3, pause::pause, ADMIN, "3.0.0", "Suspends commands processing."),
+        sub("pause", -3, pause::pause, ADMIN, "3.0.0", "Makes requests wait for a time."),
         sub(
             "reply",
             3,
             reply,
             QUIET,
             "3.2.0",
-            "Instructs the server whether to reply to commands.",
+            "Turns replies to this connection on or off, or skips the next.",
         ),
         sub(
             "setinfo",
@@ -81,16 +97,16 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
             setinfo,
             QUIET,
             "7.2.0",
-            "Sets information specific to the client or connection.",
+            "Notes the name or version of the client's library.",
         ),
-        sub("setname", 3, setname, QUIET, "2.6.9", "Sets the connection name."),
+        sub("setname", 3, setname, QUIET, "2.6.9", "Gives this connection a name."),
         sub(
             "tracking",
             -3,
             tracking::tracking,
             QUIET,
             "6.0.0",
-            "Controls server-assisted client-side caching for the connection.",
+            "Refused when switched on: nothing tells clients what to forget yet.",
         ),
         sub(
             "trackinginfo",
@@ -98,7 +114,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
             tracking::trackinginfo,
             QUIET,
             "6.2.0",
-            "Returns information about server-assisted client-side caching for the connection.",
+            "Says that nothing is tracked for this connection.",
         ),
         sub(
             "unblock",
@@ -106,7 +122,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
             unblock,
             ADMIN,
             "5.0.0",
-            "Unblocks a client blocked by a blocking command from a different connection.",
+            "Ends the wait of another connection, as if its time were over or with an error.",
         ),
         sub(
             "unpause",
@@ -114,7 +130,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("client", -2, container)
             pause::unpause,
             ADMIN.and(Flags::REMEMBERS),
             "6.2.0",
-            "Resumes processing commands from paused clients.",
+            "Ends CLIENT PAUSE: what waits goes on.",
         ),
     ])];
 

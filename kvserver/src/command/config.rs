@@ -8,32 +8,32 @@ const FLAGS: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(F
 /// This family's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[Command::new("config", -2, container)
     .since("2.0.0")
-    .complexity("Depends on subcommand.")
-    .summary("A container for server configuration commands.")
+    .complexity("That of the subcommand")
+    .summary("Commands about parameters and statistics.")
     .subcommands(&[
         Command::new("get", -3, get)
             .flags(FLAGS)
             .group(Group::Server)
             .since("2.0.0")
-            .complexity("O(N) when N is the number of configuration parameters provided")
-            .summary("Returns the effective values of configuration parameters."),
+            .complexity("O(N), N parameters")
+            .summary("Shows the values of the parameters that fit one of the patterns."),
         Command::new("help", 2, help)
             .flags(Flags::LOADING.and(Flags::STALE))
             .since("5.0.0")
-            .summary("Returns helpful text about the different subcommands."),
+            .summary("Lists the subcommands."),
         Command::new("resetstat", 2, resetstat)
             .flags(FLAGS)
             .since("2.0.0")
-            .summary("Resets the server's statistics."),
+            .summary("Makes the counters of INFO begin at zero."),
         Command::new("rewrite", 2, rewrite)
             .flags(FLAGS)
             .since("2.8.0")
-            .summary("Persists the effective configuration to file."),
+            .summary("Refused: there is no configuration file."),
         Command::new("set", -4, set)
             .flags(FLAGS)
             .since("2.0.0")
-            .complexity("O(N) when N is the number of configuration parameters provided")
-            .summary("Sets configuration parameters in-flight."),
+            .complexity("O(N), N parameters")
+            .summary("Changes parameters, all that are given or none."),
     ])];
 
 /// CONFIG alone is refused by its arity; what it names is another command.

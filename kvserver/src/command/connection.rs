@@ -19,34 +19,34 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("auth", -2, auth)
         .flags(HANDSHAKE.and(Flags::SKIP_MONITOR))
         .group(Group::Connection)
-        .complexity("O(N) where N is the number of passwords defined for the user")
-        .summary("Authenticates the connection."),
+        .complexity("O(1)")
+        .summary("Logs in with a password."),
     Command::new("echo", 2, echo)
         .flags(FAST)
         .group(Group::Connection)
-        .summary("Returns the given string."),
+        .summary("Answers with its argument."),
     Command::new("hello", -1, hello)
         .flags(HANDSHAKE.and(Flags::SKIP_MONITOR))
         .group(Group::Connection)
         .since("6.0.0")
-        .summary("Handshakes with the Redis server."),
+        .summary("Chooses the protocol, and describes the server."),
     Command::new("ping", -1, ping)
         .flags(Flags::FAST.and(Flags::WHILE_SUBSCRIBED))
         .group(Group::Connection)
-        .summary("Returns the server's liveliness response."),
+        .summary("Answers PONG, or with its argument."),
     Command::new("quit", -1, quit)
         .flags(HANDSHAKE.and(Flags::NOT_QUEUED).and(Flags::WHILE_SUBSCRIBED))
         .group(Group::Connection)
-        .summary("Closes the connection."),
+        .summary("Answers OK and closes the connection."),
     Command::new("reset", 1, reset)
         .flags(HANDSHAKE.and(Flags::NOT_QUEUED).and(Flags::WHILE_SUBSCRIBED))
         .group(Group::Connection)
         .since("6.2.0")
-        .summary("Resets the connection."),
+        .summary("Makes this connection as it was when it was opened."),
     Command::new("select", 2, select)
         .flags(FAST)
         .group(Group::Connection)
-        .summary("Changes the selected database."),
+        .summary("Makes another database the one that commands are about."),
 ];
 
 fn ping(ctx: &mut Context<'_>) -> Outcome {

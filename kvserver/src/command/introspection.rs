@@ -1,40 +1,34 @@
 //! COMMAND and its subcommands: the table, read by clients.
 
 use super::table::{Entry, table};
-use super::{Command, CommandError, Flags, KeyFlags, KeySpec, Outcome, keys::Span};
+use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec, Outcome, keys::Span};
 use crate::context::Context;
 use crate::glob::{self, Case};
 use crate::resp::Reply;
 
 const FLAGS: Flags = Flags::LOADING.and(Flags::STALE);
-const ALL: &str = "O(N) where N is the total number of Redis commands";
+const ALL: &str = "O(N), N commands";
 
 /// This family's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[Command::new("command", -1, info_all)
     .flags(FLAGS)
     .since("2.8.13")
     .complexity(ALL)
-    .summary("Returns detailed information about all commands.")
+    .summary("Describes every command as clients need it: arity, flags, keys.")
     .subcommands(&[
-        sub("count", 2, count, "2.8.13", "Returns a count of commands."),
-        sub(
-            "docs",
-            -2,
-            docs,
-            "7.0.0",
-            "Returns documentary information about one, multiple or all commands.",
-        ),
-        sub("getkeys", -3, getkeys, "2.8.13", "Extracts the key names from an arbitrary command."),
+        sub("count", 2, count, "2.8.13", "Counts the commands."),
+        sub("docs", -2, docs, "7.0.0", "Shows what is documented of some or all commands."),
+        sub("getkeys", -3, getkeys, "2.8.13", "Says which arguments of a request are keys."),
         sub(
             "getkeysandflags",
             -3,
             getkeysandflags,
             "7.0.0",
-            "Extracts the key names and access flags for an arbitrary command.",
+            "Says which arguments of a request are keys, and what is done with each.",
         ),
-        sub("help", 2, own_help, "5.0.0", "Returns helpful text about the different subcommands."),
-        sub("info", -2, info, "2.8.13", "Returns information about one, multiple or all commands."),
-        sub("list", -2, list, "7.0.0", "Returns a list of command names."),
+        sub("help", 2, own_help, "5.0.0", "Lists the subcommands."),
+        sub("info", -2, info, "2.8.13", "Describes some or all commands: arity, flags, keys."),
+        sub("list", -2, list, "7.0.0", "Lists the names of commands."),
     ])];
 
 const fn sub(
@@ -92,7 +86,7 @@ fn info(ctx: &mut Context<'_>) -> Outcome {
     for name in names {
         match named(name) {
             Some(entry) => describe(&mut ctx.reply, entry),
-            None => ctx.reply.null_array(),
+            None => ctx.reply.null(),
         }
     }
     Ok(())
@@ -108,11 +102,15 @@ fn describe(reply: &mut Reply<'_>, entry: &Entry) {
     for n in [first, last, step] {
         reply.integer(n);
     }
-    strings(reply, &categories(command));
-    reply.array(0);
-    reply.array(command.keys.len());
+    strings(reply, &categories(entry));
+    // Hints for proxies of clusters: none.
+    reply.set(0);
+    reply.set(command.keys.len());
     command.keys.iter().for_each(|spec| describe_keys(reply, spec));
-    reply.array(entry.subcommands.len());
+    match entry.subcommands.len() {
+        0 => reply.set(0),
+        count => reply.array(count),
+    }
     entry.subcommands.iter().for_each(|sub| describe(reply, sub));
 }
 
@@ -121,7 +119,13 @@ fn strings(reply: &mut Reply<'_>, words: &[&str]) {
     words.iter().for_each(|word| reply.simple(word));
 }
 
-fn flag_names(command: &Command) -> Vec<&'static str> {
+/// True for what writes itself. EXEC does not: the commands it runs do.
+fn writes(command: &Command) -> bool {
+    command.flags.has(Flags::WRITE) && command.group != Group::Transactions
+}
+
+/// The flags by the names COMMAND INFO gives them.
+pub(super) fn flag_names(command: &Command) -> Vec<&'static str> {
     let names = [
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
@@ -143,11 +147,12 @@ fn flag_names(command: &Command) -> Vec<&'static str> {
         (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
         (Flags::ARBITRARY_KEYS, "touches_arbitrary_keys"),
     ];
-    names.into_iter().filter(|(flag, _)| command.flags.has(*flag)).map(|(_, name)| name).collect()
+    let is_told = |flag| command.flags.has(flag) && (flag != Flags::WRITE || writes(command));
+    names.into_iter().filter(|(flag, _)| is_told(*flag)).map(|(_, name)| name).collect()
 }
 
 /// The names of the ACL categories, in the order ACL CAT gives them.
-pub(super) const CATEGORIES: [&str; 18] = [
+pub(super) const CATEGORIES: [&str; 19] = [
     "@keyspace",
     "@read",
     "@write",
@@ -166,47 +171,58 @@ pub(super) const CATEGORIES: [&str; 18] = [
     "@dangerous",
     "@connection",
     "@transaction",
+    "@scripting",
 ];
 
 /// The ACL categories that follow from flags and group, as Redis derives them.
-pub(super) fn categories(command: &Command) -> Vec<&'static str> {
-    let flags = command.flags;
-    let mut all = Vec::new();
-    for (flag, name) in [
-        (Flags::WRITE, "@write"),
-        (Flags::READONLY, "@read"),
-        (Flags::ADMIN, "@admin"),
-        (Flags::PUBSUB, "@pubsub"),
-        (Flags::BLOCKING, "@blocking"),
+pub(super) fn categories(entry: &Entry) -> Vec<&'static str> {
+    let (command, flags) = (entry.command, entry.command.flags);
+    let is_admin = flags.has(Flags::ADMIN) || command.name == "lastsave";
+    let mut all = subjects(entry);
+    for (is_in, name) in [
+        (writes(command), "@write"),
+        (flags.has(Flags::READONLY), "@read"),
+        (is_admin, "@admin"),
+        (flags.has(Flags::PUBSUB), "@pubsub"),
+        (flags.has(Flags::BLOCKING), "@blocking"),
+        (is_admin || flags.has(Flags::DANGEROUS), "@dangerous"),
     ] {
-        if flags.has(flag) {
+        if is_in {
             all.push(name);
         }
     }
-    all.push(match command.group {
-        super::Group::Bitmap => "@bitmap",
-        super::Group::Connection => "@connection",
-        super::Group::Generic => "@keyspace",
-        super::Group::Hash => "@hash",
-        super::Group::HyperLogLog => "@hyperloglog",
-        super::Group::List => "@list",
-        // Commands on whole databases.
-        super::Group::Server if flags.has(Flags::WRITE) || flags.has(Flags::READONLY) => {
-            "@keyspace"
-        }
-        // The flag has told already.
-        super::Group::PubSub | super::Group::Server => "@server",
-        super::Group::Set => "@set",
-        super::Group::SortedSet => "@sortedset",
-        super::Group::String => "@string",
-        super::Group::Transactions => "@transaction",
-    });
-    all.retain(|name| *name != "@server");
-    if flags.has(Flags::ADMIN) || flags.has(Flags::DANGEROUS) {
-        all.push("@dangerous");
-    }
     all.push(if flags.has(Flags::FAST) { "@fast" } else { "@slow" });
     all
+}
+
+/// The categories that say what a command is about.
+fn subjects(entry: &Entry) -> Vec<&'static str> {
+    let (command, name) = (entry.command, entry.full_name.as_str());
+    let container = name.split('|').next().unwrap_or_default();
+    match (container, command.group) {
+        ("command", _) => vec!["@connection"],
+        ("function", _) if name != container => vec!["@scripting"],
+        ("sort" | "sort_ro", _) => vec!["@set", "@sortedset", "@list"],
+        ("lolwut", _) => vec![],
+        // What the others hold together tells more.
+        _ if !entry.subcommands.is_empty() => vec![],
+        (_, Group::Bitmap) => vec!["@bitmap"],
+        (_, Group::Connection) => vec!["@connection"],
+        (_, Group::Generic) => vec!["@keyspace"],
+        (_, Group::Hash) => vec!["@hash"],
+        (_, Group::HyperLogLog) => vec!["@hyperloglog"],
+        (_, Group::List) => vec!["@list"],
+        // Commands on whole databases.
+        (_, Group::Server) if writes(command) || command.flags.has(Flags::READONLY) => {
+            vec!["@keyspace"]
+        }
+        // The flags tell.
+        (_, Group::PubSub | Group::Server) => vec![],
+        (_, Group::Set) => vec!["@set"],
+        (_, Group::SortedSet) => vec!["@sortedset"],
+        (_, Group::String) => vec!["@string"],
+        (_, Group::Transactions) => vec!["@transaction"],
+    }
 }
 
 /// The first key, the last and the step, for clients that know nothing else.
@@ -214,7 +230,7 @@ fn legacy_range(keys: &[KeySpec]) -> (i64, i64, i64) {
     let number = |n: usize| i64::try_from(n).unwrap_or(0);
     let mut range: Option<(i64, i64, i64)> = None;
     for spec in keys {
-        let Span::Range { last, step } = spec.span else { return (0, 0, 0) };
+        let Span::Range { last, step } = spec.span else { continue };
         let first = number(spec.first);
         let last = if last < 0 { last.into() } else { first + i64::from(last) };
         range = Some(match range {
@@ -298,7 +314,7 @@ fn list(ctx: &mut Context<'_>) -> Outcome {
                 Box::new(move |e| glob::matches(&value, e.full_name.as_bytes(), Case::Ignored))
             } else if what.eq_ignore_ascii_case(b"aclcat") {
                 let wanted = format!("@{}", String::from_utf8_lossy(&value).to_ascii_lowercase());
-                Box::new(move |entry| categories(entry.command).contains(&wanted.as_str()))
+                Box::new(move |entry| categories(entry).contains(&wanted.as_str()))
             } else if what.eq_ignore_ascii_case(b"module") {
                 Box::new(|_| false)
             } else {
@@ -371,4 +387,52 @@ fn getkeysandflags(ctx: &mut Context<'_>) -> Outcome {
         strings(&mut ctx.reply, &flags.names().collect::<Vec<_>>());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Fixture;
+    use crate::resp::Protocol;
+
+    fn ask(protocol: Protocol, words: &[&[u8]]) -> String {
+        let mut fixture = Fixture::new();
+        fixture.client.protocol = protocol;
+        String::from_utf8(fixture.call(words)).unwrap().replace("\r\n", " ")
+    }
+
+    #[test]
+    fn descriptions_have_the_shapes_clients_read() {
+        let info: &[&[u8]] = &[b"command", b"info", b"strlen", b"nosuch"];
+        assert_eq!(
+            ask(Protocol::Resp3, info),
+            "*2 *10 $6 strlen :2 ~2 +readonly +fast :1 :1 :1 ~3 +@string +@read +@fast ~0 \
+             ~1 %3 $5 flags ~1 +RO $12 begin_search %2 $4 type $5 index $4 spec %1 $5 index :1 \
+             $9 find_keys %2 $4 type $5 range $4 spec %3 $7 lastkey :0 $7 keystep :1 $5 limit :0 \
+             ~0 _ "
+        );
+        assert!(ask(Protocol::Resp2, info).ends_with(" *0 $-1 "));
+        let docs: &[&[u8]] = &[b"command", b"docs", b"echo", b"nosuch"];
+        let fields = "$7 summary $26 Answers with its argument. $5 since $5 1.0.0 \
+                      $5 group $10 connection $10 complexity $4 O(1) ";
+        assert_eq!(ask(Protocol::Resp2, docs), format!("*2 $4 echo *8 {fields}"));
+        assert_eq!(ask(Protocol::Resp3, docs), format!("%1 $4 echo %4 {fields}"));
+    }
+
+    #[test]
+    fn categories_are_those_rules_are_written_for() {
+        for (category, inside, outside) in [
+            ("write", "function|flush", "exec"),
+            ("connection", "command|docs", "client"),
+            ("dangerous", "info", "time"),
+            ("admin", "lastsave", "info"),
+            ("keyspace", "flushall", "lolwut"),
+            ("sortedset", "sort", "sadd"),
+            ("scripting", "function|list", "function"),
+        ] {
+            let by = [b"command", &b"list"[..], b"filterby", b"aclcat", category.as_bytes()];
+            let list = ask(Protocol::Resp2, &by);
+            let has = |name: &str| list.contains(&format!(" {name} "));
+            assert!(has(inside) && !has(outside), "{category}: {list}");
+        }
+    }
 }

@@ -54,7 +54,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     list("llen", 2, places::llen)
         .flags(READ_FAST)
         .keys(&[KeySpec::one(1, KeyFlags::RO)])
-        .summary("Returns the length of a list.")
+        .summary("Counts the elements of a list.")
         .complexity(BY_INDEX),
     list("lmove", 5, ends::lmove)
         .flags(GROW)

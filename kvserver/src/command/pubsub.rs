@@ -20,20 +20,17 @@ const LOOK: Flags = Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE);
 /// This family's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
     listen("psubscribe", -2, |ctx| subscribe(ctx, Kind::Pattern, b"psubscribe"))
-        .complexity("O(N) where N is the number of patterns to subscribe to.")
-        .summary("Listens for messages published to channels that match one or more patterns."),
+        .complexity("O(N), N patterns")
+        .summary("Subscribes to all channels that fit one of the patterns."),
     Command::new("publish", 3, |ctx| publish(ctx, Kind::Channel))
         .flags(SPEAK)
         .group(Group::PubSub)
         .since("2.0.0")
-        .complexity(
-            "O(N+M) where N is the number of clients subscribed to the receiving channel and M \
-             is the total number of subscribed patterns (by any client).",
-        )
-        .summary("Posts a message to a channel."),
+        .complexity("O(N+M), N subscribers of the channel, M patterns of all clients")
+        .summary("Sends a message to the subscribers of a channel."),
     PUBSUB,
     listen("punsubscribe", -1, |ctx| unsubscribe(ctx, Kind::Pattern, b"punsubscribe"))
-        .complexity("O(N) where N is the number of patterns to unsubscribe.")
+        .complexity("O(N), N patterns")
         .summary("Stops listening to messages published to channels that match patterns."),
     Command::new("spublish", 3, |ctx| publish(ctx, Kind::Shard))
         .flags(SPEAK)
@@ -45,47 +42,47 @@ pub(crate) const COMMANDS: &[Command] = &[
     listen("ssubscribe", -2, |ctx| subscribe(ctx, Kind::Shard, b"ssubscribe"))
         .keys(&[KeySpec::to_end(1, 1, KeyFlags::NOT_KEY)])
         .since("7.0.0")
-        .complexity("O(N) where N is the number of shard channels to subscribe to.")
-        .summary("Listens for messages published to shard channels."),
+        .complexity("O(N), N channels")
+        .summary("Subscribes to shard channels."),
     listen("subscribe", -2, |ctx| subscribe(ctx, Kind::Channel, b"subscribe"))
-        .complexity("O(N) where N is the number of channels to subscribe to.")
-        .summary("Listens for messages published to channels."),
+        .complexity("O(N), N channels")
+        .summary("Subscribes to channels."),
     listen("sunsubscribe", -1, |ctx| unsubscribe(ctx, Kind::Shard, b"sunsubscribe"))
         .keys(&[KeySpec::to_end(1, 1, KeyFlags::NOT_KEY)])
         .since("7.0.0")
-        .complexity("O(N) where N is the number of shard channels to unsubscribe.")
-        .summary("Stops listening to messages posted to shard channels."),
+        .complexity("O(N), N channels")
+        .summary("Ends the subscription to some or all shard channels."),
     listen("unsubscribe", -1, |ctx| unsubscribe(ctx, Kind::Channel, b"unsubscribe"))
-        .complexity("O(N) where N is the number of channels to unsubscribe.")
-        .summary("Stops listening to messages posted to channels."),
+        .complexity("O(N), N channels")
+        .summary("Ends the subscription to some or all channels."),
 ];
 
 const PUBSUB: Command = Command::new("pubsub", -2, container)
     .group(Group::PubSub)
     .since("2.8.0")
-    .complexity("Depends on subcommand.")
-    .summary("A container for Pub/Sub commands.")
+    .complexity("That of the subcommand")
+    .summary("Commands about channels and their subscribers.")
     .subcommands(&[
-        look("channels", -2, |ctx| channels(ctx, Kind::Channel), "Returns the active channels.")
-            .complexity("O(N) where N is the number of active channels"),
+        look(
+            "channels",
+            -2,
+            |ctx| channels(ctx, Kind::Channel),
+            "Lists the channels with subscribers.",
+        )
+        .complexity("O(N) where N is the number of active channels"),
         Command::new("help", 2, help)
             .flags(Flags::LOADING.and(Flags::STALE))
             .group(Group::PubSub)
             .since("6.2.0")
-            .summary("Returns helpful text about the different subcommands."),
-        look("numpat", 2, numpat, "Returns a count of unique pattern subscriptions."),
-        look(
-            "numsub",
-            -2,
-            |ctx| numsub(ctx, Kind::Channel),
-            "Returns a count of subscribers to channels.",
-        )
-        .complexity("O(N) where N is the number of requested channels"),
+            .summary("Lists the subcommands."),
+        look("numpat", 2, numpat, "Counts the patterns somebody is subscribed to."),
+        look("numsub", -2, |ctx| numsub(ctx, Kind::Channel), "Counts the subscribers of channels.")
+            .complexity("O(N) where N is the number of requested channels"),
         look(
             "shardchannels",
             -2,
             |ctx| channels(ctx, Kind::Shard),
-            "Returns the active shard channels.",
+            "Lists the shard channels with subscribers.",
         )
         .since("7.0.0")
         .complexity("O(N) where N is the number of active shard channels"),
@@ -93,7 +90,7 @@ const PUBSUB: Command = Command::new("pubsub", -2, container)
             "shardnumsub",
             -2,
             |ctx| numsub(ctx, Kind::Shard),
-            "Returns the count of subscribers of shard channels.",
+            "Counts the subscribers of shard channels.",
         )
         .since("7.0.0")
         .complexity("O(N) where N is the number of requested shard channels"),

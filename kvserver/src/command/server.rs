@@ -10,6 +10,7 @@ use crate::context::Context;
 
 const QUIET: Flags = Flags::LOADING.and(Flags::STALE);
 const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING);
+const ENDS: Flags = Flags::NO_MULTI.and(Flags::ALLOW_BUSY);
 
 /// This family's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -21,23 +22,23 @@ pub(crate) const COMMANDS: &[Command] = &[
         .summary("Makes everything committed so far durable, in the background."),
     Command::new("function", -2, container)
         .since("7.0.0")
-        .complexity("Depends on subcommand.")
-        .summary("A container for function commands.")
+        .complexity("That of the subcommand")
+        .summary("Commands about functions, of which there are none.")
         .subcommands(&[
             Command::new("flush", -2, function_flush)
                 .flags(Flags::WRITE.and(Flags::NOSCRIPT))
                 .since("7.0.0")
-                .summary("Deletes all libraries and functions."),
+                .summary("Answers OK: there is nothing to delete."),
             Command::new("list", -2, empty_array)
                 .flags(Flags::NOSCRIPT)
                 .since("7.0.0")
-                .summary("Returns information about all libraries."),
+                .summary("Lists no libraries."),
         ]),
     Command::new("info", -1, info::info)
-        .flags(QUIET)
-        .summary("Returns information and statistics about the server."),
+        .flags(QUIET.and(Flags::DANGEROUS))
+        .summary("Shows the state of the server and what it has counted."),
     Command::new("lastsave", 1, lastsave)
-        .flags(QUIET.and(Flags::FAST))
+        .flags(QUIET.and(Flags::FAST).and(Flags::DANGEROUS))
         .summary("Returns the Unix timestamp of the last successful save."),
     Command::new("lolwut", -1, lolwut)
         .flags(Flags::READONLY.and(Flags::FAST))
@@ -45,26 +46,26 @@ pub(crate) const COMMANDS: &[Command] = &[
         .summary("Displays computer art and the version."),
     Command::new("module", -2, container)
         .since("4.0.0")
-        .complexity("Depends on subcommand.")
-        .summary("A container for module commands.")
+        .complexity("That of the subcommand")
+        .summary("Commands about modules, of which there are none.")
         .subcommands(&[Command::new("list", 2, empty_array)
             .flags(Flags::ADMIN.and(Flags::NOSCRIPT))
             .since("4.0.0")
-            .summary("Returns all loaded modules.")]),
+            .summary("Lists no modules.")]),
     Command::new("monitor", 1, monitor)
         .flags(Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE))
-        .summary("Listens for all requests received by the server in real-time."),
+        .summary("Shows every request the server executes, as it does."),
     Command::new("save", 1, save)
         .flags(ADMIN.and(Flags::NO_MULTI))
         .summary("Returns when everything committed so far is durable."),
     Command::new("shutdown", -1, shutdown)
-        .flags(ADMIN.and(QUIET).and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY))
+        .flags(Flags::ADMIN.and(Flags::NOSCRIPT).and(QUIET).and(ENDS))
         .summary("Makes everything durable and ends the server."),
     Command::new("time", 1, time)
         .flags(QUIET.and(Flags::FAST))
         .since("2.6.0")
         .group(Group::Server)
-        .summary("Returns the server time."),
+        .summary("Says the time: seconds since 1970, and microseconds."),
 ];
 
 /// A container alone is refused by its arity; what it names is another command.

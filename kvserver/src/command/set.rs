@@ -86,7 +86,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     set("smembers", 2, algebra::sinter)
         .flags(READ)
         .keys(&[KeySpec::one(1, READ_KEY)])
-        .summary("Returns all members of a set.")
+        .summary("Lists the members of a set.")
         .complexity("O(N) with N the number of members"),
     set("smismember", -3, member::smismember)
         .flags(READ_FAST)
@@ -97,7 +97,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     set("smove", 4, member::smove)
         .flags(WRITE_FAST)
         .keys(&[KeySpec::one(1, TAKE_KEY), KeySpec::one(2, INSERT_KEY)])
-        .summary("Moves a member from one set to another."),
+        .summary("Takes a member out of one set and puts it into another."),
     set("spop", -2, random::spop)
         .flags(WRITE_FAST)
         .keys(&[KeySpec::one(1, TAKE_KEY)])

@@ -20,8 +20,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         .flags(AT_ONCE)
         .group(Group::Transactions)
         .since("2.0.0")
-        .complexity("O(N), when N is the number of queued commands")
-        .summary("Discards a transaction."),
+        .complexity("O(N), N commands queued")
+        .summary("Forgets the commands queued since MULTI."),
     Command::new("exec", 1, exec)
         .flags(
             Flags::WRITE
@@ -33,13 +33,13 @@ pub(crate) const COMMANDS: &[Command] = &[
         )
         .group(Group::Transactions)
         .since("1.2.0")
-        .complexity("Depends on commands in the transaction")
-        .summary("Executes all commands in a transaction."),
+        .complexity("That of the commands queued")
+        .summary("Runs the commands queued since MULTI as one step."),
     Command::new("multi", 1, multi)
         .flags(AT_ONCE)
         .group(Group::Transactions)
         .since("1.2.0")
-        .summary("Starts a transaction."),
+        .summary("Queues the commands that follow, up to EXEC."),
     Command::new("unwatch", 1, unwatch)
         .flags(
             Flags::NOSCRIPT
@@ -50,14 +50,14 @@ pub(crate) const COMMANDS: &[Command] = &[
         )
         .group(Group::Transactions)
         .since("2.2.0")
-        .summary("Forgets about watched keys of a transaction."),
+        .summary("Watches no key any more."),
     Command::new("watch", -2, watch)
         .flags(AT_ONCE)
         .group(Group::Transactions)
         .keys(&[KeySpec::to_end(1, 1, KeyFlags::RO)])
         .since("2.2.0")
-        .complexity("O(1) for every key.")
-        .summary("Monitors changes to keys to determine the execution of a transaction."),
+        .complexity("O(N), N keys")
+        .summary("Makes the next EXEC fail if one of these keys has changed by then."),
 ];
 
 fn multi(ctx: &mut Context<'_>) -> Outcome {

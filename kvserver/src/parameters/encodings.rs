@@ -13,7 +13,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter::new("hash-max-listpack-value", MEMORY, "64")
         .alias("hash-max-ziplist-value")
         .effect(NAMES),
-    Parameter::new("hll-sparse-max-bytes", MEMORY, "3000"),
+    Parameter::new("hll-sparse-max-bytes", MEMORY, "3000").effect("how long a sparse sketch gets"),
     Parameter::new("list-compress-depth", INT, "0"),
     // Negative values name sizes in KiB.
     Parameter::new("list-max-listpack-size", SIGNED_INT, "-2")

@@ -14,7 +14,8 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter::new("latency-tracking", Kind::YesNo, "yes")
         .live(Live::LatencyTracking)
         .effect("whether histograms of the time of calls are kept"),
-    Parameter::new("latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9"),
+    Parameter::new("latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9")
+        .effect("the percentiles INFO latencystats shows"),
     Parameter::new("logfile", Kind::Text, "").fixed(),
     Parameter::new("loglevel", Kind::OneOf(LOG_LEVELS), "notice"),
     Parameter::new("notify-keyspace-events", Kind::Events, "")

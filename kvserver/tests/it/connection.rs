@@ -128,7 +128,7 @@ fn command_tells_the_keys_of_a_request() {
     wire.ask("COMMAND GETKEYSANDFLAGS WATCH a", "*1\r\n*2\r\n$1\r\na\r\n*1\r\n+RO\r\n");
     wire.ask("COMMAND GETKEYS PING", "-ERR The command has no key arguments\r\n");
     wire.ask("COMMAND GETKEYS NOSUCH a", "-ERR Invalid command specified\r\n");
-    wire.ask("COMMAND INFO nosuch", "*1\r\n*-1\r\n");
+    wire.ask("COMMAND INFO nosuch", "*1\r\n$-1\r\n");
     wire.ask("COMMAND LIST FILTERBY PATTERN ec*", "*1\r\n$4\r\necho\r\n");
 }
 

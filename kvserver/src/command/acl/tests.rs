@@ -142,7 +142,7 @@ fn categories_are_those_of_the_table_and_none_is_empty() {
         assert!(!fixture.run(&format!("ACL CAT {name}")).starts_with("*0"), "{name}");
     }
     for entry in entries() {
-        for category in categories(entry.command) {
+        for category in categories(entry) {
             assert!(CATEGORIES.contains(&category), "{category}");
         }
     }

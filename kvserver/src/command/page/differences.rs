@@ -1,0 +1,191 @@
+//! What differs from Redis 7.2, with reasons: facts that no table of the server has.
+
+/// Differences of no single command.
+pub(super) const GENERAL: &[&str] = &[
+    "**Keys have 64 KiB (65,536 bytes) at most; fields and members 32 bytes less.** Redis takes \
+     512 MiB. Keys, fields and members stay in memory, so the store bounds them; an element's key \
+     there begins with its collection and its place. Longer ones are refused \
+     with an error (`key is too long`) before anything is written.",
+    "**Replies that repeat elements as often as they are asked to end at 1 GiB**: `SRANDMEMBER`, \
+     `HRANDFIELD` and `ZRANDMEMBER` with a large negative count answer an error. Redis builds the \
+     reply until its memory ends.",
+    "**Everything is on the disk.** There is no snapshot to load and no log beside it to replay; \
+     what `appendfsync` promises is promised for every write. `SAVE`, `BGSAVE`, `LASTSAVE` and \
+     `BGREWRITEAOF` keep the meaning people ask them for: make it durable, and give space back.",
+    "**Keys past their time are gone.** `DBSIZE`, `KEYS`, `SCAN` and `RANDOMKEY` never count or \
+     name them; Redis' `DBSIZE` does until they are touched or swept.",
+    "**Order of what has none** (`HGETALL`, `SMEMBERS`, `KEYS`, `SCAN`, …) is another one: it \
+     follows hashes of names, not how Redis keeps small and large values.",
+    "**`OBJECT ENCODING` and `DEBUG OBJECT` name representations that are not there.** Tools and \
+     test suites ask, so the answer is what Redis would choose by the same limits.",
+    "**Commands run on several threads.** Each command and each `MULTI` block is still one step \
+     that others see whole or not at all, and one commit on the disk.",
+    "**Nothing has to be freed at once.** `DEL` of ten million elements takes as long as `UNLINK`; \
+     `ASYNC` and `SYNC` of `FLUSHALL` and `FLUSHDB` mean the same.",
+    "**One user**, `default`, with all rights: it may have passwords (`requirepass`, `ACL SETUSER`), \
+     others and rules are refused, and there is no file of users. TLS and Unix sockets are not \
+     there.",
+    "**One server**: no replicas and no cluster. `INFO replication` says master without replicas.",
+    "**`HELP` texts and summaries are our own words**, and shorter.",
+    "**The version named by `HELLO` and `INFO` is that of Redis** whose commands these are, as \
+     clients decide by it what they may send.",
+];
+
+/// Differences of single commands, by full name.
+pub(super) const BY_COMMAND: &[(&str, &str)] = &[
+    (
+        "acl",
+        "there is only the user `default` with all rights; `SETUSER` changes its passwords and \
+         whether it may log in, and refuses what would take rights away. `CAT` names no category \
+         that is empty here.",
+    ),
+    (
+        "auth",
+        "`MONITOR` does not show it; Redis shows it without the password. `requirepass` must be \
+         UTF-8; `ACL SETUSER` takes any bytes.",
+    ),
+    ("bgrewriteaof", "merges the store's files: space of what is dead is given back."),
+    ("bgsave", "syncs; no file is written beside the store."),
+    (
+        "client|caching",
+        "answers the error Redis gives a client that is not tracking: client-side caching comes \
+         later.",
+    ),
+    (
+        "client|no-evict",
+        "is remembered and has no effect: clients are not closed to save memory \
+         (`maxmemory-clients`).",
+    ),
+    ("client|tracking", "`ON` is refused: client-side caching comes later. `OFF` answers OK."),
+    (
+        "command|docs",
+        "without `arguments` and `history`: the table does not have them, and half a syntax would \
+         mislead those who complete by it.",
+    ),
+    ("command|info", "without tips: they are for proxies in front of clusters."),
+    ("config|rewrite", "refused: the flags of the command line are the configuration."),
+    (
+        "debug",
+        "serves what test suites use; what would only crash a server is unknown, and what is about \
+         Redis' own structures answers OK.",
+    ),
+    ("flushall", "`ASYNC` and `SYNC` mean the same: memory is given back in the background."),
+    ("flushdb", "`ASYNC` and `SYNC` mean the same: memory is given back in the background."),
+    ("function", "only `FLUSH` and `LIST`, which test suites send: scripting comes later."),
+    ("hello", "`MONITOR` does not show it, as it may hold a password."),
+    (
+        "hscan",
+        "a cursor is digits only, as for `SCAN`. The order is that of hashes of the fields, and \
+         COUNT counts for small hashes, too: they are not answered at once.",
+    ),
+    (
+        "info",
+        "the sections are Redis', the figures our own: `used_memory` is the anonymous memory of \
+         the process. Values are on the disk and in the file cache of the operating system.",
+    ),
+    ("lastsave", "when everything was last made durable by `SAVE` or `BGSAVE`."),
+    ("lolwut", "draws something else."),
+    ("module", "only `LIST`, which is empty: there is no interface for modules."),
+    (
+        "multi",
+        "inside MULTI it makes EXEC fail, as any command refused while queueing. Redis 7.2 goes on \
+         with the transaction; its successors do not.",
+    ),
+    (
+        "object|freq",
+        "answers an error unless an LFU policy is set, as Redis: uses are not remembered \
+         otherwise.",
+    ),
+    (
+        "object|idletime",
+        "0 where uses of keys are not remembered: it would cost memory for every key.",
+    ),
+    ("object|refcount", "what Redis would count: values are not shared."),
+    ("quit", "not deprecated here."),
+    ("save", "answers when everything committed before is durable; it does not stop the others."),
+    (
+        "scan",
+        "a cursor is digits only; Redis also takes a sign or blanks, which no server ever answers. \
+         Cursors stay valid across restarts.",
+    ),
+    (
+        "shutdown",
+        "always makes everything durable first, `NOSAVE` included: there is nothing to leave out. \
+         It is not delayed by replicas, so `ABORT` finds nothing to end.",
+    ),
+    ("sort", "`COMMAND INFO` does not list the key behind `STORE`; `COMMAND GETKEYS` finds it."),
+    (
+        "sscan",
+        "a cursor is digits only, as for `SCAN`. COUNT counts for small sets, too: they are not \
+         answered at once.",
+    ),
+    (
+        "swithmember",
+        "only here: the keys of all sets that have a member. Needs `--set-reverse-index yes`.",
+    ),
+    ("unlink", "the same as `DEL`, which does not wait for memory either."),
+    ("wait", "there are no replicas: it answers 0 when its time is over, or at once for 0."),
+    (
+        "waitaof",
+        "the first number is this server: 1 waits until everything is durable here, whatever \
+         `appendfsync` says.",
+    ),
+    (
+        "watch",
+        "inside MULTI it makes EXEC fail, as any command refused while queueing. Redis 7.2 goes on \
+         with the transaction; its successors do not.",
+    ),
+    (
+        "zscan",
+        "a cursor is digits only, as for `SCAN`. COUNT counts for small sets, too: they are not \
+         answered at once. `NOSCORES` leaves the scores out, as successors of Redis 7.2 have it.",
+    ),
+];
+
+/// Commands that are not there, and why. Those that are in the table by now are left out.
+pub(super) const ABSENT: &[(&str, &str)] = &[
+    (
+        "eval eval_ro evalsha evalsha_ro script",
+        "later: scripts need an interpreter that may stop all others, with limits of time and \
+         memory of its own; `MULTI` with `WATCH` is there",
+    ),
+    (
+        "fcall fcall_ro function|delete function|dump function|kill function|load \
+         function|restore function|stats",
+        "later, with scripts",
+    ),
+    (
+        "xack xadd xautoclaim xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup \
+         xrevrange xsetid xtrim",
+        "later: streams are a type of their own, with groups of readers",
+    ),
+    (
+        "geoadd geodist geohash geopos georadius georadius_ro georadiusbymember \
+         georadiusbymember_ro geosearch geosearchstore",
+        "later: they are sorted sets with another reading of the scores",
+    ),
+    (
+        "dump restore migrate",
+        "later: Redis' serialized format is its own representation in memory, and reading it is \
+         where many of its vulnerabilities were; `kvserver export` and `import` move stores",
+    ),
+    (
+        "memory memory|doctor memory|malloc-stats memory|purge memory|stats memory|usage",
+        "later, with eviction: `INFO memory` tells of the whole",
+    ),
+    (
+        "replicaof slaveof failover role psync sync replconf",
+        "later, and not in Redis' protocol: followers read the store's change feed \
+         (`Store::changes`)",
+    ),
+    (
+        "cluster asking readonly readwrite restore-asking",
+        "never as in Redis: one server is one store. Clients that ask for cluster mode are \
+         answered an error, and go on without",
+    ),
+    (
+        "module|load module|loadex module|unload",
+        "never: code in the process of the server could break what the store promises; the library \
+         `kvcore` is for that",
+    ),
+];
