@@ -22,9 +22,9 @@ pub(super) const GENERAL: &[&str] = &[
      that others see whole or not at all, and one commit on the disk.",
     "**Nothing has to be freed at once.** `DEL` of ten million elements takes as long as `UNLINK`; \
      `ASYNC` and `SYNC` of `FLUSHALL` and `FLUSHDB` mean the same.",
-    "**One user**, `default`, with all rights: it may have passwords (`requirepass`, `ACL SETUSER`), \
-     others and rules are refused, and there is no file of users. TLS and Unix sockets are not \
-     there.",
+    "**One user**, `default`, with all rights: it may have passwords (`requirepass`, `ACL \
+     SETUSER`), others and rules are refused, and there is no file of users. TLS and Unix sockets \
+     are not there.",
     "**One server**: no replicas and no cluster. `INFO replication` says master without replicas.",
     "**`HELP` texts and summaries are our own words**, and shorter.",
     "**The version named by `HELLO` and `INFO` is that of Redis** whose commands these are, as \
