@@ -62,7 +62,7 @@ struct Serve {
     /// Keep an index of which sets hold a member, for SWITHMEMBER; built or dropped at the start
     #[arg(long, value_name = "yes|no", value_enum, default_value_t = YesNo::No)]
     set_reverse_index: YesNo,
-    /// Refuse to listen on an address other machines can reach, as there is no password
+    /// Refuse to listen on an address other machines can reach while there is no password
     #[arg(long, value_name = "yes|no", value_enum, default_value_t = YesNo::Yes)]
     protected_mode: YesNo,
 }

@@ -26,6 +26,8 @@ pub(crate) struct ClientState {
     pub(crate) db: usize,
     pub(crate) protocol: Protocol,
     pub(crate) replies: Replies,
+    /// It has given a password, or there was none when it connected.
+    pub(crate) is_authenticated: bool,
     /// Close the connection when the reply has left.
     pub(crate) close: bool,
     /// The replies so far leave only when what they tell is durable (SAVE).
@@ -66,6 +68,7 @@ impl ClientState {
             db: 0,
             protocol: Protocol::Resp2,
             replies: Replies::On,
+            is_authenticated: true,
             close: false,
             wait_durable: false,
             no_evict: false,

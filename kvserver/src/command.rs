@@ -12,6 +12,7 @@
 //!     the shared lock.
 //! T4. Before a handler runs, the arity has been checked; `args[0]` is the name as it was sent.
 
+pub(crate) mod acl;
 pub(crate) mod alone;
 pub(crate) mod arguments;
 #[cfg(test)]

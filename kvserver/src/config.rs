@@ -1,5 +1,6 @@
 //! What a server is started with.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use crate::data::ReverseIndex;
@@ -42,7 +43,7 @@ impl AppendFsync {
 }
 
 /// How to run a server. `Config::default()` listens on 127.0.0.1:6379 with 16 databases.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// The address to listen on.
@@ -57,7 +58,8 @@ pub struct Config {
     pub threads: usize,
     /// When replies to writes leave.
     pub appendfsync: AppendFsync,
-    /// Refuse addresses other machines can reach.
+    /// Refuse addresses other machines can reach, unless `settings` has a password (`requirepass`);
+    /// and their connections, while the password is removed.
     pub protected_mode: bool,
     /// What `CONFIG GET dir` answers.
     pub dir: String,
@@ -86,10 +88,35 @@ impl Default for Config {
     }
 }
 
+/// The values of settings are left out: one may be a password.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings: Vec<&str> = self.settings.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Config")
+            .field("bind", &self.bind)
+            .field("port", &self.port)
+            .field("clients_max", &self.clients_max)
+            .field("databases", &self.databases)
+            .field("threads", &self.threads)
+            .field("appendfsync", &self.appendfsync)
+            .field("protected_mode", &self.protected_mode)
+            .field("dir", &self.dir)
+            .field("settings", &settings)
+            .field("set_reverse_index", &self.set_reverse_index)
+            .finish()
+    }
+}
+
 impl Config {
     /// The address and port to listen on.
     pub fn addr(&self) -> SocketAddr {
         SocketAddr::new(self.bind, self.port)
+    }
+
+    /// True if clients will have to give a password.
+    fn has_password(&self) -> bool {
+        let is_password = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("requirepass");
+        self.settings.iter().rfind(is_password).is_some_and(|(_, value)| !value.is_empty())
     }
 
     pub(crate) fn reverse_index(&self) -> ReverseIndex {
@@ -113,7 +140,7 @@ impl Config {
         in_range("databases", self.databases, 1024)?;
         in_range("threads", self.threads, 256)?;
         in_range("maxclients", self.clients_max, 1_000_000)?;
-        if self.protected_mode && !addr.ip().is_loopback() {
+        if self.protected_mode && !addr.ip().is_loopback() && !self.has_password() {
             return Err(Error::Unprotected { addr });
         }
         Ok(())
@@ -135,6 +162,16 @@ mod tests {
         assert!(matches!(config.check(config.addr()), Err(Error::Unprotected { .. })));
         config.protected_mode = false;
         assert!(config.check(config.addr()).is_ok());
+    }
+
+    #[test]
+    fn an_address_others_can_reach_may_have_a_password_instead_which_is_not_shown() {
+        let mut config = Config { bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED), ..Config::default() };
+        config.settings = vec![("RequirePass".to_owned(), "tell-nobody".to_owned())];
+        assert!(config.check(config.addr()).is_ok());
+        assert!(!format!("{config:?}").contains("tell-nobody"));
+        config.settings.push(("requirepass".to_owned(), String::new()));
+        assert!(matches!(config.check(config.addr()), Err(Error::Unprotected { .. })));
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use mio::net::TcpStream;
 
+use crate::access::Access;
 use crate::client::{Buffers, ClientState};
+use crate::command::Flags;
 use crate::command::table::Entry;
 use crate::data::{Ahead, Position, Round};
 use crate::executor::Executor;
@@ -17,6 +19,7 @@ use crate::output_limits::{Excess, OutputLimits};
 use crate::pause::Pause;
 use crate::pubsub::Frame;
 use crate::resp::{Limits, Reply};
+use crate::shared::Shared;
 use crate::staging::Staging;
 use crate::stats::Stats;
 
@@ -24,6 +27,14 @@ use crate::stats::Stats;
 const OUTPUT_BYTES_PAUSE: usize = 1 << 20;
 /// More than this is never kept for a client: the connection is closed.
 const OUTPUT_BYTES_MAX: usize = 1 << 30;
+
+/// The same as long as a client has not authenticated.
+const STRANGER_OUTPUT_BYTES_PAUSE: usize = 16 * 1024;
+/// More than this is not kept for such a client once its socket takes no more.
+const STRANGER_OUTPUT_BYTES_MAX: usize = 1024;
+/// What the protocol allows such a client, as in Redis.
+const STRANGER_LIMITS: Limits =
+    Limits { args_max: 10, bulk_len_max: 16 * 1024, authenticated: false };
 
 /// Reads of unread input before a connection is closed.
 const READS_AT_END_MAX: usize = 64;
@@ -39,6 +50,8 @@ pub(crate) struct Connection {
     excess: Excess,
     /// The socket may have bytes for us.
     readable: bool,
+    /// The inbox may hold requests that have not been looked for.
+    unparsed: bool,
     /// The peer has ended its side: read until the end at once, no edge will come.
     peer_closed: bool,
     writable: bool,
@@ -61,6 +74,7 @@ impl Connection {
             out: Output::default(),
             excess: Excess::default(),
             readable: true,
+            unparsed: false,
             peer_closed: false,
             writable: true,
             held_until: None,
@@ -83,9 +97,16 @@ impl Connection {
         limits: &Limits,
         input_bytes_max: usize,
         lend: impl FnOnce() -> Box<Inbox>,
-        stats: &Stats,
+        shared: &Shared,
     ) {
-        if self.waiting() > 0 || self.is_paused() || !self.readable || self.closing || self.dead {
+        if self.waiting() > 0 || self.is_paused() || self.closing || self.dead {
+            return;
+        }
+        if self.unparsed {
+            self.parse(limits, &shared.access);
+            return;
+        }
+        if !self.readable {
             return;
         }
         let inbox = self.inbox.get_or_insert_with(lend);
@@ -106,11 +127,46 @@ impl Connection {
         };
         let received = u64::try_from(received).unwrap_or(0);
         self.client.traffic.input_bytes += received;
-        stats.input_bytes.fetch_add(received, Relaxed);
-        inbox.parse(limits);
+        shared.stats.input_bytes.fetch_add(received, Relaxed);
+        self.parse(limits, &shared.access);
+        let Some(inbox) = &self.inbox else { return };
         if inbox.waiting() == 0 && inbox.len() > input_bytes_max {
             let (id, len_bytes) = (self.client.id, inbox.len());
             tracing::warn!(id, len_bytes, "closing a client that exceeds its query buffer");
+            self.dead = true;
+        }
+    }
+
+    /// Finds the requests in what has been received. Of a client that has not authenticated, only
+    /// up to one that may do so: what comes after it may be long.
+    fn parse(&mut self, limits: &Limits, access: &Access) {
+        let Some(inbox) = &mut self.inbox else {
+            self.unparsed = false;
+            return;
+        };
+        if self.client.is_authenticated || access.is_open() {
+            inbox.parse(limits);
+            self.unparsed = false;
+        } else {
+            self.unparsed = inbox.parse_until(&STRANGER_LIMITS, |entry| {
+                entry.is_some_and(|entry| entry.command.flags.has(Flags::NO_AUTH))
+            });
+        }
+    }
+    /// How much may wait to be sent before nothing is read or run.
+    fn output_pause(&self) -> usize {
+        let is_stranger = !self.client.is_authenticated;
+        if is_stranger { STRANGER_OUTPUT_BYTES_PAUSE } else { OUTPUT_BYTES_PAUSE }
+    }
+    /// Ends a connection that has not authenticated and does not read what it is answered.
+    pub(crate) fn check_stranger(&mut self, access: &Access) {
+        if self.client.is_authenticated || access.is_open() || self.is_held() {
+            return;
+        }
+        let len_bytes = self.out.len();
+        if len_bytes > STRANGER_OUTPUT_BYTES_MAX && !self.dead {
+            let id = self.client.id;
+            tracing::warn!(id, len_bytes, "closing a stranger that does not read");
             self.dead = true;
         }
     }
@@ -139,11 +195,11 @@ impl Connection {
             || self.client.staging.is_waiting()
             || self.client.blocked.is_some()
             || self.client.is_postponed
-            || self.out.len() > OUTPUT_BYTES_PAUSE
+            || self.out.len() > self.output_pause()
     }
     /// True if there is something to do without waiting for an event.
     pub(crate) fn wants_turn(&self) -> bool {
-        let can_go_on = self.readable && !self.closing;
+        let can_go_on = (self.readable || self.unparsed) && !self.closing;
         !self.dead && !self.is_paused() && (can_go_on || self.is_runnable())
     }
     pub(crate) fn is_finished(&self) -> bool {
@@ -176,6 +232,7 @@ impl Connection {
         executor: &mut Executor<'_>,
         mut round: Option<&mut Round<'_, '_>>,
     ) {
+        let pause = self.output_pause();
         let Some(inbox) = &mut self.inbox else { return };
         let (client, out) = (&mut self.client, &mut self.out);
         let mut last: Option<&'static Entry> = None;
@@ -191,7 +248,7 @@ impl Connection {
             // What it has told itself comes before its next reply.
             let hears_itself = executor.outbox.len() != posted && client.hears();
             let is_over = client.close || client.blocked.is_some();
-            let stop = is_over || hears_itself || out.len() > OUTPUT_BYTES_PAUSE;
+            let stop = is_over || hears_itself || out.len() > pause;
             if stop { Next::Stop } else { Next::GoOn }
         });
         executor.end_run();

@@ -37,8 +37,9 @@ pub enum Error {
     },
     /// There is no password, so everybody who reaches the address could read and erase the data.
     #[error(
-        "refusing to listen on {addr}, which other machines can reach: kvserver has no passwords \
-         yet; bind a loopback address, or pass --protected-mode no if a firewall protects the port"
+        "refusing to listen on {addr}, which other machines can reach, as there is no password: \
+         set one (--set requirepass=...), bind a loopback address, or pass --protected-mode no if \
+         a firewall protects the port"
     )]
     Unprotected {
         /// The address asked for.

@@ -12,6 +12,7 @@
 
 mod serve;
 
+use crate::access::Access;
 use crate::client::{ClientState, Queued, Replies};
 use crate::command::table::{Entry, table};
 use crate::command::{CommandError, Flags};
@@ -105,7 +106,7 @@ impl Executor<'_> {
         out: &mut Vec<u8>,
         mut round: Option<&mut Round<'_, '_>>,
     ) -> Result<(), CommandError> {
-        let entry = match check(entry, args, client) {
+        let entry = match check(entry, args, client, &self.shared.access) {
             Ok(entry) => entry,
             Err(error) => {
                 self.reject(entry, client);
@@ -338,10 +339,14 @@ fn check(
     entry: Option<&'static Entry>,
     args: &[&[u8]],
     client: &ClientState,
+    access: &Access,
 ) -> Result<&'static Entry, CommandError> {
     let entry = entry.ok_or_else(|| table().unknown(args))?;
     if !entry.command.accepts(args.len()) {
         return Err(CommandError::Arity(entry.full_name.as_str().into()));
+    }
+    if !client.is_authenticated && !entry.command.flags.has(Flags::NO_AUTH) && !access.is_open() {
+        return Err(CommandError::text("NOAUTH Authentication required."));
     }
     if entry.command.flags.has(Flags::NO_MULTI) && client.transaction.is_some() {
         return Err(CommandError::text("ERR Command not allowed inside a transaction"));

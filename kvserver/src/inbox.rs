@@ -153,6 +153,15 @@ impl Inbox {
 
     /// Finds the complete requests.
     pub(crate) fn parse(&mut self, limits: &Limits) {
+        self.parse_until(limits, |_| false);
+    }
+    /// The same up to a request after which the limits may be others; true if there was one.
+    #[inline]
+    pub(crate) fn parse_until(
+        &mut self,
+        limits: &Limits,
+        is_last: impl Fn(Option<&'static Entry>) -> bool,
+    ) -> bool {
         while self.error.is_none() {
             let first = self.places.len() - self.parser.begun();
             match self.parser.step(&self.bytes[..self.end], &mut self.places, limits) {
@@ -167,10 +176,14 @@ impl Inbox {
                     let entry = table().resolve(&words[0], words.get(1).map(Vec::as_slice));
                     self.requests.push(Request { entry, args: Args::Inline(words) });
                 }
-                Ok(Step::Incomplete) => return,
+                Ok(Step::Incomplete) => return false,
                 Err(error) => self.error = Some(error),
             }
+            if self.requests.last().is_some_and(|request| is_last(request.entry)) {
+                return true;
+            }
         }
+        false
     }
 
     /// The number of requests that wait.

@@ -30,6 +30,7 @@
 //! commands; handlers no clock and no chance but their context's. Only `data::engine` knows how
 //! databases lie on keyspaces.
 
+mod access;
 mod background;
 mod bits;
 mod blocking;

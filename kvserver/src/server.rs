@@ -25,6 +25,10 @@ const WAKER: Token = Token(1);
 /// How long a full table of descriptors is given to empty.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
+/// What clients from other machines are told while protected mode is on and there is no password.
+const DENIED: &[u8] = b"-DENIED protected mode is on and no password is set for the default user: \
+    only connections from this machine are accepted\r\n";
+
 /// A server that listens; [`Server::run`] serves.
 #[derive(Debug)]
 pub struct Server {
@@ -230,6 +234,15 @@ impl Server {
             shared.stats.connections_rejected.fetch_add(1, Relaxed);
             // The client may be gone already; it is refused either way.
             let _ = io::Write::write(&mut stream, b"-ERR max number of clients reached\r\n");
+            return;
+        }
+        if shared.config.protected_mode
+            && !peer.ip().to_canonical().is_loopback()
+            && shared.access.user().is_without_password()
+        {
+            shared.stats.connections_rejected.fetch_add(1, Relaxed);
+            // As above.
+            let _ = io::Write::write(&mut stream, DENIED);
             return;
         }
         if let Err(error) = stream.set_nodelay(true) {

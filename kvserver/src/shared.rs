@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
 
+use crate::access::Access;
 use crate::background::Job;
 use crate::blocking::{self, Delivery, Unblock, Waiter};
 use crate::client::Card;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) addr: SocketAddr,
     pub(crate) parameters: Parameters,
+    pub(crate) access: Access,
     pub(crate) stats: Stats,
     pub(crate) watches: Watches,
     pub(crate) eviction: Eviction,
@@ -120,7 +122,9 @@ impl Shared {
         let parameters = Parameters::new(&config, addr.port())?;
         let output_limits = OutputLimits::default();
         output_limits.set(&parameters.value("client-output-buffer-limit"));
+        let access = Access::new(&parameters.value("requirepass"));
         Ok(Shared {
+            access,
             memory_at_start: engine.memory().held,
             parameters,
             output_limits,

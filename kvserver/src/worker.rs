@@ -339,7 +339,9 @@ impl Worker {
             }
             return;
         }
-        let connection = Some(Connection::new(stream, ClientState::new(card, slot)));
+        let mut client = ClientState::new(card, slot);
+        client.is_authenticated = self.shared.access.is_open();
+        let connection = Some(Connection::new(stream, client));
         if slot == self.connections.len() {
             self.connections.push(connection);
             self.queued.push(false);
@@ -402,7 +404,7 @@ impl Worker {
             let Some(connection) = &mut self.connections[slot] else { continue };
             let inboxes = &mut self.inboxes;
             let lend = || inboxes.pop().unwrap_or_default();
-            connection.receive(&limits, input_bytes_max, lend, &self.shared.stats);
+            connection.receive(&limits, input_bytes_max, lend, &self.shared);
             if connection.is_runnable() {
                 if connection.may_write() { writers.push(slot) } else { readers.push(slot) }
             }
@@ -520,6 +522,7 @@ impl Worker {
             self.excessive.push(slot);
         }
         connection.flush(&self.shared.stats);
+        connection.check_stranger(&self.shared.access);
         if let Some(mut inbox) = connection.give_back_inbox()
             && inbox.is_worth_keeping()
             && self.inboxes.len() < INBOXES_KEPT_MAX

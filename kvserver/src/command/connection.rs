@@ -1,5 +1,6 @@
 //! Commands about the connection itself: who speaks, which database, which protocol version.
 
+use super::acl::{auth, log_in};
 use super::generic::parse_index;
 use super::{Command, CommandError, Flags, Group, Outcome};
 use crate::client::Replies;
@@ -80,6 +81,7 @@ fn reset(ctx: &mut Context<'_>) -> Outcome {
     ctx.server.pubsub.forget(client.seat(), &mut client.subscriptions);
     client.end_monitoring(&ctx.server.monitors);
     client.transaction = None;
+    client.is_authenticated = ctx.server.access.is_open();
     client.db = 0;
     client.protocol = Protocol::Resp2;
     client.replies = Replies::On;
@@ -98,30 +100,6 @@ fn select(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// There are no passwords, so the only user is `default`, who has none.
-fn auth(ctx: &mut Context<'_>) -> Outcome {
-    match ctx.args {
-        [_, _] => Err(CommandError::text(
-            "ERR AUTH <password> called without any password configured for the default user. \
-             Are you sure your configuration is correct?",
-        )),
-        [_, user, _] => {
-            log_in(user)?;
-            ctx.reply.ok();
-            Ok(())
-        }
-        _ => Err(CommandError::Syntax),
-    }
-}
-
-/// The default user has no password, so any will do; nobody else exists.
-fn log_in(user: &[u8]) -> Outcome {
-    if user == b"default" {
-        return Ok(());
-    }
-    Err(CommandError::text("WRONGPASS invalid username-password pair or user is disabled."))
-}
-
 fn hello(ctx: &mut Context<'_>) -> Outcome {
     let mut protocol = ctx.client.protocol;
     let mut name = None;
@@ -136,7 +114,18 @@ fn hello(ctx: &mut Context<'_>) -> Outcome {
                 ));
             }
         };
-        name = hello_options(options)?;
+        let (given_name, credentials) = hello_options(options)?;
+        name = given_name;
+        if let Some((user, password)) = credentials {
+            log_in(ctx, user, password)?;
+        }
+    }
+    if !ctx.client.is_authenticated && !ctx.server.access.is_open() {
+        return Err(CommandError::text(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+             select the RESP protocol version at the same time",
+        ));
     }
     if let Some(name) = name {
         super::client::set_name(ctx.client, name)?;
@@ -162,14 +151,17 @@ fn hello(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// `AUTH user password` and `SETNAME name`, in any order; the name.
-fn hello_options<'a>(mut options: &[&'a [u8]]) -> Result<Option<&'a [u8]>, CommandError> {
-    let mut name = None;
+/// The name, and the user with the password.
+type HelloOptions<'a> = (Option<&'a [u8]>, Option<(&'a [u8], &'a [u8])>);
+
+/// `AUTH user password` and `SETNAME name`, in any order.
+fn hello_options<'a>(mut options: &[&'a [u8]]) -> Result<HelloOptions<'a>, CommandError> {
+    let (mut name, mut credentials) = (None, None);
     loop {
         options = match options {
-            [] => return Ok(name),
-            [word, user, _, rest @ ..] if word.eq_ignore_ascii_case(b"auth") => {
-                log_in(user)?;
+            [] => return Ok((name, credentials)),
+            [word, user, password, rest @ ..] if word.eq_ignore_ascii_case(b"auth") => {
+                credentials = Some((*user, *password));
                 rest
             }
             [word, given, rest @ ..] if word.eq_ignore_ascii_case(b"setname") => {

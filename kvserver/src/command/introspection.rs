@@ -151,8 +151,31 @@ pub(super) fn flag_names(command: &Command) -> Vec<&'static str> {
     names.into_iter().filter(|(flag, _)| is_told(*flag)).map(|(_, name)| name).collect()
 }
 
+/// The names of the ACL categories, in the order ACL CAT gives them.
+pub(super) const CATEGORIES: [&str; 19] = [
+    "@keyspace",
+    "@read",
+    "@write",
+    "@set",
+    "@sortedset",
+    "@list",
+    "@hash",
+    "@string",
+    "@bitmap",
+    "@hyperloglog",
+    "@pubsub",
+    "@admin",
+    "@fast",
+    "@slow",
+    "@blocking",
+    "@dangerous",
+    "@connection",
+    "@transaction",
+    "@scripting",
+];
+
 /// The ACL categories that follow from flags and group, as Redis derives them.
-fn categories(entry: &Entry) -> Vec<&'static str> {
+pub(super) fn categories(entry: &Entry) -> Vec<&'static str> {
     let (command, flags) = (entry.command, entry.command.flags);
     let is_admin = flags.has(Flags::ADMIN) || command.name == "lastsave";
     let mut all = subjects(entry);

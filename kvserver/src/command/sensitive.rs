@@ -20,6 +20,8 @@ pub(crate) fn redacted<'a>(entry: &Entry, args: &[&'a [u8]]) -> Vec<&'a [u8]> {
     match entry.full_name.as_str() {
         "auth" => hide(&mut shown, 1),
         "acl|setuser" => hide(&mut shown, 2),
+        // The command that does not run may be one of these.
+        "acl|dryrun" => hide(&mut shown, 4),
         "config|set" => {
             for pair in shown.get_mut(2..).unwrap_or_default().chunks_mut(2) {
                 if SECRET_PARAMETERS.iter().any(|name| pair[0].eq_ignore_ascii_case(name)) {

@@ -14,14 +14,6 @@ const ENDS: Flags = Flags::NO_MULTI.and(Flags::ALLOW_BUSY);
 
 /// This family's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
-    Command::new("acl", -2, container)
-        .since("6.0.0")
-        .complexity("That of the subcommand")
-        .summary("Commands about users and what they may do.")
-        .subcommands(&[Command::new("whoami", 2, acl_whoami)
-            .flags(QUIET.and(Flags::NOSCRIPT))
-            .since("6.0.0")
-            .summary("Says as which user this connection speaks.")]),
     Command::new("bgrewriteaof", 1, bgrewriteaof)
         .flags(ADMIN)
         .summary("Rewrites the log without what is dead, in the background."),
@@ -83,11 +75,6 @@ fn container(_: &mut Context<'_>) -> Outcome {
 
 fn empty_array(ctx: &mut Context<'_>) -> Outcome {
     ctx.reply.array(0);
-    Ok(())
-}
-
-fn acl_whoami(ctx: &mut Context<'_>) -> Outcome {
-    ctx.reply.bulk(b"default");
     Ok(())
 }
 

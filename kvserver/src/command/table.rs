@@ -4,13 +4,14 @@ use std::sync::LazyLock;
 
 use super::keys::Span;
 use super::{
-    Command, CommandError, Group, KeyFlags, KeySpec, alone, bitmap, blocking, client, config,
+    Command, CommandError, Group, KeyFlags, KeySpec, acl, alone, bitmap, blocking, client, config,
     connection, debug, generic, hash, hyperloglog, introspection, latency, list, memory, pubsub,
     server, set, slowlog, string, transaction, zset,
 };
 use crate::data::Ahead;
 
 static FAMILIES: &[&[Command]] = &[
+    acl::COMMANDS,
     alone::COMMANDS,
     bitmap::COMMANDS,
     blocking::COMMANDS,

@@ -12,7 +12,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         "resetchannels",
     ),
     Parameter::new("aclfile", Kind::Text, "").fixed(),
-    Parameter::new("acllog-max-len", ANY, "128"),
+    Parameter::new("acllog-max-len", ANY, "128").effect("failures that ACL LOG keeps"),
     Parameter::new("bind", Kind::Text, "").same().effect("the address listened on"),
     Parameter::new("bind-source-addr", Kind::Text, ""),
     Parameter::new(
@@ -42,7 +42,9 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter::new("proto-max-bulk-len", Kind::Memory { min: 1 << 20 }, "536870912")
         .live(Live::BulkLenMax)
         .effect("bytes of an argument, and of a string"),
-    Parameter::new("requirepass", Kind::Text, "").same(),
+    Parameter::new("requirepass", Kind::Password, "")
+        .then(|shared, value| shared.access.set_password(value))
+        .effect("the password that clients must give, if it is not empty"),
     Parameter::new("socket-mark-id", Kind::Integer { min: 0, max: u32::MAX as i64 }, "0").fixed(),
     Parameter::new("tcp-backlog", INT, "511").fixed(),
     Parameter::new("tcp-keepalive", INT, "300").live(Live::TcpKeepaliveS),

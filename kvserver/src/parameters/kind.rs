@@ -2,6 +2,7 @@
 //!
 //! Pure. The texts of refusals are those of the reference server.
 
+use crate::access::PASSWORD_BYTES_MAX;
 use crate::data::Classes;
 use crate::double;
 use crate::number::parse_i64;
@@ -10,6 +11,8 @@ use crate::number::parse_i64;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Text,
+    /// A text that is compared with what clients send: it must be exactly what was given.
+    Password,
     YesNo,
     Integer {
         min: i64,
@@ -54,6 +57,7 @@ impl Kind {
         let lower = text.to_ascii_lowercase();
         match self {
             Kind::Text => Ok(text),
+            Kind::Password => password(value),
             Kind::YesNo if ["yes", "no"].contains(&lower.as_str()) => Ok(lower),
             Kind::YesNo => refuse("argument must be 'yes' or 'no'"),
             Kind::OneOf(words) => one_of(words, lower),
@@ -90,6 +94,16 @@ impl Kind {
 
 fn refuse<T>(why: &str) -> Result<T, String> {
     Err(why.to_owned())
+}
+
+fn password(value: &[u8]) -> Result<String, String> {
+    if value.len() > PASSWORD_BYTES_MAX {
+        return refuse("Password is longer than CONFIG_AUTHPASS_MAX_LEN");
+    }
+    match std::str::from_utf8(value) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => refuse("a password must be UTF-8; ACL SETUSER takes any bytes"),
+    }
 }
 
 fn one_of(words: &[&str], given: String) -> Result<String, String> {

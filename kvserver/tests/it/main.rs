@@ -1,6 +1,8 @@
 //! Integration tests of kvserver: one binary. They compare bytes on a socket.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod binary;
 #[cfg(test)]
 mod blocking;

@@ -22,9 +22,9 @@ pub(super) const GENERAL: &[&str] = &[
      that others see whole or not at all, and one commit on the disk.",
     "**Nothing has to be freed at once.** `DEL` of ten million elements takes as long as `UNLINK`; \
      `ASYNC` and `SYNC` of `FLUSHALL` and `FLUSHDB` mean the same.",
-    "**No users and no passwords.** Whoever reaches the port is let in, as the user `default`; so \
-     only addresses of this machine are listened on unless `protected-mode` is switched off. \
-     TLS and Unix sockets are not there.",
+    "**One user**, `default`, with all rights: it may have passwords (`requirepass`, `ACL \
+     SETUSER`), others and rules are refused, and there is no file of users. TLS and Unix sockets \
+     are not there.",
     "**One server**: no replicas and no cluster. `INFO replication` says master without replicas.",
     "**`HELP` texts and summaries are our own words**, and shorter.",
     "**The version named by `HELLO` and `INFO` is that of Redis** whose commands these are, as \
@@ -33,12 +33,16 @@ pub(super) const GENERAL: &[&str] = &[
 
 /// Differences of single commands, by full name.
 pub(super) const BY_COMMAND: &[(&str, &str)] = &[
-    ("acl", "only `WHOAMI`, which answers `default`: there are no users to list or change."),
+    (
+        "acl",
+        "there is only the user `default` with all rights; `SETUSER` changes its passwords and \
+         whether it may log in, and refuses what would take rights away. `CAT` names no category \
+         that is empty here.",
+    ),
     (
         "auth",
-        "no password is configured, so `AUTH password` answers the error Redis gives then; \
-         `AUTH default …` answers OK. `MONITOR` does not show it; Redis shows it without the \
-         password.",
+        "`MONITOR` does not show it; Redis shows it without the password. `requirepass` must be \
+         UTF-8; `ACL SETUSER` takes any bytes.",
     ),
     ("bgrewriteaof", "merges the store's files: space of what is dead is given back."),
     ("bgsave", "syncs; no file is written beside the store."),
@@ -168,11 +172,6 @@ pub(super) const ABSENT: &[(&str, &str)] = &[
     (
         "memory memory|doctor memory|malloc-stats memory|purge memory|stats memory|usage",
         "later, with eviction: `INFO memory` tells of the whole",
-    ),
-    (
-        "acl|cat acl|deluser acl|dryrun acl|genpass acl|getuser acl|list acl|load acl|log \
-         acl|save acl|setuser acl|users",
-        "later: there are no users yet, as there are no passwords",
     ),
     (
         "replicaof slaveof failover role psync sync replconf",

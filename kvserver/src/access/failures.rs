@@ -1,0 +1,110 @@
+//! Who failed to authenticate: what ACL LOG shows.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+
+/// A failure this soon after an equal one is counted with it, in milliseconds.
+const GROUPED_MS_MAX: u64 = 60_000;
+/// How many of the newest entries are looked at for an equal one.
+const GROUPED_WITH_MAX: usize = 10;
+/// What is kept of a name that does not exist, in bytes: whoever fails chooses it.
+const NAME_BYTES_KEPT_MAX: usize = 128;
+
+/// Equal failures, one soon after the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) id: u64,
+    pub(crate) count: u64,
+    /// It happened inside EXEC.
+    pub(crate) is_in_exec: bool,
+    /// The command as it was sent.
+    pub(crate) command: Vec<u8>,
+    /// The name that was given.
+    pub(crate) user: Vec<u8>,
+    /// The last client that failed, as CLIENT LIST shows it.
+    pub(crate) client: String,
+    pub(crate) first_ms: u64,
+    pub(crate) last_ms: u64,
+}
+
+impl Failure {
+    /// One failure, now.
+    pub(crate) fn new(command: &[u8], user: &[u8], client: String, now_ms: u64) -> Self {
+        Failure {
+            id: 0,
+            count: 1,
+            is_in_exec: false,
+            command: command.to_vec(),
+            user: user[..user.len().min(NAME_BYTES_KEPT_MAX)].to_vec(),
+            client,
+            first_ms: now_ms,
+            last_ms: now_ms,
+        }
+    }
+    fn is_like(&self, other: &Failure) -> bool {
+        self.is_in_exec == other.is_in_exec
+            && self.command == other.command
+            && self.user == other.user
+            && self.last_ms.abs_diff(other.last_ms) <= GROUPED_MS_MAX
+    }
+}
+
+/// The failures, newest first.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    entries: VecDeque<Failure>,
+    next_id: u64,
+}
+
+impl Failures {
+    /// Adds a failure, and forgets the oldest beyond `len_max` entries.
+    pub(crate) fn add(&self, mut failure: Failure, len_max: usize) {
+        let mut kept = self.0.lock();
+        let entries = &mut kept.entries;
+        let like = entries.iter().take(GROUPED_WITH_MAX).position(|known| known.is_like(&failure));
+        match like.and_then(|at| entries.remove(at)) {
+            Some(known) => {
+                failure.id = known.id;
+                failure.count = known.count + 1;
+                failure.first_ms = known.first_ms;
+            }
+            None => {
+                failure.id = kept.next_id;
+                kept.next_id += 1;
+            }
+        }
+        kept.entries.push_front(failure);
+        kept.entries.truncate(len_max);
+    }
+    /// The newest entries, at most so many.
+    pub(crate) fn newest(&self, count: usize) -> Vec<Failure> {
+        self.0.lock().entries.iter().take(count).cloned().collect()
+    }
+    pub(crate) fn clear(&self) {
+        self.0.lock().entries.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_failures_are_counted_together_for_a_minute() {
+        let failures = Failures::default();
+        for (user, now_ms) in [("a", 0), ("b", 1), ("a", 60_000), ("a", 120_001)] {
+            failures.add(Failure::new(b"AUTH", user.as_bytes(), String::new(), now_ms), 3);
+        }
+        let shown: Vec<_> = failures.newest(9).iter().map(|f| (f.id, f.count)).collect();
+        assert_eq!(shown, [(2, 1), (0, 2), (1, 1)]);
+        failures.add(Failure::new(b"AUTH", &[b'x'; 1000], String::new(), 120_002), 3);
+        let newest = failures.newest(9);
+        assert_eq!((newest.len(), newest[0].user.len()), (3, NAME_BYTES_KEPT_MAX));
+        failures.clear();
+        assert!(failures.newest(9).is_empty());
+    }
+}
