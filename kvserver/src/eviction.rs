@@ -156,7 +156,7 @@ pub(crate) fn remember_uses(shared: &Shared) {
 /// Moves the clock of uses on.
 pub(crate) fn tick(shared: &Shared, now_ms: u64) {
     // The low bits: a tick wraps, after thirteen years.
-    let tick = now_ms / TICK_MS & u64::from(u32::MAX);
+    let tick = (now_ms / TICK_MS) & u64::from(u32::MAX);
     shared.engine.set_use_tick(u32::try_from(tick).unwrap_or(0));
     shared.eviction.timeline.lock().note(shared.engine.tip().get(), now_ms);
     shared.stats.memory_peak.fetch_max(shared.engine.memory().held, Relaxed);

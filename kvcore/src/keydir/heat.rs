@@ -50,7 +50,7 @@ impl Heat {
 }
 
 fn pack(tick: u32, counter: u8) -> u32 {
-    (tick / UNIT_TICKS & UNIT_MASK) << COUNTER_BITS | u32::from(counter)
+    ((tick / UNIT_TICKS) & UNIT_MASK) << COUNTER_BITS | u32::from(counter)
 }
 
 #[cfg(test)]
