@@ -102,6 +102,7 @@ mod transactions;
 #[cfg(feature = "bincode")]
 #[cfg(test)]
 mod uses;
+#[cfg(feature = "bincode")]
 #[cfg(test)]
 mod verify;
 #[cfg(feature = "bincode")]

@@ -18,7 +18,20 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("cluster", -2, no_cluster)
         .flags(QUIET)
         .since("3.0.0")
-        .summary("Refused, whatever the subcommand: there is no cluster."),
+        .complexity("That of the subcommand")
+        .summary("Commands about clusters, all refused: there is none.")
+        .subcommands(&[
+            refused("countkeysinslot", 3),
+            refused("getkeysinslot", 4),
+            refused("help", 2),
+            refused("info", 2),
+            refused("keyslot", 3),
+            refused("links", 2).since("7.0.0"),
+            refused("myid", 2),
+            refused("nodes", 2),
+            refused("shards", 2).since("7.0.0"),
+            refused("slots", 2),
+        ]),
     Command::new("failover", -1, failover)
         .flags(ADMIN)
         .since("6.2.0")
@@ -45,6 +58,13 @@ pub(crate) const COMMANDS: &[Command] = &[
         .flags(ADMIN.and(Flags::NO_ASYNC_LOADING))
         .summary("REPLICAOF, by its old name."),
 ];
+
+const fn refused(name: &'static str, arity: i32) -> Command {
+    Command::new(name, arity, no_cluster)
+        .flags(QUIET)
+        .since("3.0.0")
+        .summary("Refused: there is no cluster.")
+}
 
 fn no_cluster(_: &mut Context<'_>) -> Outcome {
     Err(CommandError::text("ERR This instance has cluster support disabled"))

@@ -29,6 +29,10 @@ pub(crate) const COMMANDS: &[Command] = &[
                 .flags(Flags::WRITE.and(Flags::NOSCRIPT))
                 .since("7.0.0")
                 .summary("Answers OK: there is nothing to delete."),
+            Command::new("help", 2, |ctx| help(ctx, "function"))
+                .flags(QUIET)
+                .since("7.0.0")
+                .summary("Lists the subcommands."),
             Command::new("list", -2, empty_array)
                 .flags(Flags::NOSCRIPT)
                 .since("7.0.0")
@@ -48,10 +52,16 @@ pub(crate) const COMMANDS: &[Command] = &[
         .since("4.0.0")
         .complexity("That of the subcommand")
         .summary("Commands about modules, of which there are none.")
-        .subcommands(&[Command::new("list", 2, empty_array)
-            .flags(Flags::ADMIN.and(Flags::NOSCRIPT))
-            .since("4.0.0")
-            .summary("Lists no modules.")]),
+        .subcommands(&[
+            Command::new("help", 2, |ctx| help(ctx, "module"))
+                .flags(QUIET)
+                .since("5.0.0")
+                .summary("Lists the subcommands."),
+            Command::new("list", 2, empty_array)
+                .flags(Flags::ADMIN.and(Flags::NOSCRIPT))
+                .since("4.0.0")
+                .summary("Lists no modules."),
+        ]),
     Command::new("monitor", 1, monitor)
         .flags(Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE))
         .summary("Shows every request the server executes, as it does."),
@@ -67,6 +77,11 @@ pub(crate) const COMMANDS: &[Command] = &[
         .group(Group::Server)
         .summary("Says the time: seconds since 1970, and microseconds."),
 ];
+
+fn help(ctx: &mut Context<'_>, name: &str) -> Outcome {
+    super::introspection::help(ctx, name);
+    Ok(())
+}
 
 /// A container alone is refused by its arity; what it names is another command.
 fn container(_: &mut Context<'_>) -> Outcome {
