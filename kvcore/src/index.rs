@@ -36,6 +36,7 @@ use std::{
 
 mod apply;
 mod budget;
+mod covers;
 mod figures;
 mod finish;
 mod frozen;
@@ -59,7 +60,7 @@ pub(crate) use hash::{HashKey, KeyHash};
 pub(crate) use held::{Change, Held, NEVER_MS, PutChange};
 pub(crate) use load::{Dead, Loaded};
 pub(crate) use page::{Item, PageRequest, TIP};
-use pending::Pending;
+use pending::PendingDeletes;
 pub(crate) use queue::LoadQueue;
 pub(crate) use undo::Undo;
 use uses::Tracker;
@@ -103,7 +104,7 @@ pub(crate) struct Index {
     shards: Box<[ShardLock]>,
     order: Option<RwLock<OrderIndex>>,
     len: AtomicU64,
-    pending: RwLock<Vec<Pending>>,
+    pending: RwLock<PendingDeletes>,
     has_pending: AtomicBool,
     undo: RwLock<Undo>,
     /// Undo is not empty. Changed under the shard's lock, so that reads need look no further.
@@ -252,9 +253,7 @@ impl Index {
 
     /// The lowest pending range delete, up to `view`, that is newer than the entry and covers it.
     fn first_cover(&self, key: &[u8], entry: Sequence, view: Sequence) -> Option<Sequence> {
-        let pending = self.pending.read();
-        let covers = |p: &&Pending| p.sequence > entry && p.sequence <= view && p.contains(key);
-        pending.iter().filter(covers).map(|p| p.sequence).min()
+        self.pending.read().first_cover(key, entry, view)
     }
 }
 

@@ -46,8 +46,9 @@ pub(crate) struct TaskQueues {
 const QUEUE_TASKS_MAX: usize = 64;
 /// How often the worker looks around.
 const TICK: Duration = Duration::from_millis(100);
-/// Range deletes are worked off in steps of this many entries, each under the writer lock.
-const WORK_OFF_STEP: usize = 1_024;
+/// Range deletes are worked off in steps of this many entries, each under the writer lock: a part of
+/// a millisecond, though every entry is a cache miss or two.
+const WORK_OFF_STEP: usize = 128;
 
 pub(crate) fn tasks() -> (Tasks, TaskQueues) {
     let (sync, sync_queue) = bounded(QUEUE_TASKS_MAX);

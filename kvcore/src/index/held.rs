@@ -184,7 +184,7 @@ impl<'a> Held<'a> {
     fn leave_pending(&self, cover: Sequence, key: &[u8], at: OrderRef) {
         let swap = |with: Work| -> Option<Work> {
             let mut pending = self.index.pending.write();
-            let p = pending.iter_mut().find(|p| p.sequence == cover)?;
+            let p = pending.get_mut(cover)?;
             Some(std::mem::replace(&mut p.work, with))
         };
         if self.order.is_none() {

@@ -224,7 +224,7 @@ impl Index {
     fn pending_refs(&self, request: &PageRequest<'_>) -> Vec<Vec<OrderRef>> {
         let pending = self.pending.read();
         let mut parts = Vec::new();
-        for p in pending.iter().filter(|p| p.sequence > request.view) {
+        for p in pending.after(request.view) {
             let super::pending::Work::Ordered(part) = &p.work else { continue };
             let mut refs = Vec::new();
             let (start, end, limit) = (request.start, request.end, request.limit);

@@ -74,7 +74,7 @@ impl Index {
         }
         let parts: Vec<Sequence> = {
             let pending = self.pending.read();
-            pending.iter().filter(|p| p.sequence > view).map(|p| p.sequence).collect()
+            pending.after(view).map(|p| p.sequence).collect()
         };
         parts.into_iter().map(|sequence| self.waiting_in(sequence, start, end)).sum()
     }
@@ -83,7 +83,7 @@ impl Index {
     /// order index's, which keeps it as it is (X2).
     fn waiting_in(&self, sequence: Sequence, start: Bound<&[u8]>, end: Bound<&[u8]>) -> u64 {
         let pending = self.pending.read();
-        let Some(p) = pending.iter().find(|p| p.sequence == sequence) else { return 0 };
+        let Some(p) = pending.get(sequence) else { return 0 };
         match &p.work {
             Work::Ordered(part) => {
                 let (from, to) = part.ranks(self, start, end);
@@ -136,7 +136,7 @@ impl Index {
         let _shard = self.shard(hash);
         (self.has_undo() && self.undone(key, view).is_some())
             || (self.has_pending()
-                && self.pending.read().iter().any(|p| p.sequence > view && p.contains(key)))
+                && self.pending.read().first_cover(key, view, Sequence(u64::MAX)).is_some())
     }
 
     /// The same for all keys of a range. Asked by the holder of the writer lock.
@@ -146,9 +146,7 @@ impl Index {
         end: Bound<&[u8]>,
         view: Sequence,
     ) -> bool {
-        if self.has_pending()
-            && self.pending.read().iter().any(|p| p.sequence > view && p.overlaps(start, end))
-        {
+        if self.has_pending() && self.pending.read().after(view).any(|p| p.overlaps(start, end)) {
             return true;
         }
         self.has_undo() && self.undo.read().any_changed_in(start, end, view)

@@ -3,13 +3,65 @@
 //! The order index has let go of the range at once; the tables' entries go in bounded steps, and
 //! until then every read asks whether what it found is covered.
 
-use super::{Applying, Held, Index, SHARDS, Shard, State, Undo, in_range, walk::split_cursor};
+use super::{
+    Applying, Held, Index, SHARDS, Shard, State, Undo, covers::Covers, in_range, walk::split_cursor,
+};
 use crate::{
     ids::Sequence,
     keydir::{Entry, EntryFlags, EntryRef, OrderIndex, OrderRef},
     view::Views,
 };
-use std::{ops::Bound, sync::atomic::Ordering};
+use std::{collections::VecDeque, ops::Bound, sync::atomic::Ordering};
+
+/// The range deletes in progress, in the order of their sequences.
+#[derive(Debug, Default)]
+pub(crate) struct PendingDeletes {
+    all: VecDeque<Pending>,
+    covers: Covers,
+}
+
+impl PendingDeletes {
+    /// The lowest one, above a sequence and up to another, that covers the key. O(log n).
+    pub(super) fn first_cover(
+        &self,
+        key: &[u8],
+        above: Sequence,
+        up_to: Sequence,
+    ) -> Option<Sequence> {
+        self.covers.first(key, above, up_to)
+    }
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
+        self.all.iter()
+    }
+    /// Those later than a view.
+    pub(super) fn after(&self, view: Sequence) -> impl Iterator<Item = &Pending> {
+        self.all.range(self.all.partition_point(|p| p.sequence <= view)..)
+    }
+    pub(super) fn get(&self, sequence: Sequence) -> Option<&Pending> {
+        let at = self.all.binary_search_by_key(&sequence, |p| p.sequence).ok()?;
+        self.all.get(at)
+    }
+    pub(super) fn get_mut(&mut self, sequence: Sequence) -> Option<&mut Pending> {
+        let at = self.all.binary_search_by_key(&sequence, |p| p.sequence).ok()?;
+        self.all.get_mut(at)
+    }
+    fn push(&mut self, pending: Pending) {
+        let (start, end) = (as_slices(&pending.start), as_slices(&pending.end));
+        self.covers.insert(start, end, pending.sequence);
+        self.all.push_back(pending);
+    }
+    fn first_mut(&mut self) -> Option<&mut Pending> {
+        self.all.front_mut()
+    }
+    /// The first one is worked off; true if there are others.
+    fn end_first(&mut self) -> bool {
+        if let Some(done) = self.all.pop_front() {
+            let (start, end) = (as_slices(&done.start), as_slices(&done.end));
+            self.covers.remove(start, end, done.sequence);
+        }
+        !self.all.is_empty()
+    }
+}
 
 /// One range delete in progress.
 #[derive(Debug)]
@@ -34,10 +86,6 @@ pub(super) enum Work {
 pub(crate) const INLINE_KEYS_MAX: usize = 64;
 
 impl Pending {
-    pub(crate) fn contains(&self, key: &[u8]) -> bool {
-        in_range(key, as_slices(&self.start), as_slices(&self.end))
-    }
-
     /// Entries that are still to be removed.
     pub(super) fn entries_left(&self) -> u64 {
         match &self.work {
@@ -162,8 +210,7 @@ impl Index {
         };
         if done {
             let mut pending = self.pending.write();
-            pending.remove(0);
-            self.has_pending.store(!pending.is_empty(), Ordering::Release);
+            self.has_pending.store(pending.end_first(), Ordering::Release);
         }
     }
 
@@ -211,7 +258,7 @@ impl Index {
     /// One entry less is left to the walk of this range delete.
     pub(super) fn note_worked_off(&self, cover: Sequence) {
         let mut pending = self.pending.write();
-        let walk = pending.iter_mut().find(|p| p.sequence == cover).map(|p| &mut p.work);
+        let walk = pending.get_mut(cover).map(|p| &mut p.work);
         if let Some(Work::Walk { left, .. }) = walk {
             *left = left.saturating_sub(1);
         }
