@@ -46,8 +46,8 @@ pub(crate) struct TaskQueues {
 const QUEUE_TASKS_MAX: usize = 64;
 /// How often the worker looks around.
 const TICK: Duration = Duration::from_millis(100);
-/// Range deletes are worked off in steps of this many entries, each under the writer lock: a part of
-/// a millisecond, though every entry is a cache miss or two.
+/// Range deletes are worked off in steps of this many entries, each under the writer lock: for a
+/// part of a millisecond, though every entry is a cache miss or two.
 const WORK_OFF_STEP: usize = 128;
 
 pub(crate) fn tasks() -> (Tasks, TaskQueues) {
