@@ -4,8 +4,8 @@
 #
 # Each type in turn, one server after the other: loaded through redis-cli --pipe, in requests of a
 # hundred elements; times are the servers' own, of the command alone, from SLOWLOG (microseconds).
-# Memory is what is not backed by a file (kvserver) and used_memory (Redis), less what the empty
-# server had; disk is the space of the directory after a sync, for Redis that of its log.
+# Memory is what the process holds and no file backs, less what the empty server had; disk is the
+# space of the directory after a sync, for Redis that of its log, written anew.
 #
 # Environment, with defaults:
 #   ELEMENTS=1000000    per collection; issue figures are with 10000000, which takes some minutes
@@ -23,7 +23,8 @@ for tool in redis-cli redis-server; do
     command -v "$tool" >/dev/null || { echo "error: $tool is not installed" >&2; exit 2; }
 done
 mkdir -p "$target/tmp"
-scratch=$(mktemp -d "$target/tmp/collections.XXXXXX")
+# Absolute, as redis-server looks for its log from its own directory.
+scratch=$(mktemp -d "$(realpath "$target")/tmp/collections.XXXXXX")
 pid=
 stop_server() {
     [ -z "$pid" ] || { kill -TERM "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; }
@@ -32,6 +33,8 @@ stop_server() {
 trap 'stop_server; rm -rf "$scratch"' EXIT
 
 cli() { redis-cli -p "$port" "$@"; }
+# Bytes of the server's memory that no file backs.
+anonymous() { awk '/^RssAnon:/ { print $2 * 1024 }' "/proc/$pid/status"; }
 info() { cli info "$1" | tr -d '\r' | sed -n "s/^$2://p"; }
 
 start_server() { # NAME
@@ -57,7 +60,10 @@ requests() { # TYPE
     awk -v type="$1" -v elements="$ELEMENTS" -v batch=$BATCH '
         function bulk(text) { printf "$%d\r\n%s\r\n", length(text), text }
         BEGIN {
-            for (i = 0; i < 100; i++) value = value "x"
+            # Of letters drawn at random, as redis-server compresses others when it writes its log.
+            srand(17)
+            letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+            for (i = 0; i < 10000; i++) pool = pool substr(letters, 1 + int(rand() * 62), 1)
             each = type == "list" || type == "set" ? 1 : 2
             name = type == "hash" ? "HSET" : type == "list" ? "RPUSH" : type == "set" ? "SADD" : "ZADD"
             for (i = 0; i < elements; i += batch) {
@@ -68,7 +74,7 @@ requests() { # TYPE
                     member = sprintf("member:%013d", (j * 7919) % elements)
                     if (type == "zset") bulk(j)
                     if (type != "list") bulk(member)
-                    if (type == "hash" || type == "list") bulk(value)
+                    if (type == "hash" || type == "list") bulk(substr(pool, 1 + (j * 101) % 9900, 100))
                 }
             }
         }'
@@ -81,23 +87,30 @@ micros() { # TIMES WORD…
     for _ in $(seq "$times"); do
         cli slowlog reset >/dev/null
         cli "$@" >/dev/null
-        took=$(cli --json slowlog get 5 | tr -d ' ' | tr '\n' ' ' \
-            | sed "s/.*\[\[\([0-9]*\),\([0-9]*\),\([0-9]*\),.*/\3/")
+        # The newest entry: number, time, microseconds. (Not in JSON: for that redis-cli sends HELLO
+        # first, which would be the newest.)
+        took=$(cli slowlog get 1 | sed -n 3p)
         if [ -z "$best" ] || [ "$took" -lt "$best" ]; then best=$took; fi
     done
     echo "$best"
 }
 
+# Lets redis-server write its log anew, and waits for it.
+rewrite_log() {
+    cli bgrewriteaof >/dev/null
+    while info persistence 'aof_rewrite_[a-z_]*' | grep -q 1; do sleep 0.2; done
+}
+
 # One row of the table of a server and a type.
 measure() { # SERVER TYPE
-    local server=$1 type=$2 before after bytes disk middle=$((ELEMENTS / 2)) point=() i
+    local server=$1 type=$2 before empty after bytes disk middle=$((ELEMENTS / 2)) point=() i
     start_server "$server"
-    before=$(info memory used_memory)
+    before=$(info memory used_memory) empty=$(anonymous)
     requests "$type" | cli --pipe | tail -n 1 | grep -q "errors: 0" \
         || { echo "error: $server did not take the $type" >&2; exit 1; }
     after=$(info memory used_memory)
-    bytes=$(awk "BEGIN { printf \"%.1f\", ($after - $before) / $ELEMENTS }")
-    [ "$server" = redis ] || cli save >/dev/null
+    bytes=$(awk "BEGIN { printf \"%.1f\", ($(anonymous) - $empty) / $ELEMENTS }")
+    if [ "$server" = redis ]; then rewrite_log; else cli save >/dev/null; fi
     disk=$(du -s --block-size=1 "$scratch/$server" | cut -f 1)
     disk=$(awk "BEGIN { printf \"%.1f\", $disk / $ELEMENTS }")
     cli config set slowlog-log-slower-than 0 >/dev/null
