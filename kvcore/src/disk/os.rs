@@ -118,7 +118,7 @@ impl Disk for OsDisk {
         for_owner_only(&mut options);
         let file = open_regular(&mut options, path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Box::new(OsLock { _file: file })),
+            Ok(()) => Ok(Box::new(OsLock { file, holder: std::process::id() })),
             Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(fs::TryLockError::Error(e)) => Err(e),
         }
@@ -180,13 +180,25 @@ impl DiskFile for OsFile {
     }
 }
 
-/// The kernel drops the lock with the last handle of this opening, which is this one.
+/// Gives the lock back by name: closing the file would do only with its last handle, and a
+/// process this one is just starting holds one until its program has replaced this one's. A
+/// process forked for good is not the holder and gives nothing back.
 #[derive(Debug)]
 struct OsLock {
-    _file: File,
+    file: File,
+    holder: u32,
 }
 
 impl DiskLock for OsLock {}
+
+impl Drop for OsLock {
+    fn drop(&mut self) {
+        if self.holder == std::process::id() {
+            // Where this fails, closing the file is what is left to do, and comes next.
+            let _ = self.file.unlock();
+        }
+    }
+}
 
 /// Opens without following a link, and refuses what is not a regular file.
 fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
@@ -273,5 +285,22 @@ mod tests {
         for errno in [Errno::IO, Errno::NOSPC, Errno::ACCESS, Errno::ROFS, Errno::DQUOT] {
             assert!(!is_not_offered(&error(errno)), "{errno}");
         }
+    }
+
+    #[test]
+    fn a_lock_given_back_is_free_though_a_starting_process_still_has_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("LOCK");
+        let file = File::create(&path).unwrap();
+        file.try_lock().unwrap();
+        let inherited = file.try_clone().unwrap();
+        assert!(OsDisk.lock(&path).is_err());
+        drop(OsLock { file, holder: std::process::id() });
+        assert!(OsDisk.lock(&path).is_ok());
+
+        inherited.try_lock().unwrap();
+        let copy = inherited.try_clone().unwrap();
+        drop(OsLock { file: copy, holder: 0 });
+        assert!(OsDisk.lock(&path).is_err(), "a forked process gave back its parent's lock");
     }
 }

@@ -185,7 +185,7 @@ fn no_file(_: &mut Context<'_>) -> Outcome {
 
 /// The entries of the table, subcommands included.
 fn entries() -> impl Iterator<Item = &'static Entry> {
-    table().entries().iter().flat_map(|entry| std::iter::once(entry).chain(&entry.subcommands))
+    table().entries().iter().flat_map(Entry::with_subcommands)
 }
 
 fn cat(ctx: &mut Context<'_>) -> Outcome {

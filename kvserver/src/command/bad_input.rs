@@ -165,7 +165,7 @@ fn every_command_that_names_keys_has_an_example() {
         let mut all = examples();
         all.any(|example| entry_of(&words(example)).is_some_and(|e| e.index == entry.index))
     };
-    let all = table().entries().iter().flat_map(|e| std::iter::once(e).chain(&e.subcommands));
+    let all = table().entries().iter().flat_map(Entry::with_subcommands);
     let with_keys = all.filter(|e| !e.command.keys.is_empty() || e.command.keys_of.is_some());
     let missing: Vec<&str> =
         with_keys.filter(|e| !is_shown(e)).map(|e| e.full_name.as_str()).collect();

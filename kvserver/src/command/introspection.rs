@@ -70,7 +70,7 @@ fn info_all(ctx: &mut Context<'_>) -> Outcome {
 }
 
 /// The entry called `name` or `container|name`.
-fn named(name: &[u8]) -> Option<&'static Entry> {
+pub(super) fn named(name: &[u8]) -> Option<&'static Entry> {
     match name.iter().position(|byte| *byte == b'|') {
         Some(bar) => table().find(&name[..bar])?.subcommand(&name[bar + 1..]),
         None => table().find(name),
@@ -325,8 +325,7 @@ fn list(ctx: &mut Context<'_>) -> Outcome {
     };
     let mut found = Vec::new();
     for entry in table().entries() {
-        let with_subcommands = std::iter::once(entry).chain(&entry.subcommands);
-        found.extend(with_subcommands.filter(|entry| keep(entry)));
+        found.extend(entry.with_subcommands().filter(|entry| keep(entry)));
     }
     ctx.reply.array(found.len());
     found.iter().for_each(|entry| ctx.reply.bulk(entry.full_name.as_bytes()));

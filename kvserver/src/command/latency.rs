@@ -1,7 +1,7 @@
 //! LATENCY.
 
 use super::table::{Entry, table};
-use super::{Command, CommandError, Flags, Outcome};
+use super::{Command, CommandError, Flags, Outcome, introspection};
 use crate::context::Context;
 use crate::observe::{Histogram, History};
 
@@ -42,7 +42,7 @@ fn container(_: &mut Context<'_>) -> Outcome {
 }
 
 fn help(ctx: &mut Context<'_>) -> Outcome {
-    super::introspection::help(ctx, "latency");
+    introspection::help(ctx, "latency");
     Ok(())
 }
 
@@ -179,7 +179,7 @@ fn doctor(ctx: &mut Context<'_>) -> Outcome {
 fn histogram(ctx: &mut Context<'_>) -> Outcome {
     let asked = &ctx.args[2..];
     let entries: Vec<&Entry> = if asked.is_empty() {
-        table().entries().iter().flat_map(with_subcommands).collect()
+        table().entries().iter().flat_map(Entry::with_subcommands).collect()
     } else {
         asked.iter().flat_map(|name| named(name)).collect()
     };
@@ -203,19 +203,9 @@ fn histogram(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-fn with_subcommands(entry: &Entry) -> impl Iterator<Item = &Entry> {
-    std::iter::once(entry).chain(&entry.subcommands)
-}
-
 /// A command and its subcommands, or the subcommand `container|name`.
 fn named(name: &[u8]) -> Vec<&'static Entry> {
-    match name.iter().position(|byte| *byte == b'|') {
-        None => table().find(name).into_iter().flat_map(with_subcommands).collect(),
-        Some(bar) => {
-            let container = table().find(&name[..bar]);
-            container.and_then(|entry| entry.subcommand(&name[bar + 1..])).into_iter().collect()
-        }
-    }
+    introspection::named(name).into_iter().flat_map(Entry::with_subcommands).collect()
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ fn page() -> String {
 /// The commands of a group with their subcommands, whatever group those are in.
 fn entries_of(group: Group) -> Vec<&'static Entry> {
     let commands = table().entries().iter().filter(|entry| entry.command.group == group);
-    commands.flat_map(|entry| std::iter::once(entry).chain(&entry.subcommands)).collect()
+    commands.flat_map(Entry::with_subcommands).collect()
 }
 
 fn push_group(text: &mut String, group: Group) {

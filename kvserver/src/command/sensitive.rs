@@ -1,4 +1,5 @@
-//! Which arguments are nobody's business: they are kept out of the slow log and of MONITOR.
+//! Which arguments are nobody's business: they are kept out of the slow log. (MONITOR
+//! does not show the commands that have any at all.)
 
 use super::table::Entry;
 

@@ -185,6 +185,10 @@ impl Entry {
         let matches = |sub: &&Entry| sub.command.name.as_bytes().eq_ignore_ascii_case(name);
         self.subcommands.iter().find(matches)
     }
+    /// Itself and its subcommands.
+    pub(crate) fn with_subcommands(&self) -> impl Iterator<Item = &Entry> {
+        std::iter::once(self).chain(&self.subcommands)
+    }
 }
 
 fn clip(bytes: &[u8]) -> String {

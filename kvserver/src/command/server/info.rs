@@ -279,9 +279,7 @@ fn cluster(_: &mut Context<'_>, text: &mut String) -> Outcome {
 
 fn commandstats(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
     for entry in table().entries() {
-        std::iter::once(entry)
-            .chain(&entry.subcommands)
-            .for_each(|entry| commandstat(ctx.server, entry, text));
+        entry.with_subcommands().for_each(|entry| commandstat(ctx.server, entry, text));
     }
     Ok(())
 }
@@ -307,7 +305,7 @@ fn commandstat(shared: &Shared, entry: &Entry, text: &mut String) {
 
 fn latencystats(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
     let percents = ctx.server.parameters.value("latency-tracking-info-percentiles");
-    for entry in table().entries().iter().flat_map(|e| std::iter::once(e).chain(&e.subcommands)) {
+    for entry in table().entries().iter().flat_map(Entry::with_subcommands) {
         let Some(histogram) = ctx.server.observer.histogram(entry) else { continue };
         let shown: Vec<String> = percents
             .split_whitespace()
