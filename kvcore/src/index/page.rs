@@ -79,12 +79,14 @@ impl Index {
         out: &mut VecDeque<Item>,
     ) -> Option<ItemKey> {
         let order = self.order.as_ref()?.read();
-        let mut refs = Vec::with_capacity(request.limit);
+        let (mut refs, mut doubtful) = (Vec::with_capacity(request.limit + 1), 0);
         let (start, end, limit) = (request.start, request.end, request.limit);
-        if request.reverse {
-            order.page_rev(self, start, end, limit, &mut refs);
-        } else {
-            order.page(self, start, end, limit, &mut refs);
+        match start {
+            _ if request.reverse => order.page_rev(self, start, end, limit, &mut refs),
+            Bound::Unbounded => order.page_at(0, limit, &mut refs),
+            Bound::Included(key) | Bound::Excluded(key) => {
+                doubtful = order.page_near(key, limit, &mut refs);
+            }
         }
         let shards = Reading::new(self, &refs);
         // At the tip the order index holds what there is, whatever older views need. Else undo and
@@ -92,12 +94,19 @@ impl Index {
         // index's.
         if request.view != TIP && (self.has_undo() || self.has_pending()) {
             drop(shards);
+            if !request.reverse {
+                refs.clear();
+                order.page(self, start, end, limit, &mut refs);
+            }
             return self.merged_page(files, request, refs, out);
         }
-        self.plain_page(&shards, files, request, &refs, out)
+        self.plain_page(&shards, files, request, (&refs, doubtful), out)
     }
 
     /// No key of the page changed since the view, or it is the tip: the order index is the view.
+    ///
+    /// Of the references the first `doubtful` may be before the range, which ends the page where
+    /// the first one is behind it; backwards they are all inside.
     ///
     /// In passes, so that in each all that is waited for, of memory and of address translation,
     /// is waited for together: a look at each entry after the other takes twice as long. What
@@ -107,7 +116,7 @@ impl Index {
         shards: &Reading<'_>,
         files: &Files,
         request: &PageRequest<'_>,
-        refs: &[OrderRef],
+        (refs, doubtful): (&[OrderRef], usize),
         out: &mut VecDeque<Item>,
     ) -> Option<ItemKey> {
         for r in refs {
@@ -116,9 +125,17 @@ impl Index {
         let table = files.load();
         let before = out.len();
         out.reserve(refs.len());
-        for r in refs {
+        let mut is_last = refs.len() < request.limit + doubtful;
+        for (at, r) in refs.iter().enumerate() {
             let shard = shards.shard(*r);
             let (entry, key) = shard.table.entry_and_key(r.entry);
+            if at < doubtful && !super::in_range(key, request.start, Bound::Unbounded) {
+                continue;
+            }
+            if !request.reverse && !super::in_range(key, Bound::Unbounded, request.end) {
+                is_last = true;
+                break;
+            }
             let state = shard.state(r.entry, entry);
             if entry.sequence <= request.view
                 && state.is_alive(|| request.now_ms)
@@ -130,7 +147,7 @@ impl Index {
         for item in out.range(before..) {
             self.fetch_record(item);
         }
-        let last = refs.last().filter(|_| refs.len() == request.limit)?;
+        let last = refs.last().filter(|_| !is_last)?;
         Some(shards.shard(*last).table.key(last.entry).into())
     }
 

@@ -186,6 +186,20 @@ impl OrderIndex {
         self.page_at(start, at_most(limit, end - start), out);
     }
 
+    /// Appends the keys from `key` on to `out`, which is empty, ascending, at most `limit` of them.
+    /// In front of them stand keys, the number of which is returned, that may be below `key`:
+    /// only looking them up tells, which is left to the caller, who looks at all of them anyway.
+    ///
+    /// One walk down the tree, without waiting for a key.
+    pub(crate) fn page_near(&self, key: &[u8], limit: usize, out: &mut Vec<OrderRef>) -> usize {
+        match &self.root {
+            Some(root) if key < &self.low[..] => root.collect(0, limit, out),
+            Some(root) if key <= &self.high[..] => return root.collect_near(key, limit, out),
+            _ => {}
+        }
+        0
+    }
+
     /// Appends up to `limit` keys between the bounds to `out`, descending from the last.
     pub(crate) fn page_rev(
         &self,
@@ -322,6 +336,30 @@ impl Node {
                     inner.child(at).collect(rank, out_len, out);
                     rank = 0;
                 }
+            }
+        }
+    }
+
+    /// Appends entries from `key` on until `out` has `limit` of them, and in front of those what
+    /// only a look at the keys would tell from them; returns how many that are.
+    fn collect_near(&self, key: &[u8], limit: usize, out: &mut Vec<OrderRef>) -> usize {
+        match self {
+            Self::Leaf(leaf) => {
+                let ties = leaf.ties_of(key);
+                out.extend(leaf.refs().skip(ties.start).take(limit.saturating_add(ties.len())));
+                ties.len()
+            }
+            Self::Inner(inner) => {
+                let at = inner.separators().child_for(key);
+                let doubtful = inner.child(at).collect_near(key, limit, out);
+                let out_len = limit.saturating_add(doubtful);
+                for next in at + 1..inner.len() {
+                    if out.len() >= out_len {
+                        break;
+                    }
+                    inner.child(next).collect(0, out_len, out);
+                }
+                doubtful
             }
         }
     }

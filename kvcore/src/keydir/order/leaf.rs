@@ -8,7 +8,7 @@
 //! F1. Entries ascend by key.
 //! F2. All keys share their first `skip` bytes with both fences, and the heads are behind those.
 
-use std::hint::black_box;
+use std::{hint::black_box, ops::Range};
 
 use super::heads::{HEADS_MAX, Heads};
 use super::prefix::{head, lowered, separator, separator_of_heads};
@@ -206,6 +206,12 @@ impl Leaf {
             self.heads = heads;
             self.set_skip(to);
         }
+    }
+
+    /// The entries that only a look at their keys tells from this one.
+    pub(super) fn ties_of(&self, key: &[u8]) -> Range<usize> {
+        let (from, to) = self.ties(head(key, self.skip()));
+        from..to
     }
 
     /// The entries with this head.

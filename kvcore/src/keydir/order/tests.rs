@@ -175,6 +175,13 @@ fn assert_reads_agree(
     index.page(keys, as_slice(&from), as_slice(&to), limit, &mut page);
     assert_eq!(page, expected[..limit.min(expected.len())]);
     page.clear();
+    let doubtful = index.page_near(&probe[0], limit, &mut page);
+    let near = |r: &OrderRef| keys.with_key(*r, |key| key >= &probe[0][..]);
+    let above: Vec<OrderRef> = model.range(probe[0].clone()..).map(|(_, &r)| r).collect();
+    let skipped = page.iter().take_while(|r| !near(r)).count();
+    assert!(skipped <= doubtful && page.len() <= limit + doubtful);
+    assert_eq!(page[skipped..], above[..(limit + doubtful - skipped).min(above.len())]);
+    page.clear();
     index.page_rev(keys, as_slice(&from), as_slice(&to), limit, &mut page);
     let backwards: Vec<OrderRef> = expected.iter().rev().take(limit).copied().collect();
     assert_eq!(page, backwards);
