@@ -5,6 +5,11 @@
 //! all else that a store takes: with hints, the files made ahead, and what a merge writes before
 //! it removes what it read, it stays within twice its live bytes. What is kept for followers
 //! counts for neither.
+//!
+//! That is so where some keys are written more often than others: then some files are mostly dead,
+//! and merging them costs little. Where dead bytes lie evenly over all files, a merge copies much
+//! to give back little, the more so the earlier it comes, and writers that waited for it would
+//! wait for long; so both bounds are higher there.
 
 use crate::{
     engine::{Engine, FILE_BYTES_SMALL, Keep},
@@ -12,10 +17,16 @@ use crate::{
 };
 use std::sync::{Arc, atomic::Ordering};
 
-/// Merging starts at this many hundredths of dead to live bytes.
-const START_PERCENT: u64 = 18;
+/// Merging starts at this many hundredths of dead to live bytes: if the dead ones lie evenly, and
+/// if they do not.
+const START_PERCENT: (u64, u64) = (45, 18);
 /// Writers wait from this many on.
-const WAIT_PERCENT: u64 = 28;
+const WAIT_PERCENT: (u64, u64) = (70, 26);
+/// A [`skew`] up to which dead bytes lie evenly: of overwrites in random order the oldest files
+/// have up to half as many again as the average, since those written meanwhile have few.
+const SKEW_EVEN: u64 = 150;
+/// From this one on some files are worth merging much more than others.
+const SKEW_FULL: u64 = 190;
 /// A file is worth merging when this many hundredths of it can be given back.
 const FILE_PERCENT: u64 = 15;
 /// Small files are joined when there are more of them than this.
@@ -31,6 +42,20 @@ impl DataFile {
     pub(crate) fn is_worth_merging(&self) -> bool {
         reclaimable_percent(self) >= FILE_PERCENT
     }
+}
+
+/// How unevenly dead bytes lie: their part of what merge would take next, in hundredths of their
+/// part of everything.
+fn skew(inputs: &[Arc<DataFile>], space: &Space) -> u64 {
+    let written: u64 = inputs.iter().map(|f| f.written()).sum();
+    let given_back: u64 = inputs.iter().map(|f| f.reclaimable_bytes()).sum();
+    given_back * 100 / written.max(1) * (space.live + space.dead) / space.dead.max(1)
+}
+
+/// A bound in hundredths, between the one for evenly spread dead bytes and the one for others.
+fn bound((even, skewed): (u64, u64), skew: u64) -> u64 {
+    let above = skew.clamp(SKEW_EVEN, SKEW_FULL) - SKEW_EVEN;
+    even - (even - skewed) * above / (SKEW_FULL - SKEW_EVEN)
 }
 
 struct Space {
@@ -64,8 +89,8 @@ impl Engine {
     }
 
     /// So many dead bytes, and merging starts.
-    fn start_bytes(&self, live: u64) -> u64 {
-        live * START_PERCENT / 100 + self.slack()
+    fn start_bytes(&self, live: u64, skew: u64) -> u64 {
+        live * bound(START_PERCENT, skew) / 100 + self.slack()
     }
 
     /// What should be merged now; nothing if it is not worth it yet.
@@ -75,8 +100,12 @@ impl Engine {
         if keep == Keep::Nothing && space.dead > 0 {
             return self.select_all(keep);
         }
-        if space.dead > self.start_bytes(space.live) {
-            let inputs = self.most_dead(&files, space.live);
+        if space.dead > self.start_bytes(space.live, SKEW_FULL) {
+            let inputs = match self.most_dead(&files) {
+                none if none.is_empty() => self.hiding(&files, space.live),
+                some if space.dead > self.start_bytes(space.live, skew(&some, &space)) => some,
+                _ => Vec::new(),
+            };
             if !inputs.is_empty() {
                 return inputs;
             }
@@ -86,26 +115,25 @@ impl Engine {
         if small.len() > SMALL_FILES_MAX { small } else { Vec::new() }
     }
 
+    /// Where no file is worth merging though many bytes are dead: what is left are deletes that
+    /// hide something elsewhere. Both together.
+    fn hiding(&self, files: &[Arc<DataFile>], live: u64) -> Vec<Arc<DataFile>> {
+        let dead: u64 = files.iter().map(|f| f.dead_bytes()).sum();
+        if dead <= self.start_bytes(live, SKEW_FULL) {
+            // Most of it is where merge may not go yet: at the end of the log.
+            return Vec::new();
+        }
+        let hides = |f: &&Arc<DataFile>| f.min_dead().is_some() || f.retained_bytes() > 0;
+        files.iter().filter(hides).cloned().collect()
+    }
+
     /// The files with the largest part to give back, a bounded amount of live bytes at a time.
-    fn most_dead(&self, files: &[Arc<DataFile>], live: u64) -> Vec<Arc<DataFile>> {
+    fn most_dead(&self, files: &[Arc<DataFile>]) -> Vec<Arc<DataFile>> {
         let mut candidates: Vec<(u64, &Arc<DataFile>)> = files
             .iter()
             .map(|f| (reclaimable_percent(f), f))
             .filter(|(percent, _)| *percent >= FILE_PERCENT)
             .collect();
-        if candidates.is_empty() {
-            let dead: u64 = files.iter().map(|f| f.dead_bytes()).sum();
-            if dead <= self.start_bytes(live) {
-                // Most of it is where merge may not go yet: at the end of the log.
-                return Vec::new();
-            }
-            // What is left are deletes that hide something elsewhere: take both together.
-            return files
-                .iter()
-                .filter(|f| f.min_dead().is_some() || f.retained_bytes() > 0)
-                .cloned()
-                .collect();
-        }
         candidates.sort_by_key(|(percent, f)| (std::cmp::Reverse(*percent), f.id));
         let budget = self.file_bytes_target() * 2;
         let mut copied = 0;
@@ -132,8 +160,13 @@ impl Engine {
     /// Tells writers whether they have to wait.
     pub(crate) fn update_overfull(&self) {
         let space = self.space_now(Keep::ForFollowers);
-        let bound = space.live * WAIT_PERCENT / 100 + 2 * self.slack();
-        let overfull = self.merges_by_itself() && space.dead > bound;
+        let files = self.files.load();
+        let sealed: Vec<_> = files.iter().filter(|f| f.is_sealed()).cloned().collect();
+        let skew = skew(&self.most_dead(&sealed), &space);
+        let wait = (space.live * bound(WAIT_PERCENT, skew) / 100)
+            .max(self.start_bytes(space.live, skew))
+            + self.slack();
+        let overfull = self.merges_by_itself() && space.dead > wait;
         self.counters.is_overfull.store(overfull, Ordering::Release);
         if !overfull {
             self.announce_space();

@@ -61,6 +61,9 @@ mod large;
 mod limits;
 #[cfg(feature = "bincode")]
 #[cfg(test)]
+mod merging;
+#[cfg(feature = "bincode")]
+#[cfg(test)]
 mod migration;
 #[cfg(feature = "bincode")]
 #[cfg(test)]
