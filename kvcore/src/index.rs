@@ -221,12 +221,12 @@ impl Index {
     }
 
     /// Starts fetching where the look-up of a hash begins.
-    fn fetch_bucket(&self, hash: KeyHash) {
+    pub(crate) fn fetch_bucket(&self, hash: KeyHash) {
         prefetch(self.shard(hash).table.first_bucket(hash.tag));
     }
 
     /// Starts fetching the entry that the look-up of a hash looks at first.
-    fn fetch_entry(&self, hash: KeyHash) {
+    pub(crate) fn fetch_entry(&self, hash: KeyHash) {
         let shard = self.shard(hash);
         if let Some(r) = shard.table.first_entry(hash.tag) {
             prefetch(shard.table.front(r));

@@ -145,6 +145,24 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    /// Enters the pages of `[offset, offset + len)`, which were just written, into the process's page
+    /// table, as far as they are mapped, so that readers take no page faults there.
+    ///
+    /// Advice only: where the system does not know it, readers take theirs.
+    pub(crate) fn populate(&self, offset: u64, len: usize) {
+        #[cfg(target_os = "linux")]
+        if let Ok(start) = usize::try_from(offset)
+            && start < self.raw.len()
+        {
+            let len = len.min(self.raw.len() - start);
+            let _ = self.raw.advise_range(memmap2::Advice::PopulateRead, start, len);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (offset, len);
+    }
+}
+
 impl fmt::Debug for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mapping").field("len", &self.len()).finish()

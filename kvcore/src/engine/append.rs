@@ -143,16 +143,20 @@ impl Writer {
 
 impl Engine {
     /// Appends a batch: its sequences, its place, its bytes. Applies nothing.
+    ///
+    /// `fetch` starts fetching what applying it will look at, so that the write, which is most of a
+    /// small commit, and what the processor waits for of memory go on side by side.
     pub(super) fn append(
         &self,
         writer: &mut Writer,
         batch: &BatchEncoder,
         write: Write,
+        fetch: impl Fn(),
     ) -> Result<Appended> {
-        match self.append_once(writer, batch, write) {
+        match self.append_once(writer, batch, write, &fetch) {
             // Where nothing reserves space, it is the write that finds none.
             Err(e) if e.is_full() => self.with_reserve_after(e, Purpose::of(batch), || {
-                self.append_once(writer, batch, write)
+                self.append_once(writer, batch, write, || {})
             }),
             appended => appended,
         }
@@ -163,6 +167,7 @@ impl Engine {
         writer: &mut Writer,
         batch: &BatchEncoder,
         write: Write,
+        fetch: impl Fn(),
     ) -> Result<Appended> {
         let len = batch.frame_len() as u64;
         if len > FRAME_BYTES_MAX {
@@ -181,6 +186,7 @@ impl Engine {
         let distance = self.watermark_distance(file.id, offset);
         writer.frame.clear();
         batch.seal(&mut writer.frame, file.key, offset, Sequence(first), distance);
+        fetch();
         // Without a reservation a write may fail for want of space: it must come first (A1).
         let deferred = write == Write::Deferred && active.reserved;
         let written = if deferred {
@@ -259,6 +265,7 @@ impl Engine {
 
     /// The active file takes no more frames.
     fn retire(&self, writer: &mut Writer, file: Arc<DataFile>) {
+        file.enter_rest();
         file.seal();
         writer.end.last_file = Some((file.id, file.written()));
         writer.unsynced.push(file);

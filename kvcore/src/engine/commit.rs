@@ -276,7 +276,7 @@ impl WriteGuard<'_> {
         let engine = self.engine;
         check_frozen(index)?;
         engine.check_memory(|| record.key().map_or(0, |key| index.added_bytes(key)))?;
-        let last = self.commit_one(index, batch, when, |cx, at| {
+        let last = self.commit_one(index, batch, (hash, when), |cx, at| {
             let offset = u32::try_from(at.offset).expect("a data file ends below 4 GiB");
             let location = Location { file: at.file.id, offset };
             index.put(cx, &put_change(record, hash, at.last, location, EntryFlags::NONE));
@@ -294,23 +294,24 @@ impl WriteGuard<'_> {
         when: When,
     ) -> Result<Sequence> {
         check_frozen(index)?;
-        self.commit_one(index, batch, when, |cx, at| {
+        self.commit_one(index, batch, (hash, when), |cx, at| {
             let change = Change::Delete { key, sequence: at.last };
             index.hold(1 << hash.shard).apply(cx, &change);
         })
     }
 
-    /// Appends a batch of one record, which `apply` then applies.
+    /// Appends a batch of one record, about the key of this hash, which `apply` then applies.
     #[inline]
     fn commit_one(
         &mut self,
         index: &Arc<Index>,
         batch: &BatchEncoder,
-        when: When,
+        (hash, when): (KeyHash, When),
         apply: impl FnOnce(&Applying<'_>, &Appended),
     ) -> Result<Sequence> {
         let engine = self.engine;
-        let at = engine.append(&mut self.writer, batch, when.write())?;
+        let fetch = || index.fetch_entry(hash);
+        let at = engine.append(&mut self.writer, batch, when.write(), fetch)?;
         let files = engine.files.load();
         let mut views = engine.views.lock();
         views.touch(index);
@@ -342,7 +343,7 @@ impl WriteGuard<'_> {
         }
         batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
         engine.check_memory(|| batch.added_memory_bytes())?;
-        let at = engine.append(&mut self.writer, &batch.encoder, when.write())?;
+        let at = engine.append(&mut self.writer, &batch.encoder, when.write(), || {})?;
         let files = engine.files.load();
         let mut views = engine.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));

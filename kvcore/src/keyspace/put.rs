@@ -73,8 +73,10 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     ) -> Result<Sequence> {
         let engine = self.engine();
         let sequence = self.with_put_record(key, value, put, |index, record, batch| {
-            batch.push(record);
             let hash = index.hash(record.key().unwrap_or_default());
+            // Arrives while the record is encoded and checksummed.
+            index.fetch_bucket(hash);
+            batch.push(record);
             engine.write_paced(when)?.commit_put(index, (record, batch), hash, when)
         })?;
         engine.acknowledge(sequence, when)?;

@@ -55,6 +55,9 @@ pub(crate) struct DataFile {
 /// Of a longer record only the front is fetched ahead; the hardware follows from there.
 const PREFETCH_BYTES_MAX: usize = 512;
 
+/// Bytes that are entered into the page table together, behind the end of the file.
+const WINDOW_BYTES: u64 = 64 << 10;
+
 /// What a new [`DataFile`] is made of.
 pub(crate) struct Parts {
     pub(crate) id: FileId,
@@ -202,7 +205,31 @@ impl DataFile {
         let end = at + bytes.len() as u64;
         self.written.store(end, Ordering::Release);
         self.end.store(end, Ordering::Release);
+        self.enter_windows(at, end);
         Ok(())
+    }
+
+    /// Spares readers the page faults of the windows that are full now: beside a writer every
+    /// fourth read takes one, and some of those wait for a page that is being written back.
+    #[inline]
+    fn enter_windows(&self, from: u64, to: u64) {
+        let (from, to) = (from / WINDOW_BYTES, to / WINDOW_BYTES);
+        if from < to {
+            self.enter_pages(from * WINDOW_BYTES, to * WINDOW_BYTES);
+        }
+    }
+
+    /// The same for what is left, when the last bytes are written.
+    pub(crate) fn enter_rest(&self) {
+        let written = self.written();
+        self.enter_pages(written - written % WINDOW_BYTES, written);
+    }
+
+    #[cold]
+    fn enter_pages(&self, from: u64, to: u64) {
+        if let (Some(mapping), Ok(len)) = (&self.mapping, usize::try_from(to - from)) {
+            mapping.populate(from, len);
+        }
     }
 
     /// Another process has written up to here, and it counts now. Never goes back.
@@ -235,6 +262,8 @@ impl DataFile {
         let mut tail = self.tail.write();
         self.written.store(at + len, Ordering::Release);
         tail.clear();
+        drop(tail);
+        self.enter_windows(at, at + len);
         Ok(())
     }
 

@@ -290,6 +290,7 @@ impl<'a> Outputs<'a> {
                 path: file.path.clone(),
                 source,
             })?;
+            file.enter_rest();
             file.seal();
         }
         Ok(())
