@@ -146,8 +146,8 @@ impl Mapping {
 }
 
 impl Mapping {
-    /// Enters the pages of `[offset, offset + len)`, which were just written, into the process's page
-    /// table, as far as they are mapped, so that readers take no page faults there.
+    /// Enters the pages of `[offset, offset + len)`, which were just written, into the page table
+    /// of the process, as far as they are mapped, so that readers take no page faults there.
     ///
     /// Advice only: where the system does not know it, readers take theirs.
     pub(crate) fn populate(&self, offset: u64, len: usize) {
