@@ -17,6 +17,8 @@ use crate::config::Config;
 use crate::data::Engine;
 use crate::error::Error;
 use crate::eviction;
+use crate::keepalive;
+use crate::parameters::Live;
 use crate::shared::{Shared, now_ms};
 use crate::worker::{Mail, Mailbox, Worker, reactor};
 
@@ -248,6 +250,10 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection ended before it was served");
             return;
+        }
+        let keepalive_s = shared.parameters.number(Live::TcpKeepaliveS);
+        if let Err(error) = keepalive::set(&stream, keepalive_s) {
+            tracing::debug!(%error, "cannot have the system ask whether a client is there");
         }
         let Some(mailboxes) = shared.mailboxes.get() else { return };
         let worker = least_loaded(shared, mailboxes);

@@ -17,6 +17,8 @@ mod export;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod idle;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod large_values;
