@@ -17,6 +17,7 @@ mod event;
 pub(crate) mod hashed;
 mod hot;
 mod joined;
+mod parts;
 mod pending;
 mod reverse;
 mod transfer;
@@ -31,6 +32,7 @@ pub(crate) use engine::{
 pub(crate) use event::{Class, Classes, Event};
 pub(crate) use joined::Joined;
 pub(crate) use kvcore::Direction;
+pub(crate) use parts::Parts;
 pub(crate) use uses::{Among, LastUse};
 
 use std::sync::Arc;

@@ -49,6 +49,9 @@ pub(crate) enum StoreError {
     /// More than a batch should hold.
     #[error("the collection holds more than 1 GiB, which is not copied at once")]
     TooLargeToCopy,
+    /// A large value could not be read by parts.
+    #[error("a value cannot be read: {0}")]
+    Read(std::io::Error),
     /// What the store says.
     #[error(transparent)]
     Store(#[from] kvcore::Error),
