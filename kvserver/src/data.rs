@@ -26,8 +26,8 @@ mod uses;
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
 pub(crate) use engine::{
-    Ahead, Cleaning, Engine, Large, MemoryHeld, Position, ReverseIndex, Round, Staged, StoreError,
-    Value,
+    Ahead, Check, Checked, Cleaning, Engine, Large, MemoryHeld, Position, ReverseIndex, Round,
+    Staged, StoreError, Value,
 };
 pub(crate) use event::{Class, Classes, Event};
 pub(crate) use joined::Joined;
