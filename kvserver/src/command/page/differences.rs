@@ -65,8 +65,8 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("client|tracking", "`ON` is refused: client-side caching comes later. `OFF` answers OK."),
     (
         "command|docs",
-        "without `arguments` and `history`: the table does not have them, and half a syntax would \
-         mislead those who complete by it.",
+        "without `history`. Names of arguments are our own where Redis' are not what a client \
+         sends; tokens and types are Redis'.",
     ),
     ("command|info", "without tips: they are for proxies in front of clusters."),
     ("config|rewrite", "refused: the flags of the command line are the configuration."),
