@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn what_stands_before_a_bracket_is_repeated_by_it() {
         let keys = Argument { is_multiple: true, ..value("key", Kind::Key) };
-        assert_eq!(parse("key [key ...]"), [keys.clone()]);
+        assert_eq!(parse("key [key ...]"), std::slice::from_ref(&keys));
         assert_eq!(parse("[key ...]"), [Argument { is_optional: true, ..keys }]);
         let pair = vec![value("score", Kind::Double), value("member", Kind::Text)];
         let pairs = Argument::new("score-member".to_owned(), Form::Block(pair));
