@@ -12,8 +12,8 @@ pub(super) const GENERAL: &[&str] = &[
     "**Everything is on the disk.** There is no snapshot to load and no log beside it to replay; \
      what `appendfsync` promises is promised for every write. `SAVE`, `BGSAVE`, `LASTSAVE` and \
      `BGREWRITEAOF` keep the meaning people ask them for: make it durable, and give space back.",
-    "**Long strings are read from the disk.** One longer than a quarter of a data file (64 MiB) has \
-     a file of its own, of which `STRLEN` and `TYPE` read nothing, and `GETBIT`, `GETRANGE`, \
+    "**Long strings are read from the disk.** One longer than a quarter of a data file (64 MiB) \
+     has a file of its own, of which `STRLEN` and `TYPE` read nothing, and `GETBIT`, `GETRANGE`, \
      `SUBSTR`, `BITCOUNT`, `BITPOS` and `BITFIELD … GET` the blocks (64 KiB) they need. A shorter \
      one is checked as a whole whenever a part of it is read, about 0.1 ms for each MiB. Every \
      change (`SETBIT`, `SETRANGE`, `APPEND`, `BITFIELD`) writes the string anew, whatever its \
