@@ -8,6 +8,7 @@
 
 mod ahead;
 mod blocked;
+mod idle;
 
 use std::fmt;
 use std::io;
@@ -106,6 +107,8 @@ pub(crate) struct Worker {
     held: Vec<usize>,
     /// Clients that wait for a key.
     waiting: Local,
+    /// When connections are looked at that have nothing to say.
+    idle: idle::Idle,
     /// Connections beyond the soft limit of their output.
     excessive: Vec<usize>,
     /// Connections with a request that waits for the end of a pause.
@@ -144,6 +147,7 @@ impl Worker {
             again: Vec::new(),
             held: Vec::new(),
             waiting: Local::default(),
+            idle: idle::Idle::default(),
             excessive: Vec::new(),
             postponed: Vec::new(),
             inboxes: Vec::new(),
@@ -181,6 +185,7 @@ impl Worker {
             self.time_out();
             self.end_postponements();
             self.round();
+            self.close_idle();
         }
         for slot in 0..self.connections.len() {
             self.close(slot);
@@ -195,7 +200,10 @@ impl Worker {
         }
         let excess = (!self.excessive.is_empty()).then_some(EXCESS_EVERY);
         let pause = if self.postponed.is_empty() { None } else { self.until_pause_ends() };
-        [excess, pause, self.waiting.until_next()].into_iter().flatten().min()
+        [excess, pause, self.idle.until_next(), self.waiting.until_next()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// How long the pause lasts that connections wait for.

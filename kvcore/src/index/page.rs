@@ -125,13 +125,16 @@ impl Index {
         let table = files.load();
         let before = out.len();
         out.reserve(refs.len());
-        let mut is_last = refs.len() < request.limit + doubtful;
-        for (at, r) in refs.iter().enumerate() {
+        let is_before = |r: &&OrderRef| {
+            let key = shards.shard(**r).table.key(r.entry);
+            !super::in_range(key, request.start, Bound::Unbounded)
+        };
+        let skipped = refs.iter().take(doubtful).take_while(is_before).count();
+        let refs = &refs[skipped..refs.len().min(skipped.saturating_add(request.limit))];
+        let mut is_last = refs.len() < request.limit;
+        for r in refs {
             let shard = shards.shard(*r);
             let (entry, key) = shard.table.entry_and_key(r.entry);
-            if at < doubtful && !super::in_range(key, request.start, Bound::Unbounded) {
-                continue;
-            }
             if !request.reverse && !super::in_range(key, Bound::Unbounded, request.end) {
                 is_last = true;
                 break;

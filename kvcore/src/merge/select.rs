@@ -71,7 +71,7 @@ impl Engine {
         let may_take =
             |f: &&Arc<DataFile>| f.is_sealed() && f.id < below && f.max_sequence() <= above;
         let mut files: Vec<_> = self.files.load().iter().filter(may_take).cloned().collect();
-        files.sort_by_key(|f| f.id);
+        files.sort_by_cached_key(|f| u64::from(f.id.0));
         files
     }
 
@@ -134,7 +134,9 @@ impl Engine {
             .map(|f| (reclaimable_percent(f), f))
             .filter(|(percent, _)| *percent >= FILE_PERCENT)
             .collect();
-        candidates.sort_by_key(|(percent, f)| (std::cmp::Reverse(*percent), f.id));
+        candidates.sort_by_cached_key(|(percent, f)| {
+            (100_u64.saturating_sub(*percent) << u32::BITS) | u64::from(f.id.0)
+        });
         let budget = self.file_bytes_target() * 2;
         let mut copied = 0;
         let mut inputs = Vec::new();
