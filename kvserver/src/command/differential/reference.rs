@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 /// Of these versions the replies are known to be comparable.
 const MAJOR_VERSION: &str = "v=7.";
-const START_MAX: Duration = Duration::from_secs(30);
+const START_MAX: Duration = Duration::from_secs(120);
 
 /// A server and the connection to it.
 pub(in crate::command) struct Reference {
