@@ -55,7 +55,8 @@ pub(super) const COMMANDS: super::Shapes = &[
     ("sort", "ST"),
     ("sort", "ZtT"),
     ("sort_ro", "LT"),
-    // By texts of which many are equal; what comes first then is nobody's promise, so none is stored.
+    // By texts of which many are equal: what comes first then is nobody's promise, so that none of
+    // it is stored.
     ("sort", "S12T"),
     ("sort", "L12tT"),
     ("sort", "ST34"),
