@@ -52,9 +52,6 @@ impl std::ops::Deref for ItemKey {
     }
 }
 
-/// The view of whoever wants the latest state and has registered none.
-pub(crate) const TIP: Sequence = Sequence(u64::MAX);
-
 /// What part of a keyspace is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PageRequest<'a> {
@@ -89,10 +86,8 @@ impl Index {
             }
         }
         let shards = Reading::new(self, &refs);
-        // At the tip the order index holds what there is, whatever older views need. Else undo and
-        // pending ranges tell; both change under the lock of a changed key's shard, or the order
-        // index's.
-        if request.view != TIP && (self.has_undo() || self.has_pending()) {
+        // Both change under the lock of a changed key's shard, or the order index's.
+        if self.has_undo() || self.has_pending() {
             drop(shards);
             if !request.reverse {
                 refs.clear();
@@ -103,7 +98,7 @@ impl Index {
         self.plain_page(&shards, files, request, (&refs, doubtful), out)
     }
 
-    /// No key of the page changed since the view, or it is the tip: the order index is the view.
+    /// No key of the page changed since the view: the order index is the view.
     ///
     /// Of the references the first `doubtful` may be before the range, which ends the page where
     /// the first one is behind it; backwards they are all inside.
