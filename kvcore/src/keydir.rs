@@ -18,6 +18,7 @@ pub(crate) mod table;
 pub(crate) mod uses;
 
 pub(crate) use {
+    arena::Freed,
     entry::{Entry, EntryFlags, EntryRef},
     expiry::{Expiry, ExpiryIndex},
     heat::Heat,

@@ -157,7 +157,7 @@ impl Engine {
             return Ok(MergeResult::default());
         }
         crate::trace::merging(&self.dir, inputs.len());
-        self.work_off_pending()?;
+        self.work_off_for_merge()?;
         let plan = Plan::new(self, inputs);
         let mut outputs = copy::Outputs::new(self);
         let copied = plan.copy_all(&mut outputs).and_then(|()| outputs.finish());
