@@ -2,9 +2,10 @@
 //! and every key that holds a collection has elements, all of the same command.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -45,21 +46,20 @@ fn request(rng: &mut Rng, n: u32) -> String {
     }
 }
 
-/// Sends commands until the connection ends.
-fn write(addr: SocketAddr, seed: u64) {
+/// Sends commands until the connection ends, and counts the bytes of the replies.
+fn write(addr: SocketAddr, seed: u64, answered_bytes: &AtomicUsize) {
     let mut rng = Rng::with_seed(seed);
     let Ok(mut stream) = TcpStream::connect(addr) else { return };
     let mut replies = stream.try_clone().unwrap();
-    let reader =
-        std::thread::spawn(move || drop(std::io::copy(&mut replies, &mut std::io::sink())));
-    let mut n = 0;
-    loop {
-        n += 1;
-        if stream.write_all(request(&mut rng, n).as_bytes()).is_err() {
-            break;
-        }
-    }
-    reader.join().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = replies.read(&mut buffer) {
+                answered_bytes.fetch_add(n, Ordering::Relaxed);
+            }
+        });
+        (1..).take_while(|n| stream.write_all(request(&mut rng, *n).as_bytes()).is_ok()).count();
+    });
 }
 
 fn id_of(keys: &BytesKeyspace, key: &[u8]) -> Option<Vec<u8>> {
@@ -75,11 +75,12 @@ fn check(dir: &Path) -> usize {
         let keyspace = |part: &str| store.raw_keyspace(&format!("db{db}:{part}")).unwrap().unwrap();
         let (keys, elements) = (keyspace("keys"), keyspace("elements"));
         let mut held = BTreeMap::new();
-        let mut names: Vec<Vec<u8>> =
-            keys.expired(1_000).unwrap().into_iter().map(kvcore::Entry::into_key).collect();
         let (page, next) = keys.scan(ScanCursor::default(), 1_000).unwrap();
         assert_eq!(next, ScanCursor::default());
-        names.extend(page.into_iter().map(kvcore::Entry::into_key));
+        // In this order: what expires in between is in both, the other way round it is in neither.
+        let expired = keys.expired(1_000).unwrap();
+        let names: Vec<Vec<u8>> =
+            page.into_iter().chain(expired).map(kvcore::Entry::into_key).collect();
         for name in names {
             if let Some(id) = id_of(&keys, &name) {
                 held.insert(id, name);
@@ -120,17 +121,21 @@ fn a_kill_leaves_no_element_without_its_key_and_no_half_command() {
             panic!("cannot start: {}\n{}", server.said(), server.log());
         };
         let seeds = [rng.u64(..), rng.u64(..)];
-        let ends_at = Instant::now() + Duration::from_millis(rng.u64(20..200));
+        let (answered_bytes, bytes_max) = (AtomicUsize::new(0), rng.usize(3_000..60_000));
+        let started = Instant::now();
         std::thread::scope(|scope| {
             for seed in seeds {
-                scope.spawn(move || write(addr, seed));
+                let answered_bytes = &answered_bytes;
+                scope.spawn(move || write(addr, seed, answered_bytes));
             }
-            while let Some(left) = ends_at.checked_duration_since(Instant::now()) {
-                // The instant of the end is the test's subject: it comes by the clock.
-                std::thread::park_timeout(left);
+            // The instant of the end is the test's subject: any, after some hundred commands.
+            while answered_bytes.load(Ordering::Relaxed) < bytes_max && started.elapsed() < PATIENCE
+            {
+                std::thread::park_timeout(Duration::from_millis(1));
             }
             server.kill();
         });
+        assert!(answered_bytes.load(Ordering::Relaxed) >= bytes_max, "too few commands to tell");
         collections += check(&store);
     }
     assert!(collections > 0);
