@@ -19,12 +19,13 @@ use crate::output_limits::{Excess, OutputLimits};
 use crate::pause::Pause;
 use crate::pubsub::Frame;
 use crate::resp::{Limits, Reply};
-use crate::shared::Shared;
+use crate::shared::{Shared, now_ms};
 use crate::staging::Staging;
 use crate::stats::Stats;
 
-/// While more than this waits to be sent, nothing of the client is read or run.
-const OUTPUT_BYTES_PAUSE: usize = 1 << 20;
+/// While more than this waits to be sent, nothing of the client is read or run. What is written
+/// to a socket at once should come from the processor's caches.
+const OUTPUT_BYTES_PAUSE: usize = 256 * 1024;
 /// More than this is never kept for a client: the connection is closed.
 const OUTPUT_BYTES_MAX: usize = 1 << 30;
 
@@ -57,6 +58,8 @@ pub(crate) struct Connection {
     writable: bool,
     /// Its replies wait until this is durable; meanwhile nothing of it is read or run.
     held_until: Option<Position>,
+    /// Not all of its output has left at the last attempt.
+    is_behind: bool,
     /// A request of it waits for the end of a pause, and its worker has still to note it.
     newly_postponed: bool,
     /// Requests and errors after which the connection ends, once its output has left.
@@ -78,6 +81,7 @@ impl Connection {
             peer_closed: false,
             writable: true,
             held_until: None,
+            is_behind: false,
             newly_postponed: false,
             closing: false,
             dead: false,
@@ -129,6 +133,9 @@ impl Connection {
         self.client.traffic.input_bytes += received;
         shared.stats.input_bytes.fetch_add(received, Relaxed);
         self.parse(limits, &shared.access);
+        if received > 0 && self.waiting() == 0 {
+            self.note_activity();
+        }
         let Some(inbox) = &self.inbox else { return };
         if inbox.waiting() == 0 && inbox.len() > input_bytes_max {
             let (id, len_bytes) = (self.client.id, inbox.len());
@@ -178,6 +185,21 @@ impl Connection {
     pub(crate) fn is_runnable(&self) -> bool {
         !self.dead && !self.closing && !self.is_paused() && self.has_work()
     }
+    /// True while the server, not the client, is to act next.
+    pub(crate) fn waits_for_server(&self) -> bool {
+        self.is_held()
+            || self.client.staging.is_waiting()
+            || self.client.blocked.is_some()
+            || self.client.is_postponed
+    }
+    /// When bytes moved last, in milliseconds since the Unix epoch.
+    pub(crate) fn active_ms(&self) -> u64 {
+        self.client.card.seen.lock().active_ms
+    }
+    /// Bytes have moved without a request that has run.
+    fn note_activity(&self) {
+        self.client.card.seen.lock().active_ms = now_ms();
+    }
     fn has_work(&self) -> bool {
         let work = |inbox: &Inbox| inbox.waiting() > 0 || inbox.error().is_some();
         self.inbox.as_ref().is_some_and(|inbox| work(inbox))
@@ -191,11 +213,7 @@ impl Connection {
         self.inbox.as_ref().is_some_and(|inbox| inbox.may_write())
     }
     fn is_paused(&self) -> bool {
-        self.held_until.is_some()
-            || self.client.staging.is_waiting()
-            || self.client.blocked.is_some()
-            || self.client.is_postponed
-            || self.out.len() > self.output_pause()
+        self.waits_for_server() || self.out.len() > self.output_pause()
     }
     /// True if there is something to do without waiting for an event.
     pub(crate) fn wants_turn(&self) -> bool {
@@ -303,6 +321,10 @@ impl Connection {
         !self.dead && self.excess.is_begun()
     }
 
+    /// How many bytes wait to be sent.
+    pub(crate) fn output_len(&self) -> usize {
+        self.out.len()
+    }
     /// Where the output ends now: what is after this belongs to the round that begins.
     pub(crate) fn output_end(&self) -> usize {
         self.out.end()
@@ -354,8 +376,13 @@ impl Connection {
         self.client.traffic.output_bytes += count;
         stats.output_bytes.fetch_add(count, Relaxed);
         self.out.tidy();
-        if self.out.len() > 0 {
+        let is_behind = self.out.len() > 0;
+        if is_behind {
             self.client.card.seen.lock().buffers.output = self.out.len();
+        }
+        // Otherwise what has left is the reply to a request, and when that ran is known.
+        if std::mem::replace(&mut self.is_behind, is_behind) && count > 0 {
+            self.note_activity();
         }
     }
 

@@ -50,6 +50,7 @@ pub mod fuzzing;
 mod glob;
 mod hll;
 mod inbox;
+mod keepalive;
 mod lcs;
 mod long_double;
 mod monitor;

@@ -17,6 +17,8 @@ use crate::config::Config;
 use crate::data::Engine;
 use crate::error::Error;
 use crate::eviction;
+use crate::keepalive;
+use crate::parameters::Live;
 use crate::shared::{Shared, now_ms};
 use crate::worker::{Mail, Mailbox, Worker, reactor};
 
@@ -143,6 +145,12 @@ impl Server {
         let (shared, until) = (Arc::clone(&self.shared), ended_too.clone());
         let evict = move || background::eviction_loop(&shared, &until);
         self.helpers.push(spawn("kv-eviction", evict)?);
+        if self.shared.parameters.number(Live::CheckOrphans) != 0 {
+            let (shared, until) = (Arc::clone(&self.shared), ended_too.clone());
+            shared.background.orphans.is_running.store(true, Relaxed);
+            let check = move || background::check_orphans(&shared, &until);
+            self.helpers.push(spawn("kv-orphans", check)?);
+        }
         if self.shared.config.set_reverse_index {
             let shared = Arc::clone(&self.shared);
             let clean = move || background::clean_loop(&shared, &ended_too);
@@ -248,6 +256,10 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection ended before it was served");
             return;
+        }
+        let keepalive_s = shared.parameters.number(Live::TcpKeepaliveS);
+        if let Err(error) = keepalive::set(&stream, keepalive_s) {
+            tracing::debug!(%error, "cannot have the system ask whether a client is there");
         }
         let Some(mailboxes) = shared.mailboxes.get() else { return };
         let worker = least_loaded(shared, mailboxes);

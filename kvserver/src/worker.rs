@@ -2,12 +2,15 @@
 //!
 //! One round: take events, read and parse every ready connection, run the requests that only read
 //! under the shared gate, those of connections that may write under the exclusive one with a single
-//! write to the log, then send every reply with one call per connection.
+//! write to the log, then send every reply with one call per connection; long ones of those that
+//! only read leave in between.
 //!
 //! Does not know commands, and never waits for the disk.
 
 mod ahead;
 mod blocked;
+mod idle;
+mod readers;
 
 use std::fmt;
 use std::io;
@@ -106,6 +109,8 @@ pub(crate) struct Worker {
     held: Vec<usize>,
     /// Clients that wait for a key.
     waiting: Local,
+    /// When connections are looked at that have nothing to say.
+    idle: idle::Idle,
     /// Connections beyond the soft limit of their output.
     excessive: Vec<usize>,
     /// Connections with a request that waits for the end of a pause.
@@ -144,6 +149,7 @@ impl Worker {
             again: Vec::new(),
             held: Vec::new(),
             waiting: Local::default(),
+            idle: idle::Idle::default(),
             excessive: Vec::new(),
             postponed: Vec::new(),
             inboxes: Vec::new(),
@@ -181,6 +187,7 @@ impl Worker {
             self.time_out();
             self.end_postponements();
             self.round();
+            self.close_idle();
         }
         for slot in 0..self.connections.len() {
             self.close(slot);
@@ -195,7 +202,10 @@ impl Worker {
         }
         let excess = (!self.excessive.is_empty()).then_some(EXCESS_EVERY);
         let pause = if self.postponed.is_empty() { None } else { self.until_pause_ends() };
-        [excess, pause, self.waiting.until_next()].into_iter().flatten().min()
+        [excess, pause, self.idle.until_next(), self.waiting.until_next()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// How long the pause lasts that connections wait for.
@@ -410,24 +420,6 @@ impl Worker {
             }
         }
         (readers, writers)
-    }
-
-    fn run_readers(&mut self, slots: &[usize]) {
-        let shared = Arc::clone(&self.shared);
-        let (turn, observed) = {
-            let _gate = shared.gate.read();
-            let (mut executor, connections) = self.executor(&shared);
-            for &slot in slots {
-                if let Some(connection) = &mut connections[slot] {
-                    connection.run(&mut executor, None);
-                }
-            }
-            let turn = executor.turn;
-            self.post();
-            (turn, shared.engine.tip())
-        };
-        self.hold(slots, observed);
-        self.end_turn(turn, slots, None);
     }
 
     fn run_writers(&mut self, slots: &[usize]) {

@@ -17,6 +17,7 @@
 use std::collections::BTreeSet;
 
 use super::entry::{self, Entry, EntryRef, HEADER_BYTES, Header, KEY_LEN_BYTES_MAX};
+use super::free_sizes::FreeSizes;
 use super::{ALLOCATION_OVERHEAD_BYTES, figure, index};
 
 const UNIT_BYTES: usize = 8;
@@ -42,8 +43,8 @@ struct Chunk {
     bytes: Box<[u8]>,
     used_units: u32,
     live_entries: u32,
-    /// The first free block of each size in units, ascending by size.
-    free: Vec<(u32, EntryRef)>,
+    /// The first free block of each size in units.
+    free: FreeSizes,
 }
 
 /// Header and key of most entries.
@@ -278,7 +279,7 @@ impl Arena {
     /// allocator. As quick as its lists are few.
     fn give_back(&mut self, chunk: usize) -> Freed {
         let number = u32::try_from(chunk).expect("made from half of a 32-bit reference");
-        for (units, _) in std::mem::take(&mut self.chunks[chunk].free) {
+        for (units, _) in std::mem::take(&mut self.chunks[chunk].free).iter() {
             self.free.remove(&(units, number));
         }
         self.chunks[chunk].used_units = 0;
@@ -293,32 +294,25 @@ impl Arena {
 
     fn push_free(&mut self, r: EntryRef, units: u32) {
         let (chunk, _) = parts(r);
-        let lists = &mut self.chunks[chunk].free;
-        let next = match lists.binary_search_by_key(&units, |(units, _)| *units) {
-            Ok(at) => std::mem::replace(&mut lists[at].1, r),
-            Err(at) => {
-                lists.insert(at, (units, r));
-                self.free.insert((units, r.0 >> UNIT_BITS));
-                NONE
-            }
-        };
+        let next = self.chunks[chunk].free.insert(units, r).unwrap_or_else(|| {
+            self.free.insert((units, r.0 >> UNIT_BITS));
+            NONE
+        });
         self.write_free(r, FreeBlock { next, units });
     }
 
     /// Takes a free block of the smallest size between two off its list, with its size.
     fn take_free(&mut self, units_min: u32, units_max: u32) -> Option<(u32, EntryRef)> {
         let &(units, number) = self.free.range((units_min, 0)..=(units_max, u32::MAX)).next()?;
-        let lists = &self.chunks[index(number)].free;
-        let at = lists.binary_search_by_key(&units, |(units, _)| *units);
-        let at = at.expect("a list that is named is there (A3)");
-        let r = lists[at].1;
+        let first = self.chunks[index(number)].free.get(units);
+        let r = first.expect("a list that is named is there (A3)");
         let next = self.read_free(r).next;
         let lists = &mut self.chunks[index(number)].free;
         if next == NONE {
-            lists.remove(at);
+            lists.remove(units);
             self.free.remove(&(units, number));
         } else {
-            lists[at].1 = next;
+            lists.insert(units, next);
         }
         Some((units, r))
     }
@@ -395,9 +389,10 @@ mod tests {
             }
             let mut free_in_lists = 0;
             let mut named = 0;
-            for (chunk, &(units, first)) in
-                (0..).zip(&self.chunks).flat_map(|(n, c)| c.free.iter().map(move |list| (n, list)))
-            {
+            let lists = |(number, chunk): (u32, &Chunk)| {
+                chunk.free.iter().map(move |list| (number, list)).collect::<Vec<_>>()
+            };
+            for (chunk, (units, first)) in (0..).zip(&self.chunks).flat_map(lists) {
                 assert!(self.free.contains(&(units, chunk)), "a list that is not named (A3)");
                 named += 1;
                 let mut r = first;

@@ -47,8 +47,13 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         .effect("the password that clients must give, if it is not empty"),
     Parameter::new("socket-mark-id", Kind::Integer { min: 0, max: u32::MAX as i64 }, "0").fixed(),
     Parameter::new("tcp-backlog", INT, "511").fixed(),
-    Parameter::new("tcp-keepalive", INT, "300").live(Live::TcpKeepaliveS),
-    Parameter::new("timeout", INT, "0").live(Live::TimeoutS),
+    Parameter::new("tcp-keepalive", INT, "300")
+        .live(Live::TcpKeepaliveS)
+        .effect("seconds of silence after which the system asks whether a new client is there"),
+    Parameter::new("timeout", INT, "0")
+        .live(Live::TimeoutS)
+        .then(|shared, _| shared.wake_workers())
+        .effect("seconds after which idle clients are closed, if it is not 0"),
     Parameter::new("tracking-table-max-keys", ANY, "1000000"),
     Parameter::new("unixsocket", Kind::Text, "").fixed(),
     Parameter::new("unixsocketperm", Kind::Octal, "0").fixed(),

@@ -17,6 +17,8 @@ mod export;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod idle;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod large_values;
@@ -28,6 +30,8 @@ mod linearizable;
 mod monitor;
 #[cfg(test)]
 mod notifications;
+#[cfg(test)]
+mod orphans;
 #[cfg(test)]
 mod pause;
 #[cfg(test)]
