@@ -44,6 +44,8 @@ mod feed;
 mod follow;
 mod hints;
 mod many;
+mod pace;
+mod patient;
 mod prepared;
 mod publish;
 mod read;
@@ -120,6 +122,8 @@ pub(crate) struct Engine {
     pub(crate) space: space::Space,
     pub(crate) watching: Registry,
     writer: Mutex<Writer>,
+    /// Of the range deletes that are being worked off. No lock is taken by who holds it.
+    pace: Mutex<pace::Pace>,
     /// Which thread holds the writer lock; 0 for none.
     owner: AtomicU64,
     /// Told when dead bytes are few again; see [`Engine::wait_for_space`].
@@ -179,6 +183,7 @@ impl Engine {
             space: space::Space::default(),
             watching: Registry::default(),
             writer: Mutex::new(Writer::new(r.end)),
+            pace: Mutex::default(),
             owner: AtomicU64::new(0),
             space_free: Condvar::new(),
             space_turn: Mutex::new(()),

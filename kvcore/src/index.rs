@@ -54,6 +54,7 @@ mod trade;
 mod undo;
 mod uses;
 mod walk;
+mod work_off;
 
 use budget::Budget;
 use frozen::Frozen;
@@ -67,6 +68,7 @@ pub(crate) use tip_page::{TipItem, TipRequest};
 pub(crate) use undo::Undo;
 use uses::Tracker;
 pub(crate) use uses::{Drawn, KnownUse, Remembered};
+pub(crate) use work_off::Garbage;
 
 /// Tables per keyspace. Part of the meaning of a scan cursor, so it cannot change.
 pub(crate) const SHARDS: usize = 64;

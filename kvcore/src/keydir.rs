@@ -19,6 +19,7 @@ pub(crate) mod table;
 pub(crate) mod uses;
 
 pub(crate) use {
+    arena::Freed,
     entry::{Entry, EntryFlags, EntryRef},
     expiry::{Expiry, ExpiryIndex},
     heat::Heat,

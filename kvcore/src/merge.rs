@@ -157,7 +157,7 @@ impl Engine {
             return Ok(MergeResult::default());
         }
         crate::trace::merging(&self.dir, inputs.len());
-        self.work_off_pending()?;
+        self.work_off_for_merge()?;
         let plan = Plan::new(self, inputs);
         let mut outputs = copy::Outputs::new(self);
         let copied = plan.copy_all(&mut outputs).and_then(|()| outputs.finish());
@@ -324,20 +324,4 @@ fn stopped() -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn merges_that_fail_or_give_little_back_off_by_the_stores_clock() {
-        const SECOND: Duration = Duration::from_secs(1);
-        let mut state = MergeState::default();
-        state.note(&Err(Error::Closed), SECOND * 5);
-        assert_eq!(state.not_before, Some(SECOND * 5 + BACK_OFF_MIN * 2));
-        let low = MergeResult { files_in: 1, bytes_in: 80, bytes_out: 79 };
-        (0..40).for_each(|_| state.note(&Ok(low), SECOND * 9));
-        assert_eq!(state.not_before, Some(SECOND * 9 + BACK_OFF_MAX));
-        let good = MergeResult { bytes_out: 20, ..low };
-        state.note(&Ok(good), SECOND * 10);
-        assert_eq!((state.not_before, state.failures), (None, 0));
-    }
-}
+mod tests;

@@ -111,6 +111,9 @@ pub struct Stats {
     pub sync_time: Duration,
     /// How long they took.
     pub sync_latencies: Latencies,
+    /// How long writers may have had to wait for the store's own work (range deletes worked off,
+    /// entries expired and evicted): the times for which a step of it had the writer lock.
+    pub background_holds: Latencies,
     /// Merges since open.
     pub merges: u64,
     /// Bytes that merges read.
@@ -220,6 +223,7 @@ pub(crate) struct Counters {
     pub(crate) syncs: AtomicU64,
     pub(crate) sync_ns: AtomicU64,
     pub(crate) sync_latencies: LatencyCounters,
+    pub(crate) background_holds: LatencyCounters,
     pub(crate) merges: AtomicU64,
     pub(crate) merge_read_bytes: AtomicU64,
     pub(crate) merge_written_bytes: AtomicU64,
@@ -246,6 +250,7 @@ impl Default for Counters {
             syncs: zero(),
             sync_ns: zero(),
             sync_latencies: LatencyCounters::default(),
+            background_holds: LatencyCounters::default(),
             merges: zero(),
             merge_read_bytes: zero(),
             merge_written_bytes: zero(),

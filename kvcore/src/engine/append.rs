@@ -54,6 +54,15 @@ struct Active {
     /// Bytes that writes may go into; a frame beyond makes the log roll.
     limit: u64,
     reserved: bool,
+    /// The background has been told that it is nearly full.
+    told: bool,
+}
+
+impl Active {
+    /// Time to make the next file.
+    fn is_nearly_full(&self) -> bool {
+        self.limit.saturating_sub(self.file.len()) < self.limit / 8
+    }
 }
 
 /// Where a batch came to lie.
@@ -198,6 +207,10 @@ impl Engine {
         if let Err(source) = written {
             return Err(self.write_failed(writer, source));
         }
+        if let Some(active) = writer.active.as_mut().filter(|a| !a.told && a.is_nearly_full()) {
+            active.told = true;
+            self.notify(Task::NearlyFull);
+        }
         file.note_sequence(Sequence(last));
         writer.end.last_sequence = Sequence(last);
         if self.counters.appended(len) > self.options.sync_after_bytes {
@@ -331,7 +344,7 @@ impl Engine {
         writer.directory_changed = true;
         self.counters.rolled();
         crate::trace::rolled(&file.path);
-        Ok(Active { file, limit, reserved })
+        Ok(Active { file, limit, reserved, told: false })
     }
 
     /// The prepared file if it is large enough, else a new one.
@@ -403,10 +416,7 @@ impl Engine {
     pub(crate) fn prepare_next_file(&self) -> Result<()> {
         let wanted = {
             let guard = self.writer.lock();
-            let near_end = guard
-                .active
-                .as_ref()
-                .is_some_and(|a| a.limit.saturating_sub(a.file.len()) < a.limit / 8);
+            let near_end = guard.active.as_ref().is_some_and(Active::is_nearly_full);
             (near_end && guard.prepared.is_none()).then(|| self.file_bytes_target())
         };
         let Some(bytes) = wanted.filter(|b| *b >= PREPARE_BYTES_MIN) else { return Ok(()) };

@@ -1,7 +1,7 @@
 //! What the store does by itself: syncing in time, and everything that can wait.
 //!
-//! Two threads, so that a long merge never delays a sync. Both end when told, and neither keeps
-//! the store open.
+//! Two threads, so that a long merge never delays a sync, nor the file that comes next. Both end
+//! when told, and neither keeps the store open.
 
 use super::{Engine, hints::Hinted};
 use crate::{
@@ -23,6 +23,8 @@ pub(crate) enum Task {
     Rolled,
     /// A range delete waits to be worked off.
     WorkOff,
+    /// The active file is nearly full, and none is ready to follow it.
+    NearlyFull,
     /// Many bytes wait to be synced, or somebody waits for them.
     SyncSoon,
     /// End the thread.
@@ -46,10 +48,6 @@ pub(crate) struct TaskQueues {
 const QUEUE_TASKS_MAX: usize = 64;
 /// How often the worker looks around.
 const TICK: Duration = Duration::from_millis(100);
-/// Range deletes are worked off in steps of this many entries, each under the writer lock: for a
-/// part of a millisecond, though every entry is a cache miss or two.
-const WORK_OFF_STEP: usize = 128;
-
 pub(crate) fn tasks() -> (Tasks, TaskQueues) {
     let (sync, sync_queue) = bounded(QUEUE_TASKS_MAX);
     let (work, work_queue) = bounded(QUEUE_TASKS_MAX);
@@ -95,7 +93,7 @@ impl Background {
 
 impl Engine {
     pub(crate) fn notify(&self, task: Task) {
-        if matches!(task, Task::Rolled | Task::SyncSoon) {
+        if matches!(task, Task::Rolled | Task::SyncSoon | Task::NearlyFull) {
             let _ = self.tasks.sync.try_send(task);
         }
         if matches!(task, Task::Rolled | Task::WorkOff) {
@@ -127,7 +125,13 @@ impl Engine {
                 Ok(Task::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
             }
-            if self.check_open().is_ok() && self.has_unsynced() {
+            if self.check_open().is_err() {
+                continue;
+            }
+            // Here too, since the other thread may be in the middle of a long merge, and who finds
+            // no file ready has to make one. What fails is tried, and reported, there.
+            let _ = self.prepare_next_file();
+            if self.has_unsynced() {
                 // A failure poisons the store, and every later call reports it.
                 let _ = self.sync_all();
             }
@@ -140,7 +144,8 @@ impl Engine {
 
     fn work_loop(&self, queue: &Receiver<Task>) {
         loop {
-            match queue.recv_timeout(TICK) {
+            let wait = if self.has_pending() { Duration::ZERO } else { TICK };
+            match queue.recv_timeout(wait) {
                 Ok(Task::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
             }
@@ -159,7 +164,7 @@ impl Engine {
         self.check_nested()?;
         self.check_writable()?;
         let steps: [fn(&Engine) -> Result<()>; 8] = [
-            Engine::work_off_pending,
+            Engine::work_off_in_background,
             |engine| engine.remove_expired().map(drop),
             Engine::evict_over_budget,
             Engine::prepare_next_file,
@@ -184,15 +189,5 @@ impl Engine {
             },
         ];
         steps.iter().map(|step| step(self)).fold(Ok(()), Result::and)
-    }
-
-    /// Works all pending range deletes off, in steps that let writers in between.
-    pub(crate) fn work_off_pending(&self) -> Result<()> {
-        for keyspace in self.all_keyspaces() {
-            while keyspace.index.has_pending() {
-                self.write()?.work_off(&keyspace.index, WORK_OFF_STEP);
-            }
-        }
-        Ok(())
     }
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     ids::{Location, Sequence},
-    index::{Applying, Change, Index, KeyHash},
+    index::{Applying, Change, Garbage, Index, KeyHash},
     keydir::EntryFlags,
     log::{BatchEncoder, LogEnd, Record},
     options::Durability,
@@ -393,15 +393,25 @@ impl WriteGuard<'_> {
         self.engine.seal_active(&mut self.writer)
     }
 
-    /// One bounded step of the pending range deletes of an index.
-    pub(crate) fn work_off(&mut self, index: &Arc<Index>, limit: usize) {
+    /// One bounded step of the pending range deletes of an index; what it has freed is dropped
+    /// later, when fewer wait.
+    pub(crate) fn work_off(&mut self, index: &Arc<Index>, limit: usize) -> Garbage {
         let engine = self.engine;
         let files = engine.files.load();
-        let Some(file) = files.iter().next() else { return };
+        let Some(file) = files.iter().next() else { return Garbage::new() };
         let mut views = engine.views.lock();
         views.touch(index);
         let cx = Applying { files: &files, views: &views, file, blobs: &engine.blobs };
-        index.work_off(&cx, limit);
+        let garbage = index.work_off(&cx, limit);
+        MutexGuard::unlock_fair(views);
+        garbage
+    }
+
+    /// Hands the lock to whoever waits for it, and has it again behind them.
+    pub(super) fn let_others_in(&mut self) {
+        self.engine.owner.store(0, Ordering::Relaxed);
+        MutexGuard::bump(&mut self.writer);
+        self.engine.owner.store(thread_token(), Ordering::Relaxed);
     }
 }
 

@@ -63,10 +63,13 @@ impl Engine {
             let index = &keyspace.index;
             let mut evicted = 0;
             while index.is_over_budget() && !index.is_frozen() && evicted < ROUND_VICTIMS_MAX {
-                match self.write()?.evict(index)? {
-                    0 => break,
-                    n => evicted += usize::try_from(n).unwrap_or(usize::MAX),
+                let mut turn = self.write_patiently()?;
+                let n = turn.evict(index)?;
+                turn.end_step();
+                if n == 0 {
+                    break;
                 }
+                evicted += usize::try_from(n).unwrap_or(usize::MAX);
             }
         }
         Ok(())

@@ -14,6 +14,9 @@ use std::sync::{Arc, atomic::Ordering};
 /// something has expired since and is still there.
 const CLOCK_RECORD_EVERY_MS: u64 = 60_000;
 
+/// Keys removed in one commit, under one hold of the writer lock.
+const STEP_KEYS: usize = 64;
+
 impl Engine {
     /// Removes up to `expire_per_tick_max` expired entries of each keyspace.
     pub(crate) fn remove_expired(&self) -> Result<u64> {
@@ -41,15 +44,23 @@ impl Engine {
     fn remove_expired_in(&self, keyspace: &Arc<KeyspaceCore>, now_ms: u64) -> Result<u64> {
         let index = &keyspace.index;
         let keys = index.due(now_ms, self.options.expire_per_tick_max);
-        if keys.is_empty() {
-            return Ok(0);
-        }
-        let mut guard = self.write()?;
+        keys.chunks(STEP_KEYS).map(|keys| self.remove_expired_keys(keyspace, keys, now_ms)).sum()
+    }
+
+    /// Removes those of some keys whose time has come, in one commit.
+    fn remove_expired_keys(
+        &self,
+        keyspace: &Arc<KeyspaceCore>,
+        keys: &[Vec<u8>],
+        now_ms: u64,
+    ) -> Result<u64> {
+        let index = &keyspace.index;
+        let mut guard = self.write_patiently()?;
         if index.is_frozen() {
             return Ok(0);
         }
         let mut batch = PreparedBatch::default();
-        for key in &keys {
+        for key in keys {
             // Looked at again under the writer lock: it may have been written meanwhile.
             let state = index.state(key, index.hash(key));
             if state.is_some_and(|s| !s.is_alive(|| now_ms)) {
@@ -60,6 +71,7 @@ impl Engine {
         if removed > 0 {
             guard.commit(&mut batch, When::Now(Durability::Buffered))?;
             self.counters.expired.fetch_add(removed, Ordering::Relaxed);
+            guard.end_step();
             crate::trace::expired(&self.dir, &keyspace.meta.name, removed);
         }
         Ok(removed)

@@ -305,7 +305,7 @@ impl Engine {
         let mut guard = self.write_lock();
         for keyspace in self.all_keyspaces() {
             while keyspace.index.has_pending() {
-                guard.work_off(&keyspace.index, STEP);
+                drop(guard.work_off(&keyspace.index, STEP));
             }
         }
     }

@@ -3,12 +3,10 @@
 //! The order index has let go of the range at once; the tables' entries go in bounded steps, and
 //! until then every read asks whether what it found is covered.
 
-use super::{
-    Applying, Held, Index, SHARDS, Shard, State, Undo, covers::Covers, in_range, walk::split_cursor,
-};
+use super::{Applying, Held, Index, SHARDS, Shard, State, Undo, covers::Covers, in_range};
 use crate::{
     ids::Sequence,
-    keydir::{Entry, EntryFlags, EntryRef, OrderIndex, OrderRef},
+    keydir::{Entry, EntryFlags, EntryRef, Freed, OrderIndex},
     view::Views,
 };
 use std::{collections::VecDeque, ops::Bound, sync::atomic::Ordering};
@@ -50,11 +48,11 @@ impl PendingDeletes {
         self.covers.insert(start, end, pending.sequence);
         self.all.push_back(pending);
     }
-    fn first_mut(&mut self) -> Option<&mut Pending> {
+    pub(super) fn first_mut(&mut self) -> Option<&mut Pending> {
         self.all.front_mut()
     }
     /// The first one is worked off; true if there are others.
-    fn end_first(&mut self) -> bool {
+    pub(super) fn end_first(&mut self) -> bool {
         if let Some(done) = self.all.pop_front() {
             let (start, end) = (as_slices(&done.start), as_slices(&done.end));
             self.covers.remove(start, end, done.sequence);
@@ -185,76 +183,6 @@ impl Index {
         self.has_pending.load(Ordering::Acquire)
     }
 
-    /// Removes up to about `limit` covered entries. Called by the holder of the writer lock.
-    pub(crate) fn work_off(&self, cx: &Applying<'_>, limit: usize) {
-        // Pages hold references to these entries only under the order index's lock.
-        let _order = self.order.as_ref().map(|order| order.write());
-        let (done, refs, cursor) = {
-            let mut pending = self.pending.write();
-            let Some(first) = pending.first_mut() else { return };
-            match &mut first.work {
-                Work::Ordered(part) => {
-                    let mut refs = Vec::with_capacity(limit);
-                    part.pop_front(limit, &mut refs);
-                    (refs.is_empty(), refs, None)
-                }
-                Work::Walk { cursor, .. } => (false, Vec::new(), Some(*cursor)),
-            }
-        };
-        let done = match cursor {
-            Some(at) => self.walk_off(cx, at, limit),
-            None => {
-                refs.iter().for_each(|r| self.remove_covered(cx, *r));
-                done
-            }
-        };
-        if done {
-            let mut pending = self.pending.write();
-            self.has_pending.store(pending.end_first(), Ordering::Release);
-        }
-    }
-
-    /// One step through the tables; true at their end.
-    fn walk_off(&self, cx: &Applying<'_>, cursor: u64, limit: usize) -> bool {
-        let Some((number, tag)) = split_cursor(cursor) else { return true };
-        let mut refs: Vec<(u32, OrderRef)> = Vec::new();
-        {
-            let shard = self.shard_at(number);
-            let number = u8::try_from(number).expect("below 64");
-            for (tag, entry) in shard.table.scan_from(tag) {
-                if refs.len() >= limit && refs.last().is_some_and(|(last, _)| *last != tag) {
-                    break;
-                }
-                refs.push((tag, OrderRef { shard: number, entry }));
-            }
-        }
-        let next = match refs.last() {
-            Some((tag, _)) if refs.len() >= limit && *tag < u32::MAX => {
-                super::walk::join_cursor(number, tag + 1)
-            }
-            _ => super::walk::join_cursor(number + 1, 0),
-        };
-        refs.iter().for_each(|(_, r)| self.remove_covered(cx, *r));
-        let mut pending = self.pending.write();
-        if let Some(Work::Walk { cursor, .. }) = pending.first_mut().map(|p| &mut p.work) {
-            *cursor = next;
-        }
-        split_cursor(next).is_none()
-    }
-
-    /// Removes one entry, if a pending range delete covers it, and accounts for its record.
-    fn remove_covered(&self, cx: &Applying<'_>, at: OrderRef) {
-        let mut shard = self.shard_mut(usize::from(at.shard));
-        let entry = shard.table.entry(at.entry);
-        let key = shard.table.key(at.entry).to_vec();
-        let Some(cover) = self.first_cover(&key, entry.sequence, Sequence(u64::MAX)) else {
-            return;
-        };
-        let tag = self.hash_key.hash(&key).tag;
-        self.take_out(cx, &mut shard, tag, &key, (at.entry, entry), cover);
-        self.note_worked_off(cover);
-    }
-
     /// One entry less is left to the walk of this range delete.
     pub(super) fn note_worked_off(&self, cover: Sequence) {
         let mut pending = self.pending.write();
@@ -264,7 +192,8 @@ impl Index {
         }
     }
 
-    /// The common end of every removal: undo, accounting, expiry, table.
+    /// The common end of every removal: undo, accounting, expiry, table. Returns memory that the
+    /// caller may drop later.
     pub(super) fn take_out(
         &self,
         cx: &Applying<'_>,
@@ -273,7 +202,7 @@ impl Index {
         key: &[u8],
         (r, entry): (EntryRef, Entry),
         until: Sequence,
-    ) {
+    ) -> Freed {
         let state: State = shard.state(r, entry);
         self.keep_undo(cx, key, Some(state), until);
         self.forget_record(cx, key.len(), &entry, until);
@@ -281,8 +210,8 @@ impl Index {
             self.forget_expiry(shard, r);
         }
         self.note_removed(shard, r);
-        shard.table.remove(tag, key);
         self.entries_bytes.fetch_sub(self.entry_bytes(key.len()), Ordering::Relaxed);
+        shard.table.take(tag, key).and_then(|(_, _, freed)| freed)
     }
 
     /// Drops undo that no open view needs; whether any is left, and what is to be freed when the

@@ -1,14 +1,20 @@
 //! The memory of one shard's entries: chunks that never move, and lists of free blocks.
 //!
+//! Every chunk has lists of its own, so giving one back touches no other: of a large part of the
+//! entries that goes at once, nearly all chunks become empty together.
+//!
 //! Knows blocks of bytes and how an entry lies in one. Does not know hashes.
 //!
 //! # Invariants
 //!
 //! A1. A block is a whole number of units of 8 bytes, at least [`UNITS_MIN`], in one chunk.
 //! A2. The first `used_units` of a chunk are blocks without gaps: live entries or free blocks.
-//! A3. Every free block is in the list of its size, exactly once.
+//! A3. Every free block is in its chunk's list of its size, exactly once; `free` names the lists
+//!     that are not empty.
 //! A4. `live_entries` of a chunk counts its live blocks; at zero the chunk is given back.
 //! A5. Chunk 0 is empty for ever, so that no [`EntryRef`] is zero.
+
+use std::collections::BTreeSet;
 
 use super::entry::{self, Entry, EntryRef, HEADER_BYTES, Header, KEY_LEN_BYTES_MAX};
 use super::free_sizes::FreeSizes;
@@ -37,6 +43,8 @@ struct Chunk {
     bytes: Box<[u8]>,
     used_units: u32,
     live_entries: u32,
+    /// The first free block of each size in units.
+    free: FreeSizes,
 }
 
 /// Header and key of most entries.
@@ -48,21 +56,24 @@ pub(super) struct Arena {
     chunks: Vec<Chunk>,
     /// Numbers of chunks that were given back.
     vacant: Vec<u32>,
-    free: FreeSizes,
+    /// Sizes in units and chunks that have a free block of that size.
+    free: BTreeSet<(u32, u32)>,
     /// The chunk that new blocks are cut from.
     current: u32,
     chunk_units: u64,
     chunks_max: usize,
 }
 
-/// The links of a free block: next and previous of the same size (zero is none), and its size.
-/// `previous` means nothing in the first block of a list.
+/// What a free block says of itself: the next one of its list (zero is none), and its size.
 #[derive(Clone, Copy)]
 struct FreeBlock {
     next: EntryRef,
-    previous: EntryRef,
     units: u32,
 }
+
+/// Memory of entries that are gone, to be dropped where nobody waits for it: that is a call to the
+/// operating system.
+pub(crate) type Freed = Option<Box<[u8]>>;
 
 const NONE: EntryRef = EntryRef(0);
 /// Where a free block says so: in the spare bits between an entry's key length and its flags.
@@ -74,7 +85,7 @@ impl Arena {
         Self {
             chunks: Vec::new(),
             vacant: Vec::new(),
-            free: FreeSizes::default(),
+            free: BTreeSet::new(),
             current: 0,
             chunk_units: 0,
             chunks_max: CHUNKS_MAX,
@@ -95,14 +106,12 @@ impl Arena {
     }
 
     /// Frees the block of an entry.
-    pub(super) fn remove(&mut self, r: EntryRef) {
+    pub(super) fn remove(&mut self, r: EntryRef) -> Freed {
         let units = units_of(entry::key_len(self.header(r)));
         self.push_free(r, units);
         let (chunk, _) = parts(r);
         self.chunks[chunk].live_entries -= 1;
-        if self.chunks[chunk].live_entries == 0 {
-            self.give_back(chunk);
-        }
+        if self.chunks[chunk].live_entries == 0 { self.give_back(chunk) } else { None }
     }
 
     /// Replaces all but the key.
@@ -169,7 +178,10 @@ impl Arena {
     pub(super) fn memory_bytes(&self) -> u64 {
         let chunk_table = self.chunks.capacity() * size_of::<Chunk>();
         let vacant = self.vacant.capacity() * size_of::<u32>();
-        let free = self.free.memory_bytes();
+        // A set's node holds up to eleven pairs, and is at least a third full; a list of lists has
+        // room for four at least.
+        let lists = 3 * size_of::<(u32, u32)>() + 4 * size_of::<(u32, EntryRef)>();
+        let free = self.free.len() * lists;
         let overhead = self.chunks.len() * ALLOCATION_OVERHEAD_BYTES;
         self.chunk_units * figure(UNIT_BYTES) + figure(chunk_table + vacant + free + overhead)
     }
@@ -192,16 +204,14 @@ impl Arena {
     }
 
     fn allocate(&mut self, units: u32) -> Result<EntryRef, Full> {
-        if let Some(r) = self.free.get(units) {
-            self.unlink_free(r);
+        if let Some((_, r)) = self.take_free(units, units) {
             return Ok(r);
         }
         if let Some(r) = self.cut(units) {
             return Ok(r);
         }
-        if let Some(r) = self.free.at_least(units + UNITS_MIN) {
-            let found = self.unlink_free(r);
-            self.push_free(EntryRef(r.0 + units), found.units - units);
+        if let Some((found, r)) = self.take_free(units + UNITS_MIN, u32::MAX) {
+            self.push_free(EntryRef(r.0 + units), found - units);
             return Ok(r);
         }
         self.open_chunk(units)?;
@@ -254,7 +264,8 @@ impl Arena {
     fn free_rest(&mut self, number: u32) {
         let chunk = &mut self.chunks[index(number)];
         if chunk.live_entries == 0 && number != 0 {
-            return self.give_back(index(number));
+            self.give_back(index(number));
+            return;
         }
         let at = chunk.used_units;
         let all = u32::try_from(chunk.bytes.len() / UNIT_BYTES).expect("bounded by a chunk's size");
@@ -265,47 +276,45 @@ impl Arena {
     }
 
     /// Returns a chunk without live entries: the current one to be cut anew, others to the
-    /// allocator.
-    fn give_back(&mut self, chunk: usize) {
+    /// allocator. As quick as its lists are few.
+    fn give_back(&mut self, chunk: usize) -> Freed {
         let number = u32::try_from(chunk).expect("made from half of a 32-bit reference");
-        let mut at = 0;
-        while at < self.chunks[chunk].used_units {
-            at += self.unlink_free(EntryRef(number << UNIT_BITS | at)).units;
+        for (units, _) in std::mem::take(&mut self.chunks[chunk].free).iter() {
+            self.free.remove(&(units, number));
         }
         self.chunks[chunk].used_units = 0;
-        if number != self.current {
-            let bytes = std::mem::take(&mut self.chunks[chunk].bytes);
-            self.chunk_units -= figure(bytes.len() / UNIT_BYTES);
-            self.vacant.push(number);
+        if number == self.current {
+            return None;
         }
+        let bytes = std::mem::take(&mut self.chunks[chunk].bytes);
+        self.chunk_units -= figure(bytes.len() / UNIT_BYTES);
+        self.vacant.push(number);
+        Some(bytes)
     }
 
     fn push_free(&mut self, r: EntryRef, units: u32) {
-        let next = self.free.insert(units, r).unwrap_or(NONE);
-        self.write_free(r, FreeBlock { next, previous: NONE, units });
-        if next != NONE {
-            let links = self.read_free(next);
-            self.write_free(next, FreeBlock { previous: r, ..links });
-        }
+        let (chunk, _) = parts(r);
+        let next = self.chunks[chunk].free.insert(units, r).unwrap_or_else(|| {
+            self.free.insert((units, r.0 >> UNIT_BITS));
+            NONE
+        });
+        self.write_free(r, FreeBlock { next, units });
     }
 
-    fn unlink_free(&mut self, r: EntryRef) -> FreeBlock {
-        let block = self.read_free(r);
-        if self.free.get(block.units) == Some(r) {
-            if block.next == NONE {
-                self.free.remove(block.units);
-            } else {
-                self.free.insert(block.units, block.next);
-            }
+    /// Takes a free block of the smallest size between two off its list, with its size.
+    fn take_free(&mut self, units_min: u32, units_max: u32) -> Option<(u32, EntryRef)> {
+        let &(units, number) = self.free.range((units_min, 0)..=(units_max, u32::MAX)).next()?;
+        let first = self.chunks[index(number)].free.get(units);
+        let r = first.expect("a list that is named is there (A3)");
+        let next = self.read_free(r).next;
+        let lists = &mut self.chunks[index(number)].free;
+        if next == NONE {
+            lists.remove(units);
+            self.free.remove(&(units, number));
         } else {
-            let previous = self.read_free(block.previous);
-            self.write_free(block.previous, FreeBlock { next: block.next, ..previous });
-            if block.next != NONE {
-                let next = self.read_free(block.next);
-                self.write_free(block.next, FreeBlock { previous: block.previous, ..next });
-            }
+            lists.insert(units, next);
         }
-        block
+        Some((units, r))
     }
 
     fn read_free(&self, r: EntryRef) -> FreeBlock {
@@ -314,14 +323,13 @@ impl Arena {
         let word = |at: usize| {
             u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
         };
-        FreeBlock { next: EntryRef(word(0)), previous: EntryRef(word(4)), units: word(8) }
+        FreeBlock { next: EntryRef(word(0)), units: word(4) }
     }
 
     fn write_free(&mut self, r: EntryRef, block: FreeBlock) {
         let bytes = self.block_mut(r);
         bytes[..4].copy_from_slice(&block.next.0.to_le_bytes());
-        bytes[4..8].copy_from_slice(&block.previous.0.to_le_bytes());
-        bytes[8..12].copy_from_slice(&block.units.to_le_bytes());
+        bytes[4..8].copy_from_slice(&block.units.to_le_bytes());
         bytes[FREE_MARK_AT] = FREE_MARK;
     }
 }
@@ -380,15 +388,22 @@ mod tests {
                 assert!(index(chunk.used_units) * UNIT_BYTES <= chunk.bytes.len());
             }
             let mut free_in_lists = 0;
-            for (units, first) in self.free.iter() {
+            let mut named = 0;
+            let lists = |(number, chunk): (u32, &Chunk)| {
+                chunk.free.iter().map(move |list| (number, list)).collect::<Vec<_>>()
+            };
+            for (chunk, (units, first)) in (0..).zip(&self.chunks).flat_map(lists) {
+                assert!(self.free.contains(&(units, chunk)), "a list that is not named (A3)");
+                named += 1;
                 let mut r = first;
                 while r != NONE {
                     let block = self.read_free(r);
-                    assert_eq!(block.units, units);
+                    assert_eq!((block.units, r.0 >> UNIT_BITS), (units, chunk));
                     free_in_lists += 1;
                     r = block.next;
                 }
             }
+            assert_eq!(named, self.free.len(), "lists are named once (A3)");
             assert_eq!(free_in_chunks, free_in_lists);
         }
     }

@@ -16,7 +16,7 @@
 //! T3. Every live entry of the arena has exactly one bucket.
 //! T4. No two entries have the same key.
 
-use super::arena::{Arena, Full};
+use super::arena::{Arena, Freed, Full};
 use super::entry::{Entry, EntryRef};
 use super::{ALLOCATION_OVERHEAD_BYTES, figure};
 
@@ -87,14 +87,19 @@ impl Table {
 
     /// Removes an entry by its key and returns what it was. The reference is dead.
     pub(crate) fn remove(&mut self, tag: u32, key: &[u8]) -> Option<(EntryRef, Entry)> {
+        self.take(tag, key).map(|(r, entry, _)| (r, entry))
+    }
+
+    /// The same, with memory that the caller may drop later.
+    pub(crate) fn take(&mut self, tag: u32, key: &[u8]) -> Option<(EntryRef, Entry, Freed)> {
         let (at, r, entry) = self.find(tag, key)?;
         self.close_gap(at);
-        self.arena.remove(r);
+        let freed = self.arena.remove(r);
         self.len -= 1;
         if self.homes > HOMES_MIN && self.len * 16 < self.homes * LOAD_MIN_SIXTEENTHS {
             self.resize(self.homes / 2);
         }
-        Some((r, entry))
+        Some((r, entry, freed))
     }
 
     /// The entry at a live reference.

@@ -68,6 +68,7 @@ impl Store {
         stats.syncs = counters.syncs.load(Ordering::Relaxed);
         stats.sync_time = Duration::from_nanos(counters.sync_ns.load(Ordering::Relaxed));
         stats.sync_latencies = counters.sync_latencies.load();
+        stats.background_holds = counters.background_holds.load();
         stats.merges = counters.merges.load(Ordering::Relaxed);
         stats.merge_read_bytes = counters.merge_read_bytes.load(Ordering::Relaxed);
         stats.merge_written_bytes = counters.merge_written_bytes.load(Ordering::Relaxed);

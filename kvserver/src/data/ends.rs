@@ -78,11 +78,8 @@ impl Db<'_> {
         mut found: impl FnMut(&[u8]),
     ) -> Result<Option<Outermost>> {
         let is_quiet = self.data.pending.is_empty();
-        if is_quiet
-            && let Some(near) = self.data.engine.hot().near(of.id, floor, end)
-            && let [Some(sub), Some(_)] = [near.front(), near.get(1)]
-        {
-            return Ok(Some(Outermost { sub: sub.clone(), is_more: true }));
+        if is_quiet && let Some(sub) = self.data.engine.hot().outermost(of.id, floor, end) {
+            return Ok(Some(Outermost { sub, is_more: true }));
         }
         let limit = if is_quiet { NEAR_LOOKED_UP } else { 2 };
         let mut near = VecDeque::with_capacity(limit + 1);

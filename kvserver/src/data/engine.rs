@@ -16,8 +16,6 @@ mod uses;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use parking_lot::{Mutex, MutexGuard};
-
 use kvcore::{BytesKeyspace, Durability, Put, Raw, ScanCursor, Schema, Sequence, Store};
 
 use super::collection::Id;
@@ -101,7 +99,7 @@ pub(crate) struct Engine {
     hash_key: [u8; state::HASH_KEY_LEN],
     /// No collection has this id or a higher one.
     next_id: AtomicU64,
-    hot: Mutex<Hot>,
+    hot: Hot,
     witness: check::Witness,
     /// Uses of keys are remembered (see `uses`).
     remembers_uses: AtomicBool,
@@ -131,7 +129,7 @@ impl Engine {
             reverse,
             hash_key,
             next_id: AtomicU64::new(next_id),
-            hot: Mutex::default(),
+            hot: Hot::default(),
             witness: check::Witness::default(),
             remembers_uses: AtomicBool::new(false),
         })
@@ -157,12 +155,12 @@ impl Engine {
         Ok(self.homes[home].keys.get_with(key, f)?)
     }
     /// What is remembered of collections; for holders of the gate.
-    pub(super) fn hot(&self) -> MutexGuard<'_, Hot> {
-        self.hot.lock()
+    pub(super) fn hot(&self) -> &Hot {
+        &self.hot
     }
     #[cfg(test)]
     pub(crate) fn forget_hot(&self) {
-        *self.hot() = Hot::default();
+        self.hot.clear();
     }
     /// Starts fetching what commands will touch that look these keys up, unless all of it is in
     /// the processor's caches anyway.
@@ -305,13 +303,12 @@ impl Round<'_, '_> {
     /// then all of them are, in their order.
     pub(super) fn apply(&mut self, pending: &Pending, staged: Vec<Staged>) -> Result<()> {
         let result = self.commit(pending, staged);
-        let mut hot = self.engine.hot();
         match result {
             Ok(()) => {
-                hot.note(pending.iter());
+                self.engine.hot.note(pending.iter());
                 self.engine.witness.note(pending);
             }
-            Err(_) => *hot = Hot::default(),
+            Err(_) => self.engine.hot.clear(),
         }
         result
     }

@@ -11,11 +11,17 @@
 //!     committed. So nothing here is older than the store.
 //! H2. What a change leaves unknown is forgotten, never guessed.
 //! H3. Bounded: a place per hash of a key and per hash of an id, a few elements at each end.
+//! H4. What is found shuts nobody out: every place has a lock of its own on cache lines of its own,
+//!     which those who find something share.
+//! H5. A collection that is found by its key is found by its id, or its elements would change
+//!     unnoticed. One at a time is added, so that nobody takes a place of ids in between.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use kvcore::Direction;
+use parking_lot::{Mutex, RwLock};
 
 use super::collection::{ID_LEN, Id};
 use super::pending::{Change, What};
@@ -53,123 +59,145 @@ struct Elements {
     near: [VecDeque<Joined>; 2],
 }
 
+/// One place, beside no other in a cache line.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Held(RwLock<Option<Slot>>);
+
 /// Collections used lately.
 #[derive(Debug)]
 pub(super) struct Hot {
     /// By hash of database and key.
-    slots: Vec<Option<Slot>>,
+    slots: Box<[Held]>,
     /// The slot of a collection, by the lowest bits of its id.
-    by_id: Vec<usize>,
-    used: usize,
+    by_id: Box<[AtomicUsize]>,
+    /// Held while one is added (H5). Comes before the slots' locks.
+    adding: Mutex<()>,
 }
 
 impl Default for Hot {
     fn default() -> Self {
-        let slots = std::iter::repeat_with(|| None).take(PLACES).collect();
-        Hot { slots, by_id: vec![0; PLACES], used: 0 }
+        Hot {
+            slots: std::iter::repeat_with(Held::default).take(PLACES).collect(),
+            by_id: std::iter::repeat_with(AtomicUsize::default).take(PLACES).collect(),
+            adding: Mutex::default(),
+        }
     }
 }
 
 impl Hot {
     /// The collection this key holds, if it is known.
     pub(super) fn find(&self, home: usize, key: &[u8]) -> Option<Known> {
-        let slot = self.slots[place(home, key)].as_ref()?;
-        (slot.home == home && *slot.key == *key).then_some(slot.known)
+        let slot = self.slots[place(home, key)].0.read();
+        slot.as_ref().filter(|slot| slot.is_of(home, key)).map(|slot| slot.known)
     }
     /// Remembers what a key holds.
-    pub(super) fn add(&mut self, home: usize, key: &[u8], known: Known) {
+    pub(super) fn add(&self, home: usize, key: &[u8], known: Known) {
+        let _one_at_a_time = self.adding.lock();
         let at = place(home, key);
-        self.forget_slot(at);
         // One slot per place of ids: the other collection would not be found by its id any more.
-        let by_id = place_of_id(known.id);
-        self.forget_slot(self.by_id[by_id]);
-        self.by_id[by_id] = at;
-        let elements = Elements::default();
-        self.slots[at] = Some(Slot { home, key: key.into(), known, elements });
-        self.used += 1;
+        let by_id = &self.by_id[place_of_id(known.id)];
+        self.forget_slot(by_id.load(Relaxed));
+        let slot = Slot { home, key: key.into(), known, elements: Elements::default() };
+        let mut place = self.slots[at].0.write();
+        by_id.store(at, Relaxed);
+        *place = Some(slot);
+    }
+    /// Forgets everything.
+    pub(super) fn clear(&self) {
+        (0..PLACES).for_each(|at| self.forget_slot(at));
     }
 
     /// The number of elements.
     pub(super) fn len(&self, id: Id) -> Option<u64> {
-        self.elements(id)?.len
+        self.look_at(id, |elements| elements.len)?
     }
-    pub(super) fn set_len(&mut self, id: Id, len: u64) {
-        if let Some(elements) = self.elements_mut(id) {
-            elements.len = Some(len);
-        }
+    pub(super) fn set_len(&self, id: Id, len: u64) {
+        self.change(id, |elements| elements.len = Some(len));
     }
-    /// The outermost elements from `floor` on, of the end that a walk in this direction begins at;
-    /// none if they are not known.
-    pub(super) fn near(&self, id: Id, floor: &[u8], end: Direction) -> Option<&VecDeque<Joined>> {
-        let elements = self.elements(id).filter(|elements| elements.floor == floor)?;
-        Some(&elements.near[side(end)]).filter(|near| !near.is_empty())
+    /// The outermost element from `floor` on, of the end that a walk in this direction begins at;
+    /// none unless it and another one are known.
+    pub(super) fn outermost(&self, id: Id, floor: &[u8], end: Direction) -> Option<Joined> {
+        self.look_at(id, |elements| {
+            let near = &elements.near[side(end)];
+            let is_known = elements.floor == floor && near.len() > 1;
+            near.front().filter(|_| is_known).cloned()
+        })?
     }
     /// Remembers the elements at an end, without a gap, outermost first.
     pub(super) fn set_near(
-        &mut self,
+        &self,
         id: Id,
         floor: &'static [u8],
         end: Direction,
         near: VecDeque<Joined>,
     ) {
-        if let Some(elements) = self.elements_mut(id) {
+        self.change(id, |elements| {
             if elements.floor != floor {
                 elements.floor = floor;
                 elements.near.iter_mut().for_each(VecDeque::clear);
             }
             elements.near[side(end)] = near;
-        }
+        });
     }
 
     /// These changes have been committed.
-    pub(super) fn note<'p>(&mut self, changes: impl Iterator<Item = (Place, Change<'p>)>) {
-        if self.used == 0 {
-            return;
-        }
+    pub(super) fn note<'p>(&self, changes: impl Iterator<Item = (Place, Change<'p>)>) {
         for (Place { home, .. }, change) in changes {
             match change {
                 Change::Key(key, What::Put { .. } | What::Delete | What::Expire(_)) => {
                     let at = place(home, key);
-                    let is_it = |slot: &Slot| slot.home == home && *slot.key == *key;
-                    if self.slots[at].as_ref().is_some_and(is_it) {
+                    if self.slots[at].0.read().as_ref().is_some_and(|slot| slot.is_of(home, key)) {
                         self.forget_slot(at);
                     }
                 }
                 Change::Element(key, value) => {
                     let Some((id, sub)) = key.split_first_chunk::<ID_LEN>() else { continue };
-                    if let Some(elements) = self.elements_mut(Id(u64::from_be_bytes(*id))) {
-                        match value {
-                            Some(_) => elements.put(sub),
-                            None => elements.remove(sub),
-                        }
-                    }
+                    self.change(Id(u64::from_be_bytes(*id)), |elements| match value {
+                        Some(_) => elements.put(sub),
+                        None => elements.remove(sub),
+                    });
                 }
                 Change::Elements(id) => {
-                    if let Some(at) = Id::from_bytes(id).and_then(|id| self.slot_of(id)) {
+                    let Some(id) = Id::from_bytes(id) else { continue };
+                    let at = self.place_by_id(id);
+                    if self.slots[at].0.read().as_ref().is_some_and(|slot| slot.known.id == id) {
                         self.forget_slot(at);
                     }
                 }
-                Change::Clear => *self = Hot::default(),
+                Change::Clear => self.clear(),
                 // Slots belong to homes, which is what elements are stored under.
                 Change::Swap(_) => {}
             }
         }
     }
 
-    fn slot_of(&self, id: Id) -> Option<usize> {
-        let at = self.by_id[place_of_id(id)];
-        self.slots[at].as_ref().filter(|slot| slot.known.id == id).map(|_| at)
+    /// Where a collection is, if it is anywhere.
+    fn place_by_id(&self, id: Id) -> usize {
+        self.by_id[place_of_id(id)].load(Relaxed)
     }
-    fn elements(&self, id: Id) -> Option<&Elements> {
-        let at = self.slot_of(id)?;
-        self.slots[at].as_ref().map(|slot| &slot.elements)
+    fn look_at<R>(&self, id: Id, f: impl FnOnce(&Elements) -> R) -> Option<R> {
+        let slot = self.slots[self.place_by_id(id)].0.read();
+        slot.as_ref().filter(|slot| slot.known.id == id).map(|slot| f(&slot.elements))
     }
-    fn elements_mut(&mut self, id: Id) -> Option<&mut Elements> {
-        let at = self.slot_of(id)?;
-        self.slots[at].as_mut().map(|slot| &mut slot.elements)
+    fn change(&self, id: Id, f: impl FnOnce(&mut Elements)) {
+        let slot = &self.slots[self.place_by_id(id)].0;
+        // Most elements that are written belong to no collection that is remembered.
+        if slot.read().as_ref().is_none_or(|slot| slot.known.id != id) {
+            return;
+        }
+        if let Some(slot) = slot.write().as_mut().filter(|slot| slot.known.id == id) {
+            f(&mut slot.elements);
+        }
     }
-    fn forget_slot(&mut self, at: usize) {
-        self.used -= usize::from(self.slots[at].take().is_some());
+    fn forget_slot(&self, at: usize) {
+        *self.slots[at].0.write() = None;
+    }
+}
+
+impl Slot {
+    fn is_of(&self, home: usize, key: &[u8]) -> bool {
+        self.home == home && *self.key == *key
     }
 }
 

@@ -13,11 +13,9 @@ use kvcore::{BytesKeyspace, Direction, Durability, Options, ScanCursor};
 use std::ops::ControlFlow;
 use tempfile::TempDir;
 
-use crate::spawned::{PATIENCE, Spawned, Start, live_until};
+use crate::spawned::{PATIENCE, Spawned, Start};
 
 const ID_LEN: usize = 8;
-/// So much is replied before a kill, at least.
-const REPLIED_BYTES_MIN: usize = 1_000;
 
 /// A command on a few keys. Every HSET writes the same number into all fields it names.
 fn request(rng: &mut Rng, n: u32) -> String {
@@ -48,25 +46,19 @@ fn request(rng: &mut Rng, n: u32) -> String {
     }
 }
 
-/// Sends commands until the connection ends; counts the bytes of the replies.
-fn write(addr: SocketAddr, seed: u64, replied: &AtomicUsize) {
+/// Sends commands until the connection ends, and counts the bytes of the replies.
+fn write(addr: SocketAddr, seed: u64, answered_bytes: &AtomicUsize) {
     let mut rng = Rng::with_seed(seed);
     let Ok(mut stream) = TcpStream::connect(addr) else { return };
     let mut replies = stream.try_clone().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(len @ 1..) = replies.read(&mut bytes) {
-                replied.fetch_add(len, Ordering::Relaxed);
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = replies.read(&mut buffer) {
+                answered_bytes.fetch_add(n, Ordering::Relaxed);
             }
         });
-        let mut n = 0;
-        loop {
-            n += 1;
-            if stream.write_all(request(&mut rng, n).as_bytes()).is_err() {
-                break;
-            }
-        }
+        (1..).take_while(|n| stream.write_all(request(&mut rng, *n).as_bytes()).is_ok()).count();
     });
 }
 
@@ -83,11 +75,12 @@ fn check(dir: &Path) -> usize {
         let keyspace = |part: &str| store.raw_keyspace(&format!("db{db}:{part}")).unwrap().unwrap();
         let (keys, elements) = (keyspace("keys"), keyspace("elements"));
         let mut held = BTreeMap::new();
-        let mut names: Vec<Vec<u8>> =
-            keys.expired(1_000).unwrap().into_iter().map(kvcore::Entry::into_key).collect();
         let (page, next) = keys.scan(ScanCursor::default(), 1_000).unwrap();
         assert_eq!(next, ScanCursor::default());
-        names.extend(page.into_iter().map(kvcore::Entry::into_key));
+        // In this order: what expires in between is in both, the other way round it is in neither.
+        let expired = keys.expired(1_000).unwrap();
+        let names: Vec<Vec<u8>> =
+            page.into_iter().chain(expired).map(kvcore::Entry::into_key).collect();
         for name in names {
             if let Some(id) = id_of(&keys, &name) {
                 held.insert(id, name);
@@ -128,16 +121,21 @@ fn a_kill_leaves_no_element_without_its_key_and_no_half_command() {
             panic!("cannot start: {}\n{}", server.said(), server.log());
         };
         let seeds = [rng.u64(..), rng.u64(..)];
-        let ends_at = Instant::now() + Duration::from_millis(rng.u64(20..200));
-        let replied = AtomicUsize::new(0);
+        let (answered_bytes, bytes_max) = (AtomicUsize::new(0), rng.usize(3_000..60_000));
+        let started = Instant::now();
         std::thread::scope(|scope| {
             for seed in seeds {
-                let replied = &replied;
-                scope.spawn(move || write(addr, seed, replied));
+                let answered_bytes = &answered_bytes;
+                scope.spawn(move || write(addr, seed, answered_bytes));
             }
-            live_until(ends_at, || replied.load(Ordering::Relaxed) > REPLIED_BYTES_MIN);
+            // The instant of the end is the test's subject: any, after some hundred commands.
+            while answered_bytes.load(Ordering::Relaxed) < bytes_max && started.elapsed() < PATIENCE
+            {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
             server.kill();
         });
+        assert!(answered_bytes.load(Ordering::Relaxed) >= bytes_max, "too few commands to tell");
         collections += check(&store);
     }
     assert!(collections > 0);

@@ -197,22 +197,3 @@ fn s3_directory_sync_that_failed_for_a_blob_poisons_too() {
     let later = keyspace.put_with([2].as_slice(), b"x", Durability::Immediate);
     assert!(matches!(later, Err(Error::Poisoned { .. })), "{later:?}");
 }
-
-#[test]
-fn m2_merge_that_could_not_read_its_output_revives_nothing() {
-    let mut failed = 0;
-    for read in 0..60 {
-        let (disk, (store, keyspace)) = to_be_merged();
-        disk.fail_read(disk.read_operations() + read, Fault::EIO, Repeat::Once);
-        failed += u64::from(store.merge().is_err());
-        disk.clear_faults();
-        assert!(keyspace.delete([4].as_slice()).unwrap());
-        assert!(keyspace.delete([1].as_slice()).unwrap());
-        store.merge().unwrap();
-        store.merge().unwrap();
-        let disk = killed(&disk, (store, keyspace));
-        let (_store, keyspace) = open(&disk).unwrap();
-        assert_eq!(keys(&keyspace), [0, 2, 3, 5], "read {read}");
-    }
-    assert!(failed > 0, "{failed}");
-}
