@@ -32,6 +32,7 @@
 
 mod access;
 mod background;
+mod balance;
 mod bits;
 mod blocking;
 mod client;
