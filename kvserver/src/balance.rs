@@ -171,6 +171,7 @@ mod tests {
         assert_eq!(clocked.round(&[500, 500]), [None, None]);
         assert_eq!(clocked.round(&[400, 900]), [None, gift(0, 277)]);
         // All are busy: nothing helps.
+        assert_eq!(clocked.round(&[840, 840]), [None, None]);
         assert_eq!(clocked.round(&[1000, 990]), [None, None]);
     }
 
