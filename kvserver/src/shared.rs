@@ -200,6 +200,11 @@ impl Shared {
             tracing::error!("the background thread has ended");
         }
     }
+    /// Makes these workers look which of their replies may leave now.
+    pub(crate) fn wake(&self, workers: &[usize]) {
+        let mailboxes = self.mailboxes.get().map_or(&[][..], Vec::as_slice);
+        workers.iter().filter_map(|index| mailboxes.get(*index)).for_each(Mailbox::wake);
+    }
     /// Makes every worker look which of its replies may leave now.
     pub(crate) fn wake_workers(&self) {
         self.mailboxes.get().into_iter().flatten().for_each(Mailbox::wake);

@@ -160,8 +160,13 @@ impl Worker {
             }
         }
         if asked {
-            self.shared.ask_background(Job::Durable(observed));
+            self.ask_durable(observed);
         }
+    }
+
+    /// Asks to be woken when everything up to there is durable.
+    pub(super) fn ask_durable(&self, until: Position) {
+        self.shared.ask_background(Job::Durable { until, worker: self.index });
     }
 
     fn fail(&mut self, slots: &[usize], ends: &[usize], error: &StoreError) {
