@@ -4,6 +4,8 @@
 //!
 //! No connection thread ever waits for the disk: it asks here, keeps the replies, and is woken.
 
+mod orphans;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -18,6 +20,7 @@ use crate::pubsub::Outbox;
 use crate::shared::{Shared, now_ms};
 use crate::staging::StageJob;
 use crate::worker::Mail;
+pub(crate) use orphans::{OrphanCheck, check_orphans};
 
 /// How long an expired key may stay in memory before anybody looks.
 const EXPIRE_EVERY: Duration = Duration::from_millis(100);

@@ -45,6 +45,7 @@ pub(crate) mod server;
 pub(crate) mod set;
 pub(crate) mod slowlog;
 pub(crate) mod string;
+pub(crate) mod syntax;
 pub(crate) mod table;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -17,6 +17,7 @@ mod event;
 pub(crate) mod hashed;
 mod hot;
 mod joined;
+mod parts;
 mod pending;
 mod reverse;
 mod transfer;
@@ -25,12 +26,13 @@ mod uses;
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
 pub(crate) use engine::{
-    Ahead, Cleaning, Engine, Large, MemoryHeld, Position, ReverseIndex, Round, Staged, StoreError,
-    Value,
+    Ahead, Check, Checked, Cleaning, Engine, Large, MemoryHeld, Position, ReverseIndex, Round,
+    Staged, StoreError, Value,
 };
 pub(crate) use event::{Class, Classes, Event};
 pub(crate) use joined::Joined;
 pub(crate) use kvcore::Direction;
+pub(crate) use parts::Parts;
 pub(crate) use uses::{Among, LastUse};
 
 use std::sync::Arc;

@@ -145,6 +145,12 @@ impl Server {
         let (shared, until) = (Arc::clone(&self.shared), ended_too.clone());
         let evict = move || background::eviction_loop(&shared, &until);
         self.helpers.push(spawn("kv-eviction", evict)?);
+        if self.shared.parameters.number(Live::CheckOrphans) != 0 {
+            let (shared, until) = (Arc::clone(&self.shared), ended_too.clone());
+            shared.background.orphans.is_running.store(true, Relaxed);
+            let check = move || background::check_orphans(&shared, &until);
+            self.helpers.push(spawn("kv-orphans", check)?);
+        }
         if self.shared.config.set_reverse_index {
             let shared = Arc::clone(&self.shared);
             let clean = move || background::clean_loop(&shared, &ended_too);

@@ -12,7 +12,7 @@ use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
 
 use crate::access::Access;
-use crate::background::Job;
+use crate::background::{Job, OrphanCheck};
 use crate::balance::Balance;
 use crate::blocking::{self, Delivery, Unblock, Waiter};
 use crate::client::Card;
@@ -79,6 +79,7 @@ pub(crate) struct BackgroundState {
     pub(crate) saving: AtomicBool,
     /// Seconds since the Unix epoch.
     pub(crate) last_save_s: AtomicU64,
+    pub(crate) orphans: OrphanCheck,
 }
 
 /// How the server is asked to end.

@@ -1,5 +1,7 @@
 //! COMMAND and its subcommands: the table, read by clients.
 
+mod docs;
+
 use super::table::{Entry, table};
 use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec, Outcome, keys::Span};
 use crate::context::Context;
@@ -17,7 +19,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new("command", -1, info_all)
     .summary("Describes every command as clients need it: arity, flags, keys.")
     .subcommands(&[
         sub("count", 2, count, "2.8.13", "Counts the commands."),
-        sub("docs", -2, docs, "7.0.0", "Shows what is documented of some or all commands."),
+        sub("docs", -2, docs::docs, "7.0.0", "Shows what is documented of some or all commands."),
         sub("getkeys", -3, getkeys, "2.8.13", "Says which arguments of a request are keys."),
         sub(
             "getkeysandflags",
@@ -273,38 +275,6 @@ fn typed(reply: &mut Reply<'_>, kind: &str, spec: &[(&str, i64)]) {
     }
 }
 
-fn docs(ctx: &mut Context<'_>) -> Outcome {
-    let names = &ctx.args[2..];
-    let entries: Vec<&Entry> = if names.is_empty() {
-        table().entries().iter().collect()
-    } else {
-        names.iter().filter_map(|name| named(name)).collect()
-    };
-    ctx.reply.map(entries.len());
-    entries.into_iter().for_each(|entry| document(&mut ctx.reply, entry));
-    Ok(())
-}
-
-fn document(reply: &mut Reply<'_>, entry: &Entry) {
-    let command = entry.command;
-    reply.bulk(entry.full_name.as_bytes());
-    reply.map(4 + usize::from(!entry.subcommands.is_empty()));
-    for (field, value) in [
-        ("summary", command.summary),
-        ("since", command.since),
-        ("group", command.group.name()),
-        ("complexity", command.complexity),
-    ] {
-        reply.bulk(field.as_bytes());
-        reply.bulk(value.as_bytes());
-    }
-    if !entry.subcommands.is_empty() {
-        reply.bulk(b"subcommands");
-        reply.map(entry.subcommands.len());
-        entry.subcommands.iter().for_each(|sub| document(reply, sub));
-    }
-}
-
 fn list(ctx: &mut Context<'_>) -> Outcome {
     let keep: Box<dyn Fn(&Entry) -> bool> = match &ctx.args[2..] {
         [] => Box::new(|_| true),
@@ -412,9 +382,10 @@ mod tests {
         assert!(ask(Protocol::Resp2, info).ends_with(" *0 $-1 "));
         let docs: &[&[u8]] = &[b"command", b"docs", b"echo", b"nosuch"];
         let fields = "$7 summary $26 Answers with its argument. $5 since $5 1.0.0 \
-                      $5 group $10 connection $10 complexity $4 O(1) ";
-        assert_eq!(ask(Protocol::Resp2, docs), format!("*2 $4 echo *8 {fields}"));
-        assert_eq!(ask(Protocol::Resp3, docs), format!("%1 $4 echo %4 {fields}"));
+                      $5 group $10 connection $10 complexity $4 O(1) $9 arguments *1 ";
+        let argument = "$4 name $7 message $4 type $6 string $12 display_text $7 message ";
+        assert_eq!(ask(Protocol::Resp2, docs), format!("*2 $4 echo *10 {fields}*6 {argument}"));
+        assert_eq!(ask(Protocol::Resp3, docs), format!("%1 $4 echo %5 {fields}%3 {argument}"));
     }
 
     #[test]

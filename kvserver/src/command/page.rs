@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::introspection::flag_names;
 use super::keys::Span;
+use super::syntax;
 use super::table::{Entry, table};
 use super::{Command, Group, KeyFlags, KeySpec};
 use crate::parameters;
@@ -91,7 +92,7 @@ fn push_group(text: &mut String, group: Group) {
     for entry in &entries {
         let command = entry.command;
         let cells = [
-            format!("`{}`", shown(&entry.full_name)),
+            call(&entry.full_name),
             command.arity.to_string().replace('-', "−"),
             flag_names(command).join(" "),
             keys_in_short(command),
@@ -116,6 +117,11 @@ fn push_group(text: &mut String, group: Group) {
 pub(crate) fn row(cells: &[String]) -> String {
     let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
     format!("| {} |\n", cells.join(" | "))
+}
+
+/// A command with what follows its name.
+fn call(full_name: &str) -> String {
+    format!("`{}`", format!("{} {}", shown(full_name), syntax::shown(full_name)).trim_end())
 }
 
 /// `config|get` as people write it.

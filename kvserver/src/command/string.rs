@@ -11,9 +11,10 @@ mod tests;
 mod value;
 
 use super::keys::Span;
-use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec};
+use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec, Outcome};
 use crate::context::Context;
-use crate::data::{Stored, Type};
+use crate::data::{Parts, Stored, Type};
+use crate::resp::Reply;
 
 const WRITE: Flags = Flags::WRITE.and(Flags::DENYOOM);
 const WRITE_FAST: Flags = WRITE.and(Flags::FAST);
@@ -150,6 +151,20 @@ pub(super) fn read(ctx: &mut Context<'_>, key: &[u8]) -> Result<Option<Stored>, 
         Some(stored) if stored.kind() != Type::String => Err(CommandError::WrongType),
         found => Ok(found),
     }
+}
+
+/// Hands the string `key` holds to `f`, which reads the parts it needs; `None` if there is no key.
+pub(super) fn read_parts(
+    ctx: &mut Context<'_>,
+    key: &[u8],
+    f: impl Fn(Option<Parts<'_>>, &mut Reply<'_>) -> Outcome,
+) -> Outcome {
+    let Context { reply, data, client, .. } = ctx;
+    let found = data.db(client.db).read_parts(key, |kind, parts| match kind {
+        Type::String => f(Some(parts), reply),
+        _ => Err(CommandError::WrongType),
+    })?;
+    found.unwrap_or_else(|| f(None, reply))
 }
 
 /// Refuses a string that `more` bytes would make longer than `proto-max-bulk-len`.

@@ -233,6 +233,11 @@ impl Fixture {
         run.and_then(|done| done).expect("a simulated disk fails only when asked to");
     }
 
+    /// The databases.
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.shared.engine
+    }
+
     /// Collections without a key and keys without their collection.
     pub(crate) fn orphans(&self) -> usize {
         let orphans = self.shared.engine.orphans();

@@ -97,8 +97,15 @@ impl<'a> Db<'a> {
         }
     }
 
-    /// The type of `key`. Asking is no use of it.
+    /// The type of `key`. Asking is no use of it, and reads no long value.
     pub(crate) fn kind(&mut self, key: &[u8]) -> Result<Option<Type>> {
+        if self.data.pending.is_empty()
+            && self.data.engine.is_string_by_length(self.place.home, key)?
+            && self.holds(key)?
+        {
+            self.data.lookups.hits += 1;
+            return Ok(Some(Type::String));
+        }
         let was_quiet = std::mem::replace(&mut self.data.is_quiet, true);
         let stored = self.get(key);
         self.data.is_quiet = was_quiet;
@@ -325,7 +332,7 @@ impl<'a> Db<'a> {
             Some(Latest::Changed(What::Delete) | Latest::Cleared) => Seen::Absent,
         }
     }
-    fn is_past(&self, at: Option<u64>) -> bool {
+    pub(super) fn is_past(&self, at: Option<u64>) -> bool {
         at.is_some_and(|at| at <= self.data.now_ms)
     }
     fn in_store(&self, key: &[u8]) -> Result<bool> {

@@ -5,6 +5,7 @@
 //! removal ours. In `db<n>:elements`, ordered, are the elements of all its collections, by id.
 //! `kvserver:state` holds what belongs to no database. Nothing else of the server names a keyspace.
 
+mod check;
 mod elements;
 mod orphans;
 mod reverse;
@@ -24,6 +25,7 @@ use super::hot::Hot;
 use super::pending::{Change, Pending, What};
 use super::{Place, Stored};
 use crate::config::AppendFsync;
+pub(crate) use check::{Check, Checked};
 pub(super) use elements::{Held, Visit};
 pub(super) use reverse::PAGE_IDS;
 pub(crate) use reverse::{Cleaning, ReverseIndex};
@@ -49,6 +51,9 @@ pub(crate) enum StoreError {
     /// More than a batch should hold.
     #[error("the collection holds more than 1 GiB, which is not copied at once")]
     TooLargeToCopy,
+    /// A large value could not be read by parts.
+    #[error("a value cannot be read: {0}")]
+    Read(std::io::Error),
     /// What the store says.
     #[error(transparent)]
     Store(#[from] kvcore::Error),
@@ -97,6 +102,7 @@ pub(crate) struct Engine {
     /// No collection has this id or a higher one.
     next_id: AtomicU64,
     hot: Mutex<Hot>,
+    witness: check::Witness,
     /// Uses of keys are remembered (see `uses`).
     remembers_uses: AtomicBool,
 }
@@ -126,6 +132,7 @@ impl Engine {
             hash_key,
             next_id: AtomicU64::new(next_id),
             hot: Mutex::default(),
+            witness: check::Witness::default(),
             remembers_uses: AtomicBool::new(false),
         })
     }
@@ -300,7 +307,10 @@ impl Round<'_, '_> {
         let result = self.commit(pending, staged);
         let mut hot = self.engine.hot();
         match result {
-            Ok(()) => hot.note(pending.iter()),
+            Ok(()) => {
+                hot.note(pending.iter());
+                self.engine.witness.note(pending);
+            }
             Err(_) => *hot = Hot::default(),
         }
         result

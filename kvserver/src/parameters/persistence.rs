@@ -20,6 +20,10 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter::new("appendonly", Kind::YesNo, "yes"),
     Parameter::new("auto-aof-rewrite-min-size", MEMORY, "67108864"),
     Parameter::new("auto-aof-rewrite-percentage", INT, "100"),
+    Parameter::new("check-orphans", Kind::YesNo, "no").fixed().live(Live::CheckOrphans).effect(
+        "only here: look once, while serving, for elements that no key owns, and remove them; \
+         crashes leave none, a store that was salvaged may have some",
+    ),
     Parameter::new("dbfilename", Kind::Text, "dump.rdb"),
     Parameter::new("dir", Kind::Text, "").same().effect("the directory of the store"),
     Parameter::new("key-load-delay", SIGNED_INT, "0").hidden(),

@@ -89,6 +89,7 @@ impl Parameter {
 pub(crate) enum Live {
     AppendFsync,
     BulkLenMax,
+    CheckOrphans,
     ClientsMax,
     DebugCommand,
     InputBytesMax,

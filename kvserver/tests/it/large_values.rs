@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use kvcore::disk::{
     DirEntry, Disk, DiskFile, DiskLock, Mapping, Metadata, OpenMode, OsDisk, Reserve,
@@ -25,6 +26,7 @@ struct Syncs {
     fail: bool,
     waiting: usize,
     done: usize,
+    read_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,16 @@ impl SlowDisk {
     fn wait_until_held(&self) {
         let syncs = self.0.0.lock().unwrap();
         drop(self.0.1.wait_while(syncs, |syncs| syncs.waiting == 0).unwrap());
+    }
+    fn observed(&self, path: &Path, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        match path.extension() {
+            Some(kind) if kind == "blob" => Arc::new(SlowFile { file, disk: self.clone() }),
+            _ => file,
+        }
+    }
+    /// Bytes of large values that were read since this was asked last.
+    fn take_read_bytes(&self) -> usize {
+        std::mem::take(&mut self.0.0.lock().unwrap().read_bytes)
     }
     fn sync(&self, file: &dyn DiskFile) -> io::Result<()> {
         let mut syncs = self.0.0.lock().unwrap();
@@ -74,14 +86,10 @@ impl Disk for SlowDisk {
         OsDisk.metadata(path)
     }
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        OsDisk.open(path, mode)
+        Ok(self.observed(path, OsDisk.open(path, mode)?))
     }
     fn create_new(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let file = OsDisk.create_new(path)?;
-        if path.extension().is_none_or(|kind| kind != "blob") {
-            return Ok(file);
-        }
-        Ok(Arc::new(SlowFile { file, disk: self.clone() }))
+        Ok(self.observed(path, OsDisk.create_new(path)?))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         OsDisk.rename(from, to)
@@ -105,7 +113,9 @@ impl DiskFile for SlowFile {
         self.file.len()
     }
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
+        let count = self.file.read_at(buf, offset)?;
+        self.disk.change(|syncs| syncs.read_bytes += count);
+        Ok(count)
     }
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         self.file.write_at(buf, offset)
@@ -268,4 +278,64 @@ fn client_that_leaves_while_its_value_is_synced_leaves_nothing() {
     other.send(request(&[b"SET", b"k", &vec![b'w'; LARGE]]));
     other.expect("+OK\r\n");
     assert_eq!(disk.0.0.lock().unwrap().done, 2);
+}
+
+/// A block of a large value, the part that is read and checked at once.
+const BLOCK: usize = 64 << 10;
+
+#[test]
+fn parts_of_a_large_value_are_read_without_the_rest() {
+    let (server, disk, _dir) = start();
+    let mut wire = server.connect();
+    // 16 MiB of zeros, and a byte.
+    wire.ask("SETRANGE k 16777216 x", ":16777217\r\n");
+    // Type tag and checksums are read with every block.
+    let most = BLOCK + (8 << 10);
+    disk.take_read_bytes();
+    let bits: Vec<Vec<u8>> = (0..1000u64)
+        .map(|n| request(&[b"GETBIT", b"k", (n * 134_000).to_string().as_bytes()]))
+        .collect();
+    wire.send(bits.concat());
+    wire.expect(":0\r\n".repeat(1000));
+    let read = disk.take_read_bytes();
+    assert!(read <= 1000 * most, "{read} bytes for 1,000 bits");
+    for (request, reply, blocks) in [
+        ("STRLEN k", ":16777217\r\n", 0),
+        ("TYPE k", "+string\r\n", 0),
+        ("EXISTS k", ":1\r\n", 0),
+        ("GETBIT k 134217733", ":0\r\n", 1),
+        ("GETBIT k 134217729", ":1\r\n", 1),
+        ("GETBIT k 4294967290", ":0\r\n", 0),
+        ("GETRANGE k -2 -1", "$2\r\n\0x\r\n", 2),
+        ("SUBSTR k 65534 65536", "$3\r\n\0\0\0\r\n", 2),
+        ("GETRANGE k 5 4", "$0\r\n\r\n", 0),
+        ("BITCOUNT k -1 -1", ":4\r\n", 1),
+        ("BITCOUNT k 134217730 -1 BIT", ":3\r\n", 1),
+        ("BITPOS k 0", ":0\r\n", 1),
+        ("BITPOS k 1 16777216", ":134217729\r\n", 1),
+        ("BITFIELD k GET u8 134217728", "*1\r\n:120\r\n", 1),
+        ("BITFIELD_RO k GET u16 134217724 GET i8 #0", "*2\r\n:1920\r\n:0\r\n", 3),
+    ] {
+        wire.ask(request, reply);
+        let (read, header) = (disk.take_read_bytes(), most - BLOCK);
+        assert!(read <= blocks * BLOCK + header, "{request} has read {read} bytes");
+    }
+    // All of it, in constant memory.
+    wire.ask("BITCOUNT k", ":4\r\n");
+    wire.ask("BITPOS k 1", ":134217729\r\n");
+    wire.ask("MULTI", "+OK\r\n");
+    wire.ask("SETBIT k 0 1", "+QUEUED\r\n");
+    wire.ask("GETRANGE k 0 0", "+QUEUED\r\n");
+    wire.ask("BITCOUNT k", "+QUEUED\r\n");
+    wire.send("EXEC\r\n");
+    wire.expect(b"*3\r\n:0\r\n$1\r\n\x80\r\n:5\r\n");
+    wire.ask("PEXPIRE k 1", ":1\r\n");
+    let until = Instant::now() + Duration::from_secs(60);
+    let mut len = String::new();
+    while len != ":0" && Instant::now() < until {
+        wire.send("STRLEN k\r\n");
+        len = wire.line();
+    }
+    assert_eq!(len, ":0");
+    wire.ask("TYPE k", "+none\r\n");
 }

@@ -31,6 +31,8 @@ mod monitor;
 #[cfg(test)]
 mod notifications;
 #[cfg(test)]
+mod orphans;
+#[cfg(test)]
 mod pause;
 #[cfg(test)]
 mod protocol;

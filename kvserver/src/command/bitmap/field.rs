@@ -7,10 +7,10 @@
 use super::{CHANGE_KEY, READ_KEY, addressable, offset};
 use crate::bits;
 use crate::command::arguments::integer;
-use crate::command::string::read;
+use crate::command::string::{read, read_parts};
 use crate::command::{CommandError, KeyFlags, Outcome, check_key};
 use crate::context::Context;
-use crate::data::{Class, Stored};
+use crate::data::{Class, Parts, Stored};
 use crate::number::parse_i64;
 use crate::resp::Reply;
 
@@ -98,11 +98,16 @@ pub(super) fn bitfield_ro(ctx: &mut Context<'_>) -> Outcome {
 }
 
 fn read_only(ctx: &mut Context<'_>, steps: &[Step]) -> Outcome {
-    let found = read(ctx, ctx.args[1])?;
-    let bytes = found.as_ref().map(Stored::payload).unwrap_or_default();
-    ctx.reply.array(steps.len());
-    steps.iter().for_each(|step| ctx.reply.integer(step.form.meaning(step.raw(bytes))));
-    Ok(())
+    read_parts(ctx, ctx.args[1], |found, reply| {
+        let mut parts = found.unwrap_or(Parts::Whole(&[]));
+        reply.array(steps.len());
+        for step in steps {
+            let bytes = parts.read(step.at / 8..step.end().div_ceil(8))?;
+            let raw = bits::field(&bytes, step.at % 8, step.form.width);
+            reply.integer(step.form.meaning(raw));
+        }
+        Ok(())
+    })
 }
 
 /// BITFIELD only reads its key if it only gets.

@@ -1,8 +1,10 @@
 //! One bit: GETBIT and SETBIT.
 
+use std::borrow::Cow;
+
 use super::offset;
 use crate::bits;
-use crate::command::string::read;
+use crate::command::string::{read, read_parts};
 use crate::command::{CommandError, Outcome, check_key};
 use crate::context::Context;
 use crate::data::{Class, Stored};
@@ -13,9 +15,12 @@ const BAD_BIT: CommandError = CommandError::text("ERR bit is not an integer or o
 pub(super) fn getbit(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let at = offset(ctx, args[2])?;
-    let found = read(ctx, args[1])?;
-    ctx.reply.flag(found.is_some_and(|stored| bits::bit(stored.payload(), at)));
-    Ok(())
+    read_parts(ctx, args[1], |found, reply| {
+        let byte = found.map(|mut parts| parts.read(at / 8..at / 8 + 1).map(Cow::into_owned));
+        let byte = byte.transpose()?.unwrap_or_default();
+        reply.flag(bits::bit(&byte, at % 8));
+        Ok(())
+    })
 }
 
 /// `SETBIT key offset value`; a bit that is so already is not written.

@@ -12,6 +12,12 @@ pub(super) const GENERAL: &[&str] = &[
     "**Everything is on the disk.** There is no snapshot to load and no log beside it to replay; \
      what `appendfsync` promises is promised for every write. `SAVE`, `BGSAVE`, `LASTSAVE` and \
      `BGREWRITEAOF` keep the meaning people ask them for: make it durable, and give space back.",
+    "**Long strings are read from the disk.** One longer than a quarter of a data file (64 MiB) \
+     has a file of its own, of which `STRLEN` and `TYPE` read nothing, and `GETBIT`, `GETRANGE`, \
+     `SUBSTR`, `BITCOUNT`, `BITPOS` and `BITFIELD … GET` the blocks (64 KiB) they need. A shorter \
+     one is checked as a whole whenever a part of it is read, about 0.1 ms for each MiB. Every \
+     change (`SETBIT`, `SETRANGE`, `APPEND`, `BITFIELD`) writes the string anew, whatever its \
+     length: keep what changes often in many short strings.",
     "**Keys past their time are gone.** `DBSIZE`, `KEYS`, `SCAN` and `RANDOMKEY` never count or \
      name them; Redis' `DBSIZE` does until they are touched or swept.",
     "**Order of what has none** (`HGETALL`, `SMEMBERS`, `KEYS`, `SCAN`, …) is another one: it \
@@ -59,8 +65,8 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("client|tracking", "`ON` is refused: client-side caching comes later. `OFF` answers OK."),
     (
         "command|docs",
-        "without `arguments` and `history`: the table does not have them, and half a syntax would \
-         mislead those who complete by it.",
+        "without `history`. Names of arguments are our own where Redis' are not what a client \
+         sends; tokens and types are Redis'.",
     ),
     ("command|info", "without tips: they are for proxies in front of clusters."),
     ("config|rewrite", "refused: the flags of the command line are the configuration."),

@@ -219,6 +219,8 @@ fn persistence(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
         store_rolls: store.rolls,
         store_merges: store.merges,
         store_syncs: store.syncs,
+        orphan_check_in_progress: u8::from(shared.background.orphans.is_running.load(Relaxed)),
+        orphans_removed: read(&shared.background.orphans.removed),
     );
     Ok(())
 }

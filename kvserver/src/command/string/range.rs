@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{check_len, read};
+use super::{check_len, read, read_parts};
 use crate::command::{CommandError, Outcome, check_key};
 use crate::context::Context;
 use crate::data::{Class, Stored};
@@ -10,10 +10,10 @@ use crate::number::parse_i64;
 
 /// `STRLEN key`
 pub(super) fn strlen(ctx: &mut Context<'_>) -> Outcome {
-    let args = ctx.args;
-    let found = read(ctx, args[1])?;
-    reply_len(ctx, found.as_ref().map_or(0, |stored| stored.payload().len()));
-    Ok(())
+    read_parts(ctx, ctx.args[1], |found, reply| {
+        reply.count(found.map_or(0, |parts| parts.len()));
+        Ok(())
+    })
 }
 
 /// `APPEND key value`
@@ -38,16 +38,21 @@ pub(super) fn getrange(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let start = parse_i64(args[2]).ok_or(CommandError::NotInteger)?;
     let end = parse_i64(args[3]).ok_or(CommandError::NotInteger)?;
-    let found = read(ctx, args[1])?;
-    let bytes = found.as_ref().map(Stored::payload).unwrap_or_default();
-    ctx.reply.bulk(&bytes[bounds(start, end, bytes.len())]);
-    Ok(())
+    read_parts(ctx, args[1], |found, reply| {
+        let Some(mut parts) = found else {
+            reply.bulk(b"");
+            return Ok(());
+        };
+        let range = bounds(start, end, parts.len());
+        reply.bulk(&parts.read(range)?);
+        Ok(())
+    })
 }
 
 /// The part from `start` to `end` inclusive, both counted from the end where negative.
-fn bounds(start: i64, end: i64, len: usize) -> Range<usize> {
+fn bounds(start: i64, end: i64, len: u64) -> Range<u64> {
     let from_end = |index: i64| {
-        let distance = usize::try_from(index.unsigned_abs()).unwrap_or(usize::MAX);
+        let distance = index.unsigned_abs();
         if index < 0 { len.saturating_sub(distance) } else { distance }
     };
     // Two positions before the beginning are clamped to the same byte: compare them first.

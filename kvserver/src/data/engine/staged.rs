@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use kvcore::PreparedValue;
+use kvcore::{PreparedValue, ValueReader};
 
-use super::{Engine, Result};
+use super::{COLLECTION_RECORD_LEN, Engine, Result};
 
 /// The large values among the changes of a command, in their order, with the bytes they lie in.
 #[derive(Debug)]
@@ -41,6 +41,26 @@ impl Engine {
     /// Values longer than this wait for the disk before they are committed.
     pub(in crate::data) fn large_value_bytes(&self) -> usize {
         usize::try_from(self.store.large_value_bytes()).unwrap_or(usize::MAX)
+    }
+
+    /// A key's value to be read by parts, if it is there and large; its length is known without
+    /// reading.
+    pub(in crate::data) fn open_large(
+        &self,
+        home: usize,
+        key: &[u8],
+    ) -> Result<Option<ValueReader>> {
+        let keys = &self.homes[home].keys;
+        let is_large = |len_bytes: u64| len_bytes > self.store.large_value_bytes();
+        if keys.stored_size_bytes(key)?.is_some_and(is_large) {
+            return Ok(keys.reader(key)?);
+        }
+        Ok(None)
+    }
+    /// True if a key's record cannot be that of a collection: it is of another length.
+    pub(in crate::data) fn is_string_by_length(&self, home: usize, key: &[u8]) -> Result<bool> {
+        let len_bytes = self.homes[home].keys.stored_size_bytes(key)?;
+        Ok(len_bytes.is_some_and(|len_bytes| len_bytes != COLLECTION_RECORD_LEN))
     }
 
     /// Writes large values, each into a file of its own. Waits for the disk.
