@@ -10,6 +10,7 @@ mod ahead;
 mod blocked;
 mod idle;
 mod mail;
+mod readers;
 mod round;
 mod sharing;
 

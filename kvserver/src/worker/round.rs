@@ -2,7 +2,8 @@
 //!
 //! Reads and parses every ready connection, runs the requests that only read under the shared gate,
 //! those of connections that may write under the exclusive one with a single write to the log, then
-//! sends every reply with one call per connection.
+//! sends every reply with one call per connection; long ones of those that only read leave in
+//! between.
 //!
 //! Does not know commands, and never waits for the disk.
 
@@ -70,24 +71,6 @@ impl Worker {
         (readers, writers)
     }
 
-    fn run_readers(&mut self, slots: &[usize]) {
-        let shared = Arc::clone(&self.shared);
-        let (turn, observed) = {
-            let _gate = shared.gate.read();
-            let (mut executor, connections) = self.executor(&shared);
-            for &slot in slots {
-                if let Some(connection) = &mut connections[slot] {
-                    connection.run(&mut executor, None);
-                }
-            }
-            let turn = executor.turn;
-            self.post();
-            (turn, shared.engine.tip())
-        };
-        self.hold(slots, observed);
-        self.end_turn(turn, slots, None);
-    }
-
     fn run_writers(&mut self, slots: &[usize]) {
         let shared = Arc::clone(&self.shared);
         let ends: Vec<usize> = slots
@@ -125,14 +108,14 @@ impl Worker {
 
     /// Posts what the requests of this round have for clients, under the gate that they ran under:
     /// so nobody sees what they did and speaks of it first.
-    fn post(&mut self) {
+    pub(super) fn post(&mut self) {
         if !self.outbox.is_empty() {
             self.outbox.post(&self.shared, Some(self.index));
             self.posted = true;
         }
     }
 
-    fn executor<'w>(
+    pub(super) fn executor<'w>(
         &'w mut self,
         shared: &'w Shared,
     ) -> (Executor<'w>, &'w mut Vec<Option<Connection>>) {
@@ -179,7 +162,7 @@ impl Worker {
     }
 
     /// Sends replies, and decides whether the connection ends, goes on or waits.
-    fn settle(&mut self, slot: usize) {
+    pub(super) fn settle(&mut self, slot: usize) {
         let Some(connection) = &mut self.connections[slot] else { return };
         if connection.check_output(&self.shared.output_limits, now_ms) {
             self.excessive.push(slot);
