@@ -2,8 +2,8 @@
 //!
 //! A worker finds more requests each time it looks the more clients it has, and then shares the
 //! wait, the gate and the write to the log among them: at one request in flight for each of 50
-//! clients, two workers spend a fifth more of the processor than one. So clients gather at the first
-//! workers, and spread when these are busy.
+//! clients, two workers spend a fifth more of the processor than one. So clients gather at the
+//! first workers, and spread when these are busy.
 //!
 //! Knows how busy workers are. Does not know clients, threads or clocks.
 //!
