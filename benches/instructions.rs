@@ -4,7 +4,9 @@
 
 use std::{path::Path, process::ExitCode};
 
+use kv_benches::instructions::{self, Suite};
+
 fn main() -> ExitCode {
     let ratchet = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.json");
-    kv_benches::instructions::main(&ratchet, Path::new(env!("CARGO_TARGET_TMPDIR")))
+    instructions::main(Suite::Engine, &ratchet, Path::new(env!("CARGO_TARGET_TMPDIR")))
 }

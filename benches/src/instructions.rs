@@ -2,7 +2,7 @@
 //!
 //! Times differ from run to run and machine to machine; instruction counts of the same program
 //! hardly do. The program starts itself under valgrind, once per operation; there the operation
-//! makes one call of `operations::counted_operations`, and callgrind counts what happens in it,
+//! makes one call of `counted_operations`, and callgrind counts what happens in it,
 //! on the thread that makes it: what background threads do is not in the figures.
 //!
 //! # Rules
@@ -14,28 +14,63 @@
 //!     without AVX2, whose memcpy and checksum are others, is not compared at all.
 //! I3. Where there is no valgrind nothing is measured, and that is said.
 
-mod operations;
+mod engine;
 mod ratchet;
+mod server;
 
 use std::{
     fs,
+    hint::black_box,
     path::Path,
     process::{Command, ExitCode},
 };
 
 use crate::Result;
-use operations::{OPERATIONS, Operation};
 use ratchet::Ratchet;
 
-/// Matches `operations::counted_operations`, mangled or not, and nothing else.
+/// Matches [`counted_operations`], mangled or not, and nothing else.
 const COUNTED: &str = "*counted_operations*";
 
 /// Set in the process under valgrind.
 const INSIDE: &str = "--inside-callgrind";
 
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    /// Operations of kvcore.
+    Engine,
+    /// Requests of kvserver.
+    Server,
+}
+
+impl Suite {
+    fn operations(self) -> &'static [Operation] {
+        match self {
+            Suite::Engine => engine::OPERATIONS,
+            Suite::Server => server::OPERATIONS,
+        }
+    }
+}
+
+/// One figure.
+struct Operation {
+    /// Its name in the ratchet.
+    name: &'static str,
+    /// How many there are in the counted call.
+    count: u32,
+    /// Prepares, and makes the counted call once.
+    run: fn(&Path) -> Result<()>,
+}
+
+/// What callgrind counts: the one call of it that an operation makes.
+#[inline(never)]
+fn counted_operations(body: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+    black_box(body)()
+}
+
 /// Runs the bench. `ratchet` is the committed file, `dir` where stores and dumps go.
-pub fn main(ratchet: &Path, dir: &Path) -> ExitCode {
-    match run(ratchet, dir) {
+pub fn main(suite: Suite, ratchet: &Path, dir: &Path) -> ExitCode {
+    match run(suite.operations(), ratchet, dir) {
         Ok(code) => code,
         Err(e) => {
             eprintln!("error: {e}");
@@ -44,7 +79,7 @@ pub fn main(ratchet: &Path, dir: &Path) -> ExitCode {
     }
 }
 
-fn run(ratchet: &Path, dir: &Path) -> Result<ExitCode> {
+fn run(operations: &[Operation], ratchet: &Path, dir: &Path) -> Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let has = |flag: &str| words.iter().any(|word| word == flag);
     if has("--list") {
@@ -54,14 +89,14 @@ fn run(ratchet: &Path, dir: &Path) -> Result<ExitCode> {
     let inside = words.iter().position(|word| word == INSIDE);
     if inside.is_some() || !has("--bench") {
         let name = inside.and_then(|at| words.get(at + 1));
-        run_named(name.map(String::as_str), dir)?;
+        run_named(operations, name.map(String::as_str), dir)?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(why) = unmeasurable() {
         println!("instructions are not counted: {why}");
         return Ok(ExitCode::SUCCESS);
     }
-    let counts = OPERATIONS.iter().map(|o| count(o, dir)).collect::<Result<Vec<_>>>()?;
+    let counts = operations.iter().map(|o| count(o, dir)).collect::<Result<Vec<_>>>()?;
     if has("--write") {
         Ratchet::of_this_compiler(counts)?.write(ratchet)?;
         println!("wrote {}", ratchet.display());
@@ -91,8 +126,8 @@ fn unmeasurable() -> Option<String> {
 }
 
 /// Runs the operation with this name, or all in order.
-fn run_named(name: Option<&str>, dir: &Path) -> Result<()> {
-    for operation in OPERATIONS.iter().filter(|o| name.is_none_or(|name| name == o.name)) {
+fn run_named(operations: &[Operation], name: Option<&str>, dir: &Path) -> Result<()> {
+    for operation in operations.iter().filter(|o| name.is_none_or(|name| name == o.name)) {
         let dir = tempfile::Builder::new().prefix("instructions-").tempdir_in(dir)?;
         (operation.run)(dir.path()).map_err(|e| format!("{}: {e}", operation.name))?;
     }
@@ -119,4 +154,18 @@ fn count(operation: &Operation, dir: &Path) -> Result<(String, u64)> {
         return Err(format!("{}: callgrind counted nothing", operation.name).into());
     }
     Ok((operation.name.to_owned(), total / u64::from(operation.count)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_does_what_its_name_says_without_callgrind() {
+        for operation in engine::OPERATIONS.iter().chain(server::OPERATIONS) {
+            let dir = tempfile::tempdir().unwrap();
+            (operation.run)(dir.path()).unwrap_or_else(|e| panic!("{}: {e}", operation.name));
+        }
+        assert!(!engine::OPERATIONS.is_empty() && !server::OPERATIONS.is_empty());
+    }
 }

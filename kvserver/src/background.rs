@@ -30,8 +30,11 @@ const EXPIRE_STEP_KEYS: usize = 128;
 /// What the background threads are asked for.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Wake the workers when everything up to here is durable.
-    Durable(Position),
+    /// Wake the worker with this index when everything up to there is durable.
+    Durable {
+        until: Position,
+        worker: usize,
+    },
     Merge,
     /// Write large values, and tell their worker.
     Stage(Box<StageJob>),
@@ -49,21 +52,31 @@ pub(crate) fn sync_loop(
     slow: &crossbeam_channel::Sender<Job>,
     stage: &crossbeam_channel::Sender<Box<StageJob>>,
 ) {
+    let mut asking = Vec::new();
     while let Ok(job) = jobs.recv() {
         let (mut wanted, mut stop) = (None, false);
+        asking.clear();
         for job in std::iter::once(job).chain(jobs.try_iter()) {
             match job {
-                Job::Durable(position) => wanted = wanted.max(Some(position)),
+                Job::Durable { until, worker } => {
+                    wanted = wanted.max(Some(until));
+                    if !asking.contains(&worker) {
+                        asking.push(worker);
+                    }
+                }
                 Job::Stop => stop = true,
                 Job::Stage(job) => drop(stage.send(job)),
                 other => drop(slow.send(other)),
             }
         }
         if let Some(position) = wanted {
-            if let Err(error) = shared.engine.wait_durable(position) {
-                shared.fail(&error);
+            match shared.engine.wait_durable(position) {
+                Ok(()) => shared.wake(&asking),
+                Err(error) => {
+                    shared.fail(&error);
+                    shared.wake_workers();
+                }
             }
-            shared.wake_workers();
         }
         if stop {
             drop(slow.send(Job::Stop));
@@ -91,7 +104,7 @@ pub(crate) fn slow_loop(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
                 shared.background.saving.store(false, Release);
             }
             Job::RememberUses => eviction::remember_uses(shared),
-            Job::Durable(_) | Job::Stage(_) => {}
+            Job::Durable { .. } | Job::Stage(_) => {}
             Job::Stop => return,
         }
     }

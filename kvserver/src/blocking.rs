@@ -126,7 +126,8 @@ impl Waiter {
     }
     /// As much of its client as a handler that waits may look at.
     pub(crate) fn stand_in(&self) -> ClientState {
-        let mut client = ClientState::new(Arc::clone(&self.card), self.slot);
+        let mut client = ClientState::new(Arc::clone(&self.card));
+        client.slot = self.slot;
         client.db = self.db;
         client.protocol = self.protocol;
         client.no_touch = self.no_touch;
@@ -140,6 +141,6 @@ impl Waiter {
     }
     /// What the client is sent.
     pub(crate) fn delivery(&self, reply: Vec<u8>, until: Option<Position>) -> Delivery {
-        Delivery { ticket: self.ticket, worker: self.card.worker, reply, until }
+        Delivery { ticket: self.ticket, worker: self.card.worker(), reply, until }
     }
 }

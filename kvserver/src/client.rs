@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -61,10 +61,10 @@ pub(crate) struct ClientState {
 }
 
 impl ClientState {
-    pub(crate) fn new(card: Arc<Card>, slot: usize) -> Self {
+    pub(crate) fn new(card: Arc<Card>) -> Self {
         ClientState {
             id: card.id,
-            slot,
+            slot: 0,
             db: 0,
             protocol: Protocol::Resp2,
             replies: Replies::On,
@@ -91,7 +91,7 @@ impl ClientState {
 
     /// Where others find it.
     pub(crate) fn seat(&self) -> Seat {
-        Seat { worker: self.card.worker, slot: self.slot, client: self.id }
+        Seat { worker: self.card.worker(), slot: self.slot, client: self.id }
     }
     /// True if it has a subscription.
     pub(crate) fn is_subscribed(&self) -> bool {
@@ -231,7 +231,7 @@ pub(crate) struct Card {
     pub(crate) local: SocketAddr,
     pub(crate) connected_ms: u64,
     /// The index of the worker that serves it.
-    pub(crate) worker: usize,
+    worker: AtomicUsize,
     pub(crate) seen: Mutex<Seen>,
     killed: AtomicBool,
     blocked: AtomicBool,
@@ -272,7 +272,7 @@ impl Card {
             peer,
             local,
             connected_ms: now_ms,
-            worker,
+            worker: AtomicUsize::new(worker),
             seen,
             killed: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
@@ -280,10 +280,20 @@ impl Card {
     }
     /// Asks the client's worker to close it at its next turn.
     pub(crate) fn kill(&self) {
-        self.killed.store(true, Ordering::Release);
+        self.killed.store(true, Ordering::SeqCst);
     }
     pub(crate) fn is_killed(&self) -> bool {
-        self.killed.load(Ordering::Acquire)
+        self.killed.load(Ordering::SeqCst)
+    }
+    /// The index of the worker that serves it, or will when it has arrived there.
+    pub(crate) fn worker(&self) -> usize {
+        // One order for this and `killed`: whoever kills a client and finds its old worker here
+        // has done so before the new one looks.
+        self.worker.load(Ordering::SeqCst)
+    }
+    /// Says which worker serves it from now on.
+    pub(crate) fn move_to(&self, worker: usize) {
+        self.worker.store(worker, Ordering::SeqCst);
     }
 
     /// Whether the client waits, for CLIENT LIST.
@@ -326,7 +336,7 @@ impl Card {
              sub={channels} psub={patterns} ssub={shards} multi={} watch={} qbuf={} qbuf-free=0 \
              argv-mem=0 multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} \
              events={events} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} \
-             tot-net-in={} tot-net-out={} tot-cmds={}",
+             io-thread={} tot-net-in={} tot-net-out={} tot-cmds={}",
             self.id,
             self.peer,
             self.local,
@@ -343,6 +353,7 @@ impl Card {
             seen.protocol.number(),
             String::from_utf8_lossy(&seen.lib_name),
             String::from_utf8_lossy(&seen.lib_ver),
+            self.worker(),
             seen.traffic.input_bytes,
             seen.traffic.output_bytes,
             seen.traffic.commands,

@@ -45,6 +45,8 @@ const READS_AT_END_MAX: usize = 64;
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     pub(crate) client: ClientState,
+    /// The last of its worker's periods in which it had a request.
+    pub(crate) spoke_in: u64,
     inbox: Option<Box<Inbox>>,
     out: Output,
     /// Since when more waits to be sent than the soft limit of its class allows.
@@ -73,6 +75,7 @@ impl Connection {
         Connection {
             stream,
             client,
+            spoke_in: 0,
             inbox: None,
             out: Output::default(),
             excess: Excess::default(),
@@ -191,6 +194,13 @@ impl Connection {
             || self.client.staging.is_waiting()
             || self.client.blocked.is_some()
             || self.client.is_postponed
+    }
+    /// True if another worker may serve it from now on: it has sent nothing that has not been
+    /// answered, has all its answers, and nobody knows its place.
+    pub(crate) fn may_move(&self) -> bool {
+        let is_quiet = self.inbox.is_none() && self.out.len() == 0 && !self.wants_turn();
+        let is_well = self.writable && !self.peer_closed && !self.closing && !self.dead;
+        is_quiet && is_well && !self.waits_for_server() && !self.client.hears()
     }
     /// When bytes moved last, in milliseconds since the Unix epoch.
     pub(crate) fn active_ms(&self) -> u64 {

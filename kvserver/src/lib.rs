@@ -32,6 +32,10 @@
 
 mod access;
 mod background;
+mod balance;
+#[cfg(any(test, feature = "bench"))]
+#[doc(hidden)]
+pub mod bench;
 mod bits;
 mod blocking;
 mod client;

@@ -63,7 +63,7 @@ impl Observer {
         let took_ns = self.clock.delta_as_nanos(begun, self.clock.raw());
         let parameters = &ctx.server.parameters;
         if parameters.number(Live::LatencyTracking) != 0
-            && let Some(all) = self.by_worker.get(ctx.client.card.worker)
+            && let Some(all) = self.by_worker.get(ctx.client.card.worker())
         {
             all[entry.index].get_or_init(Box::default).add(took_ns);
         }

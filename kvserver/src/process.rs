@@ -1,8 +1,9 @@
-//! What the operating system says about this process, for INFO.
+//! What the operating system says about this process, for INFO, and about its threads.
 //!
 //! The only file of the server that reads files; it opens nothing a client names.
 
 use std::fs;
+use std::time::Duration;
 
 /// Memory of the process, in bytes; zero where the system does not tell.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,6 +48,12 @@ pub(crate) fn cpu_seconds() -> (f64, f64) {
     }
 }
 
+/// The processor time that the calling thread has taken; a system call.
+pub(crate) fn thread_time() -> Duration {
+    let taken = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(taken).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +65,12 @@ mod tests {
         assert!(memory.resident > 0 && memory.anonymous <= memory.resident);
         assert!(machine_memory() >= memory.resident);
         assert!(cpu_seconds().1 >= 0.0);
+    }
+
+    #[test]
+    fn a_thread_that_works_takes_time() {
+        let before = thread_time();
+        while thread_time() == before {}
+        assert!(thread_time() > before);
     }
 }

@@ -287,7 +287,7 @@ fn is_passing(error: &io::Error) -> bool {
 
 fn least_loaded(shared: &Shared, mailboxes: &[Mailbox]) -> usize {
     let mut loads = vec![0usize; mailboxes.len()];
-    shared.clients.cards().iter().for_each(|card| loads[card.worker] += 1);
+    shared.clients.cards().iter().for_each(|card| loads[card.worker()] += 1);
     (0..loads.len()).min_by_key(|worker| loads[*worker]).unwrap_or(0)
 }
 

@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::access::Access;
 use crate::background::{Job, OrphanCheck};
+use crate::balance::Balance;
 use crate::blocking::{self, Delivery, Unblock, Waiter};
 use crate::client::Card;
 use crate::command::debug::DebugState;
@@ -61,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) jobs: Sender<Job>,
     pub(crate) background: BackgroundState,
     pub(crate) mailboxes: OnceLock<Vec<Mailbox>>,
+    pub(crate) balance: Mutex<Balance>,
     pub(crate) stop: Stop,
 }
 
@@ -134,6 +136,7 @@ impl Shared {
             monitors: Monitors::new(config.threads),
             pause: Pause::default(),
             observer: Observer::new(config.threads),
+            balance: Mutex::new(Balance::new(config.threads)),
             engine,
             config,
             addr,
@@ -198,6 +201,11 @@ impl Shared {
             tracing::error!("the background thread has ended");
         }
     }
+    /// Makes these workers look which of their replies may leave now.
+    pub(crate) fn wake(&self, workers: &[usize]) {
+        let mailboxes = self.mailboxes.get().map_or(&[][..], Vec::as_slice);
+        workers.iter().filter_map(|index| mailboxes.get(*index)).for_each(Mailbox::wake);
+    }
     /// Makes every worker look which of its replies may leave now.
     pub(crate) fn wake_workers(&self) {
         self.mailboxes.get().into_iter().flatten().for_each(Mailbox::wake);
@@ -232,7 +240,7 @@ impl Shared {
         card.kill();
         // It counts no longer, whenever its worker comes to it.
         self.clients.remove(card.id);
-        if let Some(mailbox) = self.mailboxes.get().and_then(|all| all.get(card.worker)) {
+        if let Some(mailbox) = self.mailboxes.get().and_then(|all| all.get(card.worker())) {
             mailbox.send(Mail::Kill);
         }
     }

@@ -148,6 +148,10 @@ impl Tally {
             *calls = calls.saturating_sub(1);
         }
     }
+    /// When something began or ended last.
+    pub(crate) fn last(&self) -> Instant {
+        self.since
+    }
     /// Nothing runs any more.
     pub(crate) fn end(&mut self, stats: &Stats) {
         let now = Instant::now();

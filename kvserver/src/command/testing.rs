@@ -61,7 +61,7 @@ impl Fixture {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let (jobs, _) = crossbeam_channel::unbounded();
         Fixture {
-            client: ClientState::new(Arc::new(Card::new(1, addr, addr, 0, 0)), 0),
+            client: ClientState::new(Arc::new(Card::new(1, addr, addr, 0, 0))),
             now_ms,
             clock,
             data: Data::new(Arc::clone(&engine)),
@@ -115,7 +115,7 @@ impl Fixture {
                 Some(at) => self.others.swap_remove(at),
                 None => {
                     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-                    ClientState::new(Arc::new(Card::new(id, addr, addr, 0, 0)), 0)
+                    ClientState::new(Arc::new(Card::new(id, addr, addr, 0, 0)))
                 }
             };
             self.others.push(std::mem::replace(&mut self.client, client));

@@ -5,7 +5,6 @@
 use std::time::Instant;
 
 use super::{Mail, Worker};
-use crate::background::Job;
 use crate::blocking::{Delivery, Ticket};
 use crate::connection::Connection;
 use crate::data::Position;
@@ -68,7 +67,7 @@ impl Worker {
             if connection.is_held() && !was_held {
                 self.held.push(slot);
             }
-            self.shared.ask_background(Job::Durable(position));
+            self.ask_durable(position);
         }
         Some(slot)
     }

@@ -6,6 +6,7 @@ use std::{hint::black_box, path::Path};
 
 use kvcore::{BytesKeyspace, Durability, Keyspace, Options, Raw, Schema, Store};
 
+use super::{Operation, counted_operations};
 use crate::{
     Result,
     data::Data,
@@ -23,16 +24,6 @@ const SEEK_LEN: usize = 10;
 
 const ORDERED: Schema<'static, Vec<u8>, [u8], Raw> = Schema::new("bench");
 const UNORDERED: Schema<'static, Vec<u8>, [u8], Raw> = ORDERED.unordered();
-
-/// One figure.
-pub(super) struct Operation {
-    /// Its name in the ratchet.
-    pub(super) name: &'static str,
-    /// How many there are in the counted call.
-    pub(super) count: u32,
-    /// Prepares, and makes the counted call once.
-    pub(super) run: fn(&Path) -> Result<()>,
-}
 
 /// Every figure.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -59,12 +50,6 @@ pub(super) const OPERATIONS: &[Operation] = &[
 
 const fn of(name: &'static str, run: fn(&Path) -> Result<()>) -> Operation {
     Operation { name, count: COUNT, run }
-}
-
-/// What callgrind counts: the one call of it that an operation makes.
-#[inline(never)]
-fn counted_operations(body: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-    black_box(body)()
 }
 
 /// A store with keys, and pairs of keys and values made beforehand.
@@ -248,18 +233,4 @@ fn open(dir: &Path) -> Result<()> {
         Ok(())
     })?;
     expect_found(opened.is_some_and(|store| store.recovery().keys == u64::from(KEYS)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_operation_does_what_its_name_says_without_callgrind() {
-        for operation in OPERATIONS {
-            let dir = tempfile::tempdir().unwrap();
-            (operation.run)(dir.path()).unwrap_or_else(|e| panic!("{}: {e}", operation.name));
-        }
-        assert!(!OPERATIONS.is_empty());
-    }
 }
