@@ -140,7 +140,8 @@ pub(crate) fn expire_step(
         return Ok(0);
     }
     let _gate = shared.gate.write();
-    data.set_now_ms(now_ms);
+    let time = shared.engine.hold_time();
+    data.set_now_ms(time.now_ms());
     data.set_heard(shared.is_listening());
     let removed = data.remove_expired(EXPIRE_STEP_KEYS)?;
     if removed > 0 {

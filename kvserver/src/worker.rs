@@ -430,7 +430,7 @@ impl Worker {
                     connection.run(&mut executor, None);
                 }
             }
-            let turn = executor.turn;
+            let turn = executor.end();
             self.post();
             (turn, shared.engine.tip())
         };
@@ -454,7 +454,7 @@ impl Worker {
                     }
                 }
             });
-            let turn = executor.turn;
+            let turn = executor.end();
             if result.is_ok() {
                 self.post();
             } else {
@@ -486,12 +486,12 @@ impl Worker {
         &'w mut self,
         shared: &'w Shared,
     ) -> (Executor<'w>, &'w mut Vec<Option<Connection>>) {
-        let now_ms = now_ms();
-        self.data.set_now_ms(now_ms);
+        let time = shared.engine.hold_time();
+        self.data.set_now_ms(time.now_ms());
         let Worker { data, rng, tally, outbox, connections, .. } = self;
         tally.start();
         let turn = Turn::default();
-        (Executor { shared, data, rng, tally, outbox, now_ms, turn }, connections)
+        (Executor { shared, data, rng, tally, outbox, time, turn }, connections)
     }
 
     /// Under `appendfsync always`, keeps the replies until what they observed is durable.

@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use kvcore::clock::HeldTime;
 use kvcore::{BytesKeyspace, Durability, Put, Raw, ScanCursor, Schema, Sequence, Store};
 
 use super::collection::Id;
@@ -240,6 +241,10 @@ impl Engine {
         Ok(self.homes[home].keys.stored_size_bytes(key)?.is_some())
     }
 
+    /// Makes time stand still for this thread, so that all it reads meanwhile is of one moment.
+    pub(crate) fn hold_time(&self) -> HeldTime<'_> {
+        self.store.hold_time()
+    }
     /// The position of the last commit applied.
     pub(crate) fn tip(&self) -> Position {
         self.store.tip_sequence()
