@@ -223,7 +223,7 @@ impl PreparedBatch {
     pub(super) fn apply(&self, cx: &Applying<'_>, at: &Appended) {
         // Everything is locked before anything changes; keyspaces in the order of their ids.
         let mut order: Vec<usize> = (0..self.indexes.len()).collect();
-        order.sort_unstable_by_key(|i| self.indexes[*i].id);
+        order.sort_by_cached_key(|i| u64::from(self.indexes[*i].id.0));
         let mut held: Vec<Option<Held<'_>>> = Vec::new();
         held.resize_with(self.indexes.len(), || None);
         for i in order {
