@@ -113,7 +113,7 @@ pub(crate) fn expiry_loop(shared: &Arc<Shared>, ended: &Receiver<Infallible>) {
     let mut data = Data::new(Arc::clone(&shared.engine));
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(EXPIRE_EVERY) {
         loop {
-            match expire_step(shared, &mut data, now_ms()) {
+            match expire_step(shared, &mut data, shared.engine.now_ms()) {
                 Ok(0) => break,
                 // More may wait, and so may the workers.
                 Ok(_) => thread::yield_now(),

@@ -241,6 +241,10 @@ impl Engine {
         Ok(self.homes[home].keys.stored_size_bytes(key)?.is_some())
     }
 
+    /// The store's time, in milliseconds since 1970; it never goes back.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.hold_time().now_ms()
+    }
     /// Makes time stand still for this thread, so that all it reads meanwhile is of one moment.
     pub(crate) fn hold_time(&self) -> HeldTime<'_> {
         self.store.hold_time()
