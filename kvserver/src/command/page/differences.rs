@@ -53,6 +53,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("bgrewriteaof", "merges the store's files: space of what is dead is given back."),
     ("bgsave", "syncs; no file is written beside the store."),
     (
+        "bitfield",
+        "`OVERFLOW SAT` makes of any value that is too small the smallest, also of those within a \
+         few of −2⁶³, of which Redis makes the largest, as its own arithmetic wraps.",
+    ),
+    (
         "client|caching",
         "answers the error Redis gives a client that is not tracking: client-side caching comes \
          later.",
@@ -119,7 +124,12 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
         "always makes everything durable first, `NOSAVE` included: there is nothing to leave out. \
          It is not delayed by replicas, so `ABORT` finds nothing to end.",
     ),
-    ("sort", "`COMMAND INFO` does not list the key behind `STORE`; `COMMAND GETKEYS` finds it."),
+    (
+        "sort",
+        "`COMMAND INFO` does not list the key behind `STORE`; `COMMAND GETKEYS` finds it. Which of \
+         two elements comes first whose `BY` texts are equal is another one: it is nobody's \
+         promise.",
+    ),
     (
         "sscan",
         "a cursor is digits only, as for `SCAN`. COUNT counts for small sets, too: they are not \
@@ -135,6 +145,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
         "waitaof",
         "the first number is this server: 1 waits until everything is durable here, whatever \
          `appendfsync` says.",
+    ),
+    (
+        "watch",
+        "a key that was not there and is set with a time in the past, and a list trimmed to what \
+         it is, have not changed, and `EXEC` goes on; for Redis they have, and it does not.",
     ),
     (
         "watch",
