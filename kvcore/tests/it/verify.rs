@@ -44,7 +44,7 @@ fn a_store_that_was_killed_and_then_only_read_is_sound() {
     let store = options(&disk).open("/store").unwrap();
     let keys: Keyspace<u64, u64> = store.keyspace("keys").unwrap();
     for n in 0..5 {
-        keys.put_with(&n, &n, Durability::Immediate).unwrap();
+        keys.put_with(n, &n, Durability::Immediate).unwrap();
     }
     // The process is killed: nothing is closed, and what was written is there.
     let killed = disk.process_crash_image();
@@ -54,7 +54,7 @@ fn a_store_that_was_killed_and_then_only_read_is_sound() {
         let keys: Keyspace<u64, u64> = store.keyspace("keys").unwrap();
         assert_eq!(keys.len(), 5, "what was not told durable is copied and kept");
         for n in 0..writes {
-            keys.put(&n, &n).unwrap();
+            keys.put(n, &n).unwrap();
         }
         store.close().unwrap();
         let verified = verify(&disk);
