@@ -10,9 +10,13 @@
 //!     monotonic clock, so what lives for a minute lives for a minute.
 //! C3. After a large jump forward nothing is removed for a while, so a wall clock that is mended
 //!     at once, or an operator, can still save what a wrong date would have expired.
+//! C4. While a thread holds the time of a store, that store shows this thread no other. For all
+//!     other threads it goes on.
 
 use std::{
+    cell::Cell,
     fmt::Debug,
+    marker::PhantomData,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -229,6 +233,25 @@ impl ClampedClock {
 
     /// The store's time in milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> u64 {
+        match HELD.get() {
+            Some((clock, at_ms)) if clock == self.address() => at_ms,
+            _ => self.read_ms(),
+        }
+    }
+
+    /// Holds the time for this thread; inside another hold, it is the time of that one.
+    pub(crate) fn hold(&self) -> HeldTime<'_> {
+        let now_ms = self.now_ms();
+        let before = HELD.replace(Some((self.address(), now_ms)));
+        HeldTime { now_ms, before, of: PhantomData }
+    }
+
+    /// What tells this clock from others, as long as it is there.
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    fn read_ms(&self) -> u64 {
         // In this order: a thread that is stopped between the two then takes the wall clock for
         // late, which does nothing, instead of early, which would stay.
         let wall_ms = self.clock.wall_ms();
@@ -257,6 +280,52 @@ impl ClampedClock {
     pub(crate) fn removal_allowed(&self) -> bool {
         let until_ms = self.grace_until_ms.load(Ordering::Acquire);
         until_ms == 0 || millis(self.clock.monotonic()) >= until_ms
+    }
+}
+
+thread_local! {
+    /// The clock whose time this thread holds, and that time.
+    static HELD: Cell<Option<(usize, u64)>> = const { Cell::new(None) };
+}
+
+/// A store's time, standing still for one thread; see
+/// [`Store::hold_time`](crate::Store::hold_time).
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// # let store = kvcore::Store::in_memory()?;
+/// let held: kvcore::clock::HeldTime<'_> = store.hold_time();
+/// assert_eq!(store.hold_time().now_ms(), held.now_ms());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct HeldTime<'a> {
+    now_ms: u64,
+    before: Option<(usize, u64)>,
+    /// Of a clock that stays where it is; and it must end in the thread where it began.
+    of: PhantomData<(&'a ClampedClock, *const ())>,
+}
+
+impl HeldTime<'_> {
+    /// The time that is held, in milliseconds since 1970.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// assert!(store.hold_time().now_ms() > 1_600_000_000_000); // later than 2020
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+}
+
+impl Drop for HeldTime<'_> {
+    fn drop(&mut self) {
+        HELD.set(self.before);
     }
 }
 
@@ -327,6 +396,25 @@ mod tests {
         assert_eq!(clamped.now_ms(), START_MS + 7_200_000);
         clock.advance(Duration::from_millis(10));
         assert_eq!(clamped.now_ms(), START_MS + 7_200_010);
+    }
+
+    #[test]
+    fn c4_time_that_is_held_stands_still_for_its_thread_and_its_clock() {
+        let ((clock, clamped), (_, other)) = (clocks(0), clocks(0));
+        let held = clamped.hold();
+        clock.advance(Duration::from_millis(5));
+        assert_eq!((held.now_ms(), clamped.now_ms()), (START_MS, START_MS));
+        assert_eq!(clamped.hold().now_ms(), START_MS, "the inner one changes nothing");
+        assert_eq!(clamped.now_ms(), START_MS, "nor does its end");
+        let elsewhere = std::thread::scope(|scope| scope.spawn(|| clamped.now_ms()).join());
+        assert_eq!(elsewhere.expect("it reads a clock"), START_MS + 5);
+        {
+            let inner = other.hold();
+            assert_eq!((inner.now_ms(), other.now_ms()), (START_MS, START_MS));
+        }
+        assert_eq!(clamped.now_ms(), START_MS);
+        drop(held);
+        assert_eq!(clamped.now_ms(), START_MS + 5);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use crate::{Background, Error};
 use crate::{
     batch::Batch,
+    clock::HeldTime,
     codec::Codec,
     engine::{Background as Threads, Engine, When},
     error::Result,
@@ -236,6 +237,32 @@ impl Store {
             self.engine().acknowledge(last, When::Now(durability))?;
         }
         result
+    }
+
+    /// Makes the store's time stand still for this thread, until what is returned is dropped: what
+    /// expires meanwhile is there to the end, so several reads agree on it, and what is put to
+    /// live for a while lives from here. Other threads are not concerned. The time of one store is
+    /// held at once; holding that of another one in between interrupts it.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// use kvcore::{Keyspace, Options, Put, clock::SimClock};
+    /// use std::{sync::Arc, time::Duration};
+    /// let clock = SimClock::new(1_000_000);
+    /// let store = Options::new().clock(Arc::new(clock.clone())).in_memory().open("data")?;
+    /// let sessions: Keyspace<String, u64> = store.keyspace("sessions")?;
+    /// sessions.put_with("ada", &36, Put::expires_in(Duration::from_secs(60)))?;
+    /// let held = store.hold_time();
+    /// clock.advance(Duration::from_secs(60));
+    /// assert!(sessions.contains("ada")?);
+    /// drop(held);
+    /// assert!(!sessions.contains("ada")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "time goes on when this is dropped"]
+    pub fn hold_time(&self) -> HeldTime<'_> {
+        self.engine().clock.hold()
     }
 
     /// Gives the space of all dead records back now, in this thread. Reads and writes go on. On a

@@ -126,7 +126,7 @@ pub(crate) fn expiry_loop(shared: &Arc<Shared>, ended: &Receiver<Infallible>) {
     let mut data = Data::new(Arc::clone(&shared.engine));
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(EXPIRE_EVERY) {
         loop {
-            match expire_step(shared, &mut data, now_ms()) {
+            match expire_step(shared, &mut data, shared.engine.now_ms()) {
                 Ok(0) => break,
                 // More may wait, and so may the workers.
                 Ok(_) => thread::yield_now(),
@@ -153,7 +153,8 @@ pub(crate) fn expire_step(
         return Ok(0);
     }
     let _gate = shared.gate.write();
-    data.set_now_ms(now_ms);
+    let time = shared.engine.hold_time();
+    data.set_now_ms(time.now_ms());
     data.set_heard(shared.is_listening());
     let removed = data.remove_expired(EXPIRE_STEP_KEYS)?;
     if removed > 0 {

@@ -296,7 +296,7 @@ impl Connection {
             self.closing = true;
         }
         let buffers = Buffers { input: inbox.len(), output: out.len() };
-        client.publish(last, executor.now_ms, buffers);
+        client.publish(last, executor.time.now_ms(), buffers);
         self.dead |= self.out.len() > OUTPUT_BYTES_MAX;
     }
 

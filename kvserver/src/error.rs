@@ -56,6 +56,12 @@ pub enum Error {
     /// The store failed; what was acknowledged is in it, so restart the server.
     #[error("the store failed: {0}")]
     Store(String),
+    /// A bug: what was acknowledged is in the store, so restart the server, and report it.
+    #[error("the thread {thread} panicked, which is a bug; the log says where")]
+    Panicked {
+        /// The name of the thread.
+        thread: String,
+    },
 }
 
 impl Error {

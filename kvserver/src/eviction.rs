@@ -26,7 +26,7 @@ use crate::data::{Among, Data, LastUse, MemoryHeld, Round, StoreError};
 use crate::executor::{Executor, Turn};
 use crate::parameters::Live;
 use crate::pubsub::Outbox;
-use crate::shared::{Shared, now_ms};
+use crate::shared::Shared;
 use crate::stats::Tally;
 use pool::{Candidate, Pool};
 use timeline::Timeline;
@@ -266,8 +266,8 @@ pub(crate) fn evict_step(shared: &Shared, data: &mut Data) -> Result<bool, Store
         return Ok(false);
     }
     let _gate = shared.gate.write();
-    let now_ms = now_ms();
-    data.set_now_ms(now_ms);
+    let time = shared.engine.hold_time();
+    data.set_now_ms(time.now_ms());
     let (mut rng, mut tally) = (fastrand::Rng::new(), Tally::new());
     let mut outbox = Outbox::default();
     let room = shared.engine.round(shared.parameters.appendfsync(), |round| {
@@ -277,7 +277,7 @@ pub(crate) fn evict_step(shared: &Shared, data: &mut Data) -> Result<bool, Store
             rng: &mut rng,
             tally: &mut tally,
             outbox: &mut outbox,
-            now_ms,
+            time,
             // Keys that go give nothing to those who wait.
             turn: Turn::default(),
         };

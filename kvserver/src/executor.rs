@@ -26,6 +26,7 @@ use crate::shared::Shared;
 use crate::staging::Verdict;
 use crate::stats::Tally;
 use crate::{monitor, notify};
+use kvcore::clock::HeldTime;
 pub(crate) use serve::Turn;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -38,7 +39,9 @@ pub(crate) struct Executor<'w> {
     pub(crate) tally: &'w mut Tally,
     /// Posted when the round is committed.
     pub(crate) outbox: &'w mut Outbox,
-    pub(crate) now_ms: u64,
+    /// The store's time, which stands still meanwhile: what is there for one request of an EXEC is
+    /// there for the next.
+    pub(crate) time: HeldTime<'w>,
     /// What these requests have to do with clients that wait.
     pub(crate) turn: Turn,
 }
@@ -85,6 +88,11 @@ impl Executor<'_> {
         }
     }
 
+    /// Time goes on; what the requests have to do with clients that wait.
+    pub(crate) fn end(self) -> Turn {
+        self.turn
+    }
+
     /// Counts what has been executed, so that INFO shows it.
     pub(crate) fn end_run(&mut self) {
         let stats = &self.shared.stats;
@@ -113,7 +121,7 @@ impl Executor<'_> {
                 return Err(error);
             }
         };
-        if self.shared.pause.stops(entry, client, self.now_ms) {
+        if self.shared.pause.stops(entry, client, self.time.now_ms()) {
             client.is_postponed = true;
             return Ok(());
         }
@@ -135,7 +143,7 @@ impl Executor<'_> {
         let reply = Reply::new(out, client.protocol);
         let mut ctx = Context {
             args,
-            now_ms: self.now_ms,
+            now_ms: self.time.now_ms(),
             rng: self.rng,
             reply,
             client,

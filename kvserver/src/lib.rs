@@ -72,6 +72,7 @@ mod server;
 mod shared;
 mod staging;
 mod stats;
+mod threads;
 mod watch;
 mod worker;
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kvcore::Store;
@@ -20,6 +20,7 @@ use crate::eviction;
 use crate::keepalive;
 use crate::parameters::Live;
 use crate::shared::{Shared, now_ms};
+use crate::threads::{self, join};
 use crate::worker::{Mail, Mailbox, Worker, reactor};
 
 const LISTENER: Token = Token(0);
@@ -132,31 +133,41 @@ impl Server {
             // That it is gone tells the others to end.
             drop((alive, stage));
         };
-        self.helpers.push(spawn("kv-sync", sync)?);
+        self.helpers.push(self.spawn("kv-sync", sync)?);
         let shared = Arc::clone(&self.shared);
         let slow = move || background::slow_loop(&shared, &slow_asked);
-        self.helpers.push(spawn("kv-background", slow)?);
+        self.helpers.push(self.spawn("kv-background", slow)?);
         let shared = Arc::clone(&self.shared);
         let stage = move || background::stage_loop(&shared, &stage_asked);
-        self.helpers.push(spawn("kv-stage", stage)?);
+        self.helpers.push(self.spawn("kv-stage", stage)?);
         let shared = Arc::clone(&self.shared);
         let expiry = move || background::expiry_loop(&shared, &ended);
-        self.helpers.push(spawn("kv-expiry", expiry)?);
+        self.helpers.push(self.spawn("kv-expiry", expiry)?);
         let (shared, until) = (Arc::clone(&self.shared), ended_too.clone());
         let evict = move || background::eviction_loop(&shared, &until);
-        self.helpers.push(spawn("kv-eviction", evict)?);
+        self.helpers.push(self.spawn("kv-eviction", evict)?);
         if self.shared.parameters.number(Live::CheckOrphans) != 0 {
             let (shared, until) = (Arc::clone(&self.shared), ended_too.clone());
             shared.background.orphans.is_running.store(true, Relaxed);
             let check = move || background::check_orphans(&shared, &until);
-            self.helpers.push(spawn("kv-orphans", check)?);
+            self.helpers.push(self.spawn("kv-orphans", check)?);
         }
         if self.shared.config.set_reverse_index {
             let shared = Arc::clone(&self.shared);
             let clean = move || background::clean_loop(&shared, &ended_too);
-            self.helpers.push(spawn("kv-sets", clean)?);
+            self.helpers.push(self.spawn("kv-sets", clean)?);
         }
         Ok(())
+    }
+
+    /// Starts a thread without which the server ends.
+    fn spawn(
+        &self,
+        name: &str,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<JoinHandle<()>, Error> {
+        let shared = Arc::clone(&self.shared);
+        threads::spawn(name, move |name| shared.stop.mourn(name), run)
     }
 
     fn start_workers(&mut self) -> Result<(), Error> {
@@ -172,7 +183,7 @@ impl Server {
                     shared.stop.ask();
                 }
             };
-            self.workers.push(spawn(&format!("kv-worker-{index}"), run)?);
+            self.workers.push(self.spawn(&format!("kv-worker-{index}"), run)?);
         }
         // Nobody else sets it, and it is set once.
         let _ = self.shared.mailboxes.set(mailboxes);
@@ -195,7 +206,7 @@ impl Server {
     /// # Errors
     ///
     /// [`Error::Store`] if the store failed: what it acknowledged is safe, and nothing more is
-    /// accepted.
+    /// accepted. [`Error::Panicked`] if the server has a bug; the same holds.
     pub fn run(mut self) -> Result<(), Error> {
         let result = self.accept_until_stopped();
         self.shut_down();
@@ -203,7 +214,11 @@ impl Server {
             return Err(Error::Store(cause));
         }
         result?;
-        self.shared.engine.sync().map_err(|error| Error::Store(error.to_string()))
+        self.shared.engine.sync().map_err(|error| Error::Store(error.to_string()))?;
+        match self.shared.stop.panicked() {
+            Some(thread) => Err(Error::Panicked { thread }),
+            None => Ok(()),
+        }
     }
 
     fn accept_until_stopped(&mut self) -> Result<(), Error> {
@@ -289,17 +304,4 @@ fn least_loaded(shared: &Shared, mailboxes: &[Mailbox]) -> usize {
     let mut loads = vec![0usize; mailboxes.len()];
     shared.clients.cards().iter().for_each(|card| loads[card.worker()] += 1);
     (0..loads.len()).min_by_key(|worker| loads[*worker]).unwrap_or(0)
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
-    let builder = thread::Builder::new().name(name.to_owned());
-    builder.spawn(run).map_err(Error::io("cannot start a thread"))
-}
-
-fn join(threads: &mut Vec<JoinHandle<()>>) {
-    for thread in threads.drain(..) {
-        if thread.join().is_err() {
-            tracing::error!("a thread of the server panicked");
-        }
-    }
 }

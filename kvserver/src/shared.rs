@@ -32,6 +32,10 @@ use crate::stats::Stats;
 use crate::watch::Watches;
 use crate::worker::{Mail, Mailbox};
 
+/// No string is longer, whatever the parameter allows: the store takes no more, and room for one is
+/// made before it is filled.
+const STRING_BYTES_MAX: u64 = u32::MAX as u64;
+
 /// The state of the server, shared by its threads.
 ///
 /// Lock order: `gate`, then any one of the others; those are never held together.
@@ -87,6 +91,8 @@ pub(crate) struct BackgroundState {
 pub(crate) struct Stop {
     asked: AtomicBool,
     cause: Mutex<Option<String>>,
+    /// The first thread that panicked.
+    panicked: OnceLock<String>,
     waker: OnceLock<mio::Waker>,
 }
 
@@ -106,6 +112,17 @@ impl Stop {
     pub(crate) fn set_waker(&self, waker: mio::Waker) {
         // Only the accept loop sets it, once.
         let _ = self.waker.set(waker);
+    }
+    /// Asks, as a thread has panicked and is missing.
+    pub(crate) fn mourn(&self, thread: String) {
+        tracing::error!(thread, "a thread of the server panicked; the server ends");
+        // The first one is kept: others may follow from it.
+        let _ = self.panicked.set(thread);
+        self.ask();
+    }
+    /// The thread that panicked, if one has.
+    pub(crate) fn panicked(&self) -> Option<String> {
+        self.panicked.get().cloned()
     }
     /// Why the server ends, if it was not asked to by a person.
     pub(crate) fn cause(&self) -> Option<String> {
@@ -186,7 +203,7 @@ impl Shared {
     }
     /// The longest string a command may make, in bytes (`proto-max-bulk-len`).
     pub(crate) fn string_len_max(&self) -> u64 {
-        self.parameters.bulk_len_max()
+        self.parameters.bulk_len_max().min(STRING_BYTES_MAX)
     }
     /// Ends the server because the store failed; the first cause is kept.
     pub(crate) fn fail(&self, cause: &StoreError) {

@@ -161,14 +161,16 @@ impl Worker {
 
     /// How long the pause lasts that connections wait for.
     fn until_pause_ends(&self) -> Option<Duration> {
-        let now_ms = now_ms();
+        let now_ms = self.shared.engine.now_ms();
         let until_ms = self.shared.pause.holds(now_ms).map_or(now_ms, |(_, until_ms)| until_ms);
         Some(Duration::from_millis(until_ms - now_ms))
     }
 
     /// Lets requests go on that waited for the end of a pause, if that has come.
     fn end_postponements(&mut self) {
-        if self.postponed.is_empty() || self.shared.pause.holds(now_ms()).is_some() {
+        if self.postponed.is_empty()
+            || self.shared.pause.holds(self.shared.engine.now_ms()).is_some()
+        {
             return;
         }
         for slot in std::mem::take(&mut self.postponed) {

@@ -103,8 +103,10 @@ impl Check<'_> {
     /// Below the floor it is damage; at or above it the log is cut there (Y3).
     fn settle(&mut self, found: &Survey, floor: Option<LogPosition>, mut doubts: Vec<Doubt>) {
         doubts.sort_by_key(|d| d.at);
-        // The log must reach its floor.
-        if let Some(floor) = floor.filter(|_| found.is_current)
+        // The log must reach its floor, unless what was there has been copied: then it is listed up
+        // to where that begins, and where it once ended says nothing.
+        let log_floor = found.store.manifest().log_floor;
+        if let Some(floor) = floor.filter(|floor| found.is_current && floor.file >= log_floor)
             && let Some(part) = found.parts.iter().find(|p| p.file.id == floor.file)
             && part.len < floor.offset
         {

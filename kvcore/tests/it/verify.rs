@@ -38,6 +38,30 @@ fn sound_stores_are_sound_closed_and_killed() {
     }
 }
 
+#[test]
+fn a_store_that_was_killed_and_then_only_read_is_sound() {
+    let disk = SimDisk::new(1);
+    let store = options(&disk).open("/store").unwrap();
+    let keys: Keyspace<u64, u64> = store.keyspace("keys").unwrap();
+    for n in 0..5 {
+        keys.put_with(n, &n, Durability::Immediate).unwrap();
+    }
+    // The process is killed: nothing is closed, and what was written is there.
+    let killed = disk.process_crash_image();
+    for writes in [0, 1] {
+        let disk = killed.clean_image();
+        let store = options(&disk).open("/store").unwrap();
+        let keys: Keyspace<u64, u64> = store.keyspace("keys").unwrap();
+        assert_eq!(keys.len(), 5, "what was not told durable is copied and kept");
+        for n in 0..writes {
+            keys.put(n, &n).unwrap();
+        }
+        store.close().unwrap();
+        let verified = verify(&disk);
+        assert!(verified.is_sound(), "{writes} writes: {:#?}", verified.damage);
+    }
+}
+
 /// A flipped byte is found, or nobody was promised it: opening gives the same as before.
 fn flip_everything(sample: &Sample) {
     let (mut found, mut torn, mut unused) = (0, 0, 0);

@@ -92,14 +92,14 @@ impl Fixture {
             rng: &mut self.rng,
             tally: &mut Tally::new(),
             outbox: &mut Outbox::default(),
-            now_ms: self.now_ms,
+            time: self.shared.engine.hold_time(),
             turn: Turn::default(),
         };
         let run = self.shared.engine.round(AppendFsync::No, |round| {
             executor.execute(entry, args, &mut self.client, &mut out, Some(round));
         });
         run.expect("a simulated disk fails only when asked to");
-        self.served.append(&mut executor.turn.served);
+        self.served.append(&mut executor.end().served);
         out
     }
 

@@ -16,6 +16,7 @@ mod uses;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use kvcore::clock::HeldTime;
 use kvcore::{BytesKeyspace, Durability, Put, Raw, ScanCursor, Schema, Sequence, Store};
 
 use super::collection::Id;
@@ -238,6 +239,14 @@ impl Engine {
         Ok(self.homes[home].keys.stored_size_bytes(key)?.is_some())
     }
 
+    /// The store's time, in milliseconds since 1970; it never goes back.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.hold_time().now_ms()
+    }
+    /// Makes time stand still for this thread, so that all it reads meanwhile is of one moment.
+    pub(crate) fn hold_time(&self) -> HeldTime<'_> {
+        self.store.hold_time()
+    }
     /// The position of the last commit applied.
     pub(crate) fn tip(&self) -> Position {
         self.store.tip_sequence()

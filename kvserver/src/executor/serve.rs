@@ -88,7 +88,7 @@ impl Executor<'_> {
         self.data.set_heard(self.shared.is_listening());
         let mut ctx = Context {
             args: &args,
-            now_ms: self.now_ms,
+            now_ms: self.time.now_ms(),
             rng: self.rng,
             reply: Reply::new(&mut out, client.protocol),
             client: &mut client,

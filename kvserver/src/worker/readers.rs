@@ -41,7 +41,7 @@ impl Worker {
                     break;
                 }
             }
-            let turn = executor.turn;
+            let turn = executor.end();
             self.post();
             (turn, shared.engine.tip(), done)
         };

@@ -16,7 +16,7 @@ use crate::connection::Connection;
 use crate::data::{Position, StoreError};
 use crate::executor::{Executor, Turn};
 use crate::resp::Limits;
-use crate::shared::{Shared, now_ms};
+use crate::shared::Shared;
 use crate::staging::StageJob;
 
 /// Empty inboxes kept for the next connections that have something to say.
@@ -87,7 +87,7 @@ impl Worker {
                     }
                 }
             });
-            let turn = executor.turn;
+            let turn = executor.end();
             if result.is_ok() {
                 self.post();
             } else {
@@ -119,12 +119,12 @@ impl Worker {
         &'w mut self,
         shared: &'w Shared,
     ) -> (Executor<'w>, &'w mut Vec<Option<Connection>>) {
-        let now_ms = now_ms();
-        self.data.set_now_ms(now_ms);
+        let time = shared.engine.hold_time();
+        self.data.set_now_ms(time.now_ms());
         let Worker { data, rng, tally, outbox, connections, .. } = self;
         tally.start();
         let turn = Turn::default();
-        (Executor { shared, data, rng, tally, outbox, now_ms, turn }, connections)
+        (Executor { shared, data, rng, tally, outbox, time, turn }, connections)
     }
 
     /// Under `appendfsync always`, keeps the replies until what they observed is durable.

@@ -1,5 +1,12 @@
 //! MULTI and EXEC as far as the connection goes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use kvcore::clock::{Clock, SystemClock};
+use kvcore::{Durability, Options};
+
 use crate::support::Running;
 
 #[test]
@@ -60,4 +67,40 @@ fn watching_clients_are_counted_until_they_stop() {
     assert!(other.bulk("INFO clients").contains("total_watched_keys:2\r\n"));
     wire.ask("UNWATCH", "+OK\r\n");
     assert!(other.bulk("INFO clients").contains("watching_clients:0\r\n"));
+}
+
+/// A clock that goes on by a second whenever it is read.
+#[derive(Debug)]
+struct Hasty {
+    reads: AtomicU64,
+    system: SystemClock,
+}
+
+impl Clock for Hasty {
+    fn wall_ms(&self) -> u64 {
+        self.system.wall_ms() + self.reads.fetch_add(1, Relaxed) * 1_000
+    }
+    fn monotonic(&self) -> Duration {
+        self.system.monotonic()
+    }
+}
+
+#[test]
+fn a_key_that_expires_meanwhile_is_there_for_all_commands_of_exec_or_for_none() {
+    let clock = Hasty { reads: AtomicU64::new(0), system: SystemClock::new() };
+    let options = Options::new().durability(Durability::Buffered).in_memory();
+    let store = options.clock(Arc::new(clock)).open("/store").unwrap();
+    let server = Running::on(store, |_| {});
+    let mut wire = server.connect();
+    let mut seen = 0;
+    // Other threads read the clock, too, so the key may be gone before EXEC; hardly ever is it.
+    for _ in 0..20 {
+        wire.ask("SET k v EX 60", "+OK\r\n");
+        wire.send(format!("MULTI\r\n{}EXEC\r\n", "EXISTS k\r\n".repeat(200)));
+        wire.expect(format!("+OK\r\n{}*200\r\n", "+QUEUED\r\n".repeat(200)));
+        let replies: Vec<String> = (0..200).map(|_| wire.line()).collect();
+        assert!(replies.iter().all(|reply| *reply == replies[0]), "{replies:?}");
+        seen += usize::from(replies[0] == ":1");
+    }
+    assert!(seen > 0);
 }

@@ -56,6 +56,20 @@ fn the_default_limit_is_512_mebibytes() {
 }
 
 #[test]
+fn no_parameter_makes_strings_longer_than_the_store_takes() {
+    let mut fixture = Fixture::new();
+    fixture.check(&[
+        ("CONFIG SET proto-max-bulk-len 9223372036854775807", "+OK"),
+        ("SETRANGE k 9223372036854775806 x", TOO_LONG),
+        ("SETRANGE k 4294967295 x", TOO_LONG),
+        ("SETBIT k 9223372036854775807 1", BAD_OFFSET),
+        ("SETBIT k 34359738360 1", BAD_OFFSET),
+        ("BITFIELD k SET u8 9223372036854775800 1", BAD_OFFSET),
+        ("EXISTS k", ":0"),
+    ]);
+}
+
+#[test]
 fn counts_of_draws_that_no_reply_could_hold_are_refused_at_once() {
     let mut fixture = Fixture::new();
     fixture.check(&[("SADD t a", ":1"), ("HSET h a 1", ":1"), ("ZADD z 1 a", ":1")]);

@@ -35,6 +35,8 @@ impl Aggregate {
             .find_map(|(name, aggregate)| word.eq_ignore_ascii_case(name).then_some(aggregate))
             .ok_or(CommandError::Syntax)
     }
+    /// What becomes of `a` with `b`; as in Redis, a `b` that is no number leaves the smaller and the
+    /// larger as they are.
     fn of(self, a: f64, b: f64) -> f64 {
         match self {
             Aggregate::Sum => number(a + b),
@@ -242,7 +244,7 @@ impl Weighed<'_> {
         Ok(members)
     }
 
-    /// The score of a member as it weighs.
+    /// The score of a member as it weighs, which may be no number: see [`Aggregate::of`].
     fn score(&self, db: &mut Db<'_>, member: &[u8]) -> Result<Option<f64>, CommandError> {
         let score = match self.input {
             Input::Missing => None,
@@ -252,7 +254,7 @@ impl Weighed<'_> {
                 db.has_element(set, &sub)?.then_some(1.0)
             }
         };
-        Ok(score.map(|score| number(self.weight * score)))
+        Ok(score.map(|score| self.weight * score))
     }
 }
 
@@ -268,7 +270,9 @@ impl Operation {
             Operation::Intersection => intersection(db, &inputs, request)?,
             Operation::Difference => difference(db, &inputs)?,
         };
-        members.sort_by(|a, b| a.score.total_cmp(&b.score).then_with(|| a.member.cmp(&b.member)));
+        // Zeros are the same, whatever their signs: the sum takes the sign away.
+        let order = |scored: &Scored| scored.score + 0.0;
+        members.sort_by(|a, b| order(a).total_cmp(&order(b)).then_with(|| a.member.cmp(&b.member)));
         Ok(members)
     }
 }

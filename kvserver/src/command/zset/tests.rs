@@ -148,6 +148,20 @@ fn ranges_are_removed_and_ends_are_popped() {
 }
 
 #[test]
+fn zeros_of_either_sign_are_one_score_and_no_number_changes_no_extreme() {
+    check(&[
+        ("ZADD z 1 a -1 b 1 c -1 d", ":4"),
+        ("ZUNION 1 z WEIGHTS 0 WITHSCORES", "*8 $1 a $1 0 $1 b $2 -0 $1 c $1 0 $1 d $2 -0"),
+        ("ZADD p inf m 1 n", ":2"),
+        ("ZADD q -5 m", ":1"),
+        // Infinity times zero, of the input that is not walked over.
+        ("ZINTER 2 p q WEIGHTS 0 1 AGGREGATE MAX WITHSCORES", "*2 $1 m $2 -5"),
+        ("ZINTER 2 p q WEIGHTS 0 1 AGGREGATE MIN WITHSCORES", "*2 $1 m $2 -5"),
+        ("ZINTER 2 p q WEIGHTS 0 1 WITHSCORES", "*2 $1 m $1 0"),
+    ]);
+}
+
+#[test]
 fn sorted_sets_and_sets_are_united_intersected_and_subtracted() {
     check(&[
         ("ZADD a 1 x 2 y 3 z", ":3"),
