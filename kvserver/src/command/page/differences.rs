@@ -91,7 +91,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ),
     ("lastsave", "when everything was last made durable by `SAVE` or `BGSAVE`."),
     ("lolwut", "draws something else."),
-    ("module", "only `LIST`, which is empty: there is no interface for modules."),
+    (
+        "module",
+        "there is no interface for modules: `LIST` is empty, and `LOAD`, `LOADEX` and `UNLOAD` \
+         answer what Redis answers when it does not allow them, or cannot.",
+    ),
     (
         "multi",
         "inside MULTI it makes EXEC fail, as any command refused while queueing. Redis 7.2 goes on \
@@ -107,7 +111,12 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
         "0 where uses of keys are not remembered: it would cost memory for every key.",
     ),
     ("object|refcount", "what Redis would count: values are not shared."),
+    ("psync", "refused: followers read the store's change feed (`Store::changes`)."),
     ("quit", "not deprecated here."),
+    (
+        "replconf",
+        "what a replica tells of itself is checked and forgotten: `PSYNC` and `SYNC` are refused.",
+    ),
     ("save", "answers when everything committed before is durable; it does not stop the others."),
     (
         "scan",
@@ -119,12 +128,18 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
         "always makes everything durable first, `NOSAVE` included: there is nothing to leave out. \
          It is not delayed by replicas, so `ABORT` finds nothing to end.",
     ),
+    (
+        "script",
+        "`EXISTS` and `FLUSH` as in a Redis that knows no script, `KILL` as where none runs: tools \
+         and test suites send them. Scripting comes later.",
+    ),
     ("sort", "`COMMAND INFO` does not list the key behind `STORE`; `COMMAND GETKEYS` finds it."),
     (
         "sscan",
         "a cursor is digits only, as for `SCAN`. COUNT counts for small sets, too: they are not \
          answered at once.",
     ),
+    ("sync", "refused: followers read the store's change feed (`Store::changes`)."),
     (
         "swithmember",
         "only here: the keys of all sets that have a member. Needs `--set-reverse-index yes`.",
@@ -151,7 +166,7 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
 /// Commands that are not there, and why. Those that are in the table by now are left out.
 pub(super) const ABSENT: &[(&str, &str)] = &[
     (
-        "eval eval_ro evalsha evalsha_ro script",
+        "eval eval_ro evalsha evalsha_ro script|load script|debug",
         "later: scripts need an interpreter that may stop all others, with limits of time and \
          memory of its own; `MULTI` with `WATCH` is there",
     ),
