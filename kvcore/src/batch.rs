@@ -2,12 +2,12 @@
 
 use crate::{
     codec::Codec,
-    engine::{PreparedBatch, When},
+    engine::{PreparedBatch, When, with_key_buffer},
     error::Result,
     ids::Sequence,
     index::Index,
-    key::{AsKey, Key, KeyRange},
-    keyspace::Keyspace,
+    key::{AsKey, Key, KeyRange, Position},
+    keyspace::{Keyspace, check_key},
     log::Record,
     options::{Durability, Put, unix_ms},
     store::Store,
@@ -49,7 +49,7 @@ impl fmt::Debug for Batch {
 
 impl Batch {
     pub(crate) fn new(store: Store) -> Batch {
-        Batch { store, prepared: PreparedBatch::default() }
+        Batch { store, prepared: PreparedBatch::lent() }
     }
 
     pub(crate) fn prepared_mut(&mut self) -> &mut PreparedBatch {
@@ -212,8 +212,13 @@ impl Batch {
         keyspace: &Keyspace<K, V, C>,
         key: impl AsKey<K>,
     ) -> Result<()> {
-        let (index, key) = (keyspace.index(), &keyspace.key_in(&self.store, key)?);
-        self.prepared.push(index, &Record::Tombstone { keyspace: index.id, key })
+        keyspace.check_store(&self.store)?;
+        let index = keyspace.index();
+        with_key_buffer(|bytes| {
+            key.encode_key(bytes, Position::Last);
+            check_key(bytes)?;
+            self.prepared.push(index, &Record::Tombstone { keyspace: index.id, key: bytes })
+        })
     }
 
     /// Adds a delete of all keys in a range.
@@ -386,7 +391,14 @@ impl Batch {
 
     pub(crate) fn commit_when(mut self, when: When) -> Result<Sequence> {
         let mut prepared = std::mem::take(&mut self.prepared);
-        self.store.engine().commit(&mut prepared, when)
+        let committed = self.store.engine().commit(&mut prepared, when);
+        prepared.give_back();
+        committed
+    }
+
+    /// The store holds more afterwards.
+    pub(crate) fn grows(&self) -> bool {
+        self.prepared.grows()
     }
 }
 

@@ -186,7 +186,7 @@ impl Engine {
             let view = self.views.open(self.clock.now_ms());
             let mut manifest = self.manifest.lock().clone();
             manifest.files = self.files.load().iter().map(listed).collect();
-            manifest.files.sort_by_key(|f| f.id);
+            manifest.files.sort_by_cached_key(|f| u64::from(f.id.0));
             manifest.next_file = self.next_file();
             // Everything is listed with its length; the log goes on behind all of it.
             manifest.log_floor = manifest.next_file;

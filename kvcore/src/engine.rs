@@ -301,7 +301,7 @@ impl Engine {
 
     pub(crate) fn all_keyspaces(&self) -> Vec<Arc<KeyspaceCore>> {
         let mut all: Vec<_> = self.keyspaces.read().values().cloned().collect();
-        all.sort_by_key(|k| k.id());
+        all.sort_by_cached_key(|k| u64::from(k.id().0));
         all
     }
 }

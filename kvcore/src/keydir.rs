@@ -10,6 +10,7 @@
 pub(crate) mod arena;
 pub(crate) mod entry;
 pub(crate) mod expiry;
+mod free_sizes;
 pub(crate) mod heat;
 #[cfg(test)]
 mod measured;

@@ -118,7 +118,7 @@ impl Engine {
         }
         let _until_done = self.use_reserve(Share::All);
         let mut pieces = inputs;
-        pieces.sort_by_key(live);
+        pieces.sort_by_cached_key(live);
         let mut all = MergeResult::default();
         loop {
             let (mut later, mut full, before) = (Vec::new(), None, all.files_in);
@@ -301,7 +301,7 @@ impl<'a> Plan<'a> {
         manifest.log_floor = floor;
         manifest.files.retain(|f| !is_input(f.id));
         manifest.files.extend(outputs.iter().map(listed));
-        manifest.files.sort_by_key(|f| f.id);
+        manifest.files.sort_by_cached_key(|f| u64::from(f.id.0));
         let split = self.inputs.iter().map(|f| f.max_sequence()).max().unwrap_or_default();
         manifest.feed_floor = manifest.feed_floor.max(split);
     }

@@ -3,6 +3,7 @@
 //! Knows threads and nothing else. For work that comes in bulk, as at an open: a thread is started
 //! for each core and ended again.
 
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many threads work at a time.
@@ -15,6 +16,10 @@ impl Threads {
         if items < ITEMS_MIN {
             return Threads(1);
         }
+        Threads::one_per_core()
+    }
+
+    pub(crate) fn one_per_core() -> Threads {
         Threads(std::thread::available_parallelism().map_or(1, usize::from))
     }
 
@@ -29,28 +34,29 @@ impl Threads {
         tasks: usize,
         work: impl Fn(usize) -> T + Sync,
     ) -> Vec<T> {
-        if self.0.min(tasks) <= 1 {
-            return (0..tasks).map(work).collect();
-        }
+        let mut results: Vec<Mutex<Option<T>>> = Vec::new();
+        results.resize_with(tasks, Mutex::default);
+        self.run(tasks, &|task| *results[task].lock() = Some(work(task)));
+        results.into_iter().filter_map(Mutex::into_inner).collect()
+    }
+
+    /// Calls `work` with every number below `tasks`, each once, in their order.
+    ///
+    /// # Panics
+    ///
+    /// As `work` does.
+    pub(crate) fn run(self, tasks: usize, work: &(dyn Fn(usize) + Sync)) {
         let next = AtomicUsize::new(0);
         let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|task| *task < tasks);
-        let worker = || {
-            let mut done = Vec::new();
-            while let Some(task) = take() {
-                done.push((task, work(task)));
-            }
-            done
-        };
-        let mut done: Vec<(usize, T)> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (1..self.0.min(tasks)).map(|_| scope.spawn(worker)).collect();
-            let mut done = worker();
+        let worker = || std::iter::from_fn(take).for_each(work);
+        std::thread::scope(|scope| {
+            let others = 1..self.0.min(tasks);
+            let threads: Vec<_> = others.map(|_| scope.spawn(worker)).collect();
+            worker();
             for thread in threads {
-                done.extend(thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+                thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e));
             }
-            done
         });
-        done.sort_unstable_by_key(|(task, _)| *task);
-        done.into_iter().map(|(_, result)| result).collect()
     }
 }
 

@@ -266,7 +266,7 @@ impl Directory {
                 }
             }
         }
-        directory.names.sort_unstable();
+        directory.names.sort_by_cached_key(|name| name.rank());
         Ok(directory)
     }
 

@@ -375,7 +375,7 @@ impl<'a> Check<'a> {
     fn live(&mut self, engine: &Engine) -> Result<()> {
         let mut files: Vec<(Arc<DataFile>, u64)> =
             engine.files.load().iter().map(|f| (Arc::clone(f), f.written())).collect();
-        files.sort_by_key(|(f, _)| f.id);
+        files.sort_by_cached_key(|(f, _)| u64::from(f.id.0));
         self.total = files.iter().map(|(_, len)| len).sum::<u64>() + engine.blobs.live().1;
         let manifest = engine.manifest.lock().clone();
         self.live_manifest(engine, &manifest)?;

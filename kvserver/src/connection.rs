@@ -23,8 +23,9 @@ use crate::shared::{Shared, now_ms};
 use crate::staging::Staging;
 use crate::stats::Stats;
 
-/// While more than this waits to be sent, nothing of the client is read or run.
-const OUTPUT_BYTES_PAUSE: usize = 1 << 20;
+/// While more than this waits to be sent, nothing of the client is read or run. What is written
+/// to a socket at once should come from the processor's caches.
+const OUTPUT_BYTES_PAUSE: usize = 256 * 1024;
 /// More than this is never kept for a client: the connection is closed.
 const OUTPUT_BYTES_MAX: usize = 1 << 30;
 
@@ -320,6 +321,10 @@ impl Connection {
         !self.dead && self.excess.is_begun()
     }
 
+    /// How many bytes wait to be sent.
+    pub(crate) fn output_len(&self) -> usize {
+        self.out.len()
+    }
     /// Where the output ends now: what is after this belongs to the round that begins.
     pub(crate) fn output_end(&self) -> usize {
         self.out.end()

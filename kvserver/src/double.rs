@@ -63,7 +63,12 @@ pub(crate) fn to_text(number: f64) -> String {
         return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
     if number.fract() == 0.0 && number.abs() < INTEGER_MAX {
-        return format!("{number}");
+        if number == 0.0 && number.is_sign_negative() {
+            return "-0".to_owned();
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "an integer of less than 53 bits")]
+        let integer = number as i64;
+        return integer.to_string();
     }
     let scientific = format!("{number:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));

@@ -24,9 +24,9 @@ const SENT_BYTES_MAX: usize = 1 << 20;
 const PIECES_MAX: usize = 32;
 
 /// Buffers of a worker that wait for the next connection with long replies, and how long each is
-/// at most.
-const SPARES_MAX: usize = 32;
-const SPARE_BYTES_MAX: usize = 256 * 1024;
+/// at most. Few are ever needed, as replies leave before many have gathered.
+const SPARES_MAX: usize = 8;
+const SPARE_BYTES_MAX: usize = 1 << 20;
 
 thread_local! { static SPARES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) }; }
 

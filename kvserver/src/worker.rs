@@ -2,13 +2,15 @@
 //!
 //! One round: take events, read and parse every ready connection, run the requests that only read
 //! under the shared gate, those of connections that may write under the exclusive one with a single
-//! write to the log, then send every reply with one call per connection.
+//! write to the log, then send every reply with one call per connection; long ones of those that
+//! only read leave in between.
 //!
 //! Does not know commands, and never waits for the disk.
 
 mod ahead;
 mod blocked;
 mod idle;
+mod readers;
 
 use std::fmt;
 use std::io;
@@ -418,24 +420,6 @@ impl Worker {
             }
         }
         (readers, writers)
-    }
-
-    fn run_readers(&mut self, slots: &[usize]) {
-        let shared = Arc::clone(&self.shared);
-        let (turn, observed) = {
-            let _gate = shared.gate.read();
-            let (mut executor, connections) = self.executor(&shared);
-            for &slot in slots {
-                if let Some(connection) = &mut connections[slot] {
-                    connection.run(&mut executor, None);
-                }
-            }
-            let turn = executor.turn;
-            self.post();
-            (turn, shared.engine.tip())
-        };
-        self.hold(slots, observed);
-        self.end_turn(turn, slots, None);
     }
 
     fn run_writers(&mut self, slots: &[usize]) {

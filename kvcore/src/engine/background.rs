@@ -63,16 +63,14 @@ pub(crate) struct Background(Mutex<Vec<JoinHandle<()>>>);
 impl Background {
     /// Starts the threads of an engine.
     pub(crate) fn start(engine: &Arc<Engine>, queues: TaskQueues) -> std::io::Result<Background> {
-        let TaskQueues { sync, work } = queues;
-        let syncer = Arc::clone(engine);
-        let worker = Arc::clone(engine);
+        let start = |name: &str, run: fn(&Engine, &Receiver<Task>), queue: Receiver<Task>| {
+            let engine = Arc::clone(engine);
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            thread.spawn(move || run(&engine, &queue))
+        };
         let threads = vec![
-            std::thread::Builder::new()
-                .name("kvcore-sync".to_owned())
-                .spawn(move || syncer.sync_loop(&sync))?,
-            std::thread::Builder::new()
-                .name("kvcore-work".to_owned())
-                .spawn(move || worker.work_loop(&work))?,
+            start("kvcore-sync", Engine::sync_loop, queues.sync)?,
+            start("kvcore-work", Engine::work_loop, queues.work)?,
         ];
         Ok(Background(Mutex::new(threads)))
     }

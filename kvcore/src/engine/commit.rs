@@ -182,8 +182,8 @@ impl Engine {
         WriteGuard { engine: self, writer, is_evicting: false, wakers }
     }
 
-    /// The same for a commit of a caller, who waits while merge is behind. Commits of a round have
-    /// waited when it began.
+    /// The same for a commit of a caller, who waits while merge is behind. A round waits for all
+    /// of its commits, before the first that puts something.
     pub(crate) fn write_paced(&self, when: When) -> Result<WriteGuard<'_>> {
         if matches!(when, When::Now(_)) {
             self.check_nested()?;
@@ -295,7 +295,7 @@ impl WriteGuard<'_> {
     ) -> Result<Sequence> {
         check_frozen(index)?;
         self.commit_one(index, batch, when, |cx, at| {
-            let change = Change::Delete { key, sequence: at.last };
+            let change = Change::Delete { key, hash, sequence: at.last };
             index.hold(1 << hash.shard).apply(cx, &change);
         })
     }

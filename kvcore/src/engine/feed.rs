@@ -232,7 +232,7 @@ pub(crate) fn retained_above<'a>(
         files.map(|f| (f.max_sequence(), f.dead_bytes())).collect();
     dead.extend(blobs.dead());
     dead.retain(|(sequence, _)| *sequence > floor);
-    dead.sort_unstable_by_key(|(sequence, _)| std::cmp::Reverse(*sequence));
+    dead.sort_by_cached_key(|(sequence, _)| u64::MAX - sequence.0);
     let mut left = budget_bytes;
     for (sequence, bytes) in dead {
         match left.checked_sub(bytes) {

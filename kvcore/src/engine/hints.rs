@@ -48,7 +48,7 @@ impl Engine {
             .filter(|f| which.includes(f))
             .map(|f| f.id)
             .collect();
-        todo.sort_unstable();
+        todo.sort_by_cached_key(|id| u64::from(id.0));
         for id in todo {
             self.check_poison()?;
             let file = self.files.load().get(id).cloned();

@@ -5,7 +5,10 @@
 //! P1. Keys are hashed when records are added, outside the writer lock.
 //! P2. A batch becomes visible as a whole: its tables are locked together (C2).
 
-use super::append::{Appended, FRAME_BYTES_MAX};
+use super::{
+    append::{Appended, FRAME_BYTES_MAX},
+    space::Purpose,
+};
 use crate::{
     error::{Error, Result},
     ids::{FileId, Location, Sequence},
@@ -13,7 +16,7 @@ use crate::{
     keydir::{Entry, EntryFlags},
     log::{BatchEncoder, Record},
 };
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 /// The target of a record that is about no keyspace.
 const NO_INDEX: u16 = u16::MAX;
@@ -58,7 +61,36 @@ enum Judged {
     AsTold,
 }
 
+/// The encoded records of a batch that is kept for the next one take at most so much.
+const SPARE_BYTES_MAX: usize = 64 << 10;
+
+thread_local! {
+    /// An empty batch whose memory the next one uses.
+    static SPARE: Cell<Option<PreparedBatch>> = const { Cell::new(None) };
+}
+
 impl PreparedBatch {
+    /// An empty batch, with the memory of one that was given back, if there is any.
+    pub(crate) fn lent() -> PreparedBatch {
+        SPARE.take().unwrap_or_default()
+    }
+
+    /// Leaves its memory to the next batch of this thread.
+    pub(crate) fn give_back(mut self) {
+        if self.encoder.capacity_bytes() <= SPARE_BYTES_MAX {
+            self.encoder.clear();
+            self.indexes.clear();
+            self.targets.clear();
+            self.expiries.clear();
+            SPARE.set(Some(self));
+        }
+    }
+
+    /// It puts something.
+    pub(crate) fn grows(&self) -> bool {
+        Purpose::of(&self.encoder) == Purpose::Growing
+    }
+
     /// Adds a change of the expiry of a key, of the put it has when the batch is committed.
     pub(crate) fn push_expiry(
         &mut self,
@@ -221,21 +253,32 @@ impl PreparedBatch {
 
     /// Applies the records, all of them or, for a reader, none yet.
     pub(super) fn apply(&self, cx: &Applying<'_>, at: &Appended) {
+        if self.indexes.len() == 1 && self.targets.iter().all(|target| target.index == 0) {
+            let mut held = self.hold(0);
+            for (i, target) in self.targets.iter().enumerate() {
+                held.apply(cx, &self.change(i, target, at));
+            }
+            return;
+        }
         // Everything is locked before anything changes; keyspaces in the order of their ids.
         let mut order: Vec<usize> = (0..self.indexes.len()).collect();
-        order.sort_unstable_by_key(|i| self.indexes[*i].id);
+        order.sort_by_cached_key(|i| u64::from(self.indexes[*i].id.0));
         let mut held: Vec<Option<Held<'_>>> = Vec::new();
         held.resize_with(self.indexes.len(), || None);
         for i in order {
             held[i] = Some(self.hold(i));
         }
         for (i, target) in self.targets.iter().enumerate() {
-            let hash = target.hash.unwrap_or(KeyHash { shard: 0, tag: 0 });
-            let change = change_of(&self.encoder, i, at, hash);
+            let change = self.change(i, target, at);
             if let Some(Some(held)) = held.get_mut(usize::from(target.index)) {
                 held.apply(cx, &change);
             }
         }
+    }
+
+    fn change(&self, i: usize, target: &Target, at: &Appended) -> Change<'_> {
+        let hash = target.hash.unwrap_or(KeyHash { shard: 0, tag: 0 });
+        change_of(&self.encoder, i, at, hash)
     }
 
     /// Locks what the records of one index touch.
@@ -269,7 +312,7 @@ pub(super) fn change_of<'a>(
         Record::Put { .. } | Record::BlobRef { .. } => {
             Change::Put(put_change(&record, hash, sequence, location, member))
         }
-        Record::Tombstone { key, .. } => Change::Delete { key, sequence },
+        Record::Tombstone { key, .. } => Change::Delete { key, hash, sequence },
         Record::RangeTombstone { start, end, .. } => Change::DeleteRange { start, end, sequence },
         Record::ExpiryChange { key, put_sequence, expires_at_ms, .. } => Change::Expire {
             key,

@@ -12,7 +12,7 @@ use crate::{
     index::{Index, Item, KeyHash, State},
     keydir::{Entry, EntryFlags},
     log::{
-        DataFile, FilesGuard, Found, FrameError,
+        DataFile, FileTable, FilesGuard, Found, FrameError,
         compression::{self, UnpackError},
         decode_put_value, read_member, read_single, record_bytes,
     },
@@ -200,6 +200,29 @@ impl Engine {
             }
         };
         decoded.map_err(|source| Error::Decode { source })
+    }
+
+    /// The same from whichever of the files an entry points into.
+    pub(crate) fn read_listed<T>(
+        &self,
+        files: &FileTable,
+        keyspace: KeyspaceId,
+        (key, entry): (&[u8], &Entry),
+        decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+    ) -> Result<T> {
+        let file = files.get(entry.location.file).ok_or_else(|| self.missing_file(entry))?;
+        self.read_value(file, keyspace, key, entry, decode)
+    }
+
+    /// The value itself from there, pinned or copied.
+    pub(crate) fn listed_value_bytes(
+        &self,
+        files: &FileTable,
+        keyspace: KeyspaceId,
+        (key, entry): (&[u8], &Entry),
+    ) -> Result<Value> {
+        let file = files.get(entry.location.file).ok_or_else(|| self.missing_file(entry))?;
+        self.value_bytes(file, keyspace, key, entry)
     }
 
     /// What a value in this file is pinned in: the stripe of this thread, so that threads do not

@@ -19,12 +19,7 @@ use crate::{
     watch::{About, End, Inner, Queue, Span, Stored, Told, What},
 };
 use parking_lot::MutexGuard;
-use std::{
-    collections::{BTreeMap, HashMap},
-    ops::Bound,
-    sync::Arc,
-    task::Waker,
-};
+use std::{collections::HashMap, ops::Bound, sync::Arc, task::Waker};
 
 /// A commit that is about to be applied and then told.
 pub(super) struct Telling<'a> {
@@ -34,7 +29,7 @@ pub(super) struct Telling<'a> {
     /// Locked: nobody joins or leaves in between.
     watchers: MutexGuard<'a, Inner>,
     /// What keys held before, by record and key.
-    olds: BTreeMap<(usize, Box<[u8]>), Stored>,
+    olds: HashMap<(usize, Box<[u8]>), Stored>,
 }
 
 /// Wakers of watchers and feeds, called when it is dropped: when the writer lock has been released.
@@ -72,7 +67,7 @@ impl Engine {
     ) -> Option<Telling<'a>> {
         let watchers = self.watching.lock_if_any(indexes.iter().map(|index| index.id))?;
         let wants_old = indexes.iter().any(|index| watchers.wants_old(index.id));
-        let mut telling = Telling { engine: self, batch, at, watchers, olds: BTreeMap::new() };
+        let mut telling = Telling { engine: self, batch, at, watchers, olds: HashMap::new() };
         if wants_old {
             telling.look_up_olds(indexes);
         }
@@ -178,7 +173,7 @@ impl Telling<'_> {
     }
 }
 
-fn take(olds: &mut BTreeMap<(usize, Box<[u8]>), Stored>, i: usize, key: &[u8]) -> Option<Stored> {
+fn take(olds: &mut HashMap<(usize, Box<[u8]>), Stored>, i: usize, key: &[u8]) -> Option<Stored> {
     if olds.is_empty() { None } else { olds.remove(&(i, key.into())) }
 }
 

@@ -125,12 +125,13 @@ impl Keys<'_> {
             let drawn = (0..per_table).filter_map(|_| table.random(|| random.u64(..)));
             sample.extend(drawn.map(|r| table.key(r)));
         }
-        sample.sort_unstable();
-        let (Some(first), Some(last)) = (sample.first(), sample.last()) else {
+        let (Some(first), Some(last)) = (sample.iter().min(), sample.iter().max()) else {
             return Cuts { shared: Vec::new(), starts: Vec::new() };
         };
         let shared = in_common(first, last).to_vec();
-        let start_of = |part: usize| rank(sample[part * sample.len() / parts], &shared);
+        let mut ranks: Vec<u64> = sample.iter().map(|key| rank(key, &shared)).collect();
+        ranks.sort_by_cached_key(|rank| *rank);
+        let start_of = |part: usize| ranks[part * ranks.len() / parts];
         let mut starts: Vec<u64> = (1..parts).map(start_of).filter(|start| *start > 0).collect();
         starts.dedup();
         Cuts { shared, starts }

@@ -27,6 +27,7 @@ pub(crate) enum Change<'a> {
     Put(PutChange<'a>),
     Delete {
         key: &'a [u8],
+        hash: KeyHash,
         sequence: Sequence,
     },
     DeleteRange {
@@ -125,9 +126,7 @@ impl<'a> Held<'a> {
         match *change {
             Change::Nothing => {}
             Change::Put(put) => self.put(cx, &put),
-            Change::Delete { key, sequence } => {
-                self.remove(cx, key, sequence);
-            }
+            Change::Delete { key, hash, sequence } => self.remove(cx, (key, hash), sequence),
             Change::DeleteRange { start, end, sequence } => {
                 self.delete_range(cx, start, end, sequence);
             }
@@ -199,9 +198,13 @@ impl<'a> Held<'a> {
     }
 
     /// Removes a key if it is there.
-    pub(super) fn remove(&mut self, cx: &Applying<'_>, key: &[u8], sequence: Sequence) {
+    pub(super) fn remove(
+        &mut self,
+        cx: &Applying<'_>,
+        (key, hash): (&[u8], KeyHash),
+        sequence: Sequence,
+    ) {
         let index = self.index;
-        let hash = index.hash(key);
         let shard = self.shards.get_mut(hash.shard);
         let Some((r, old)) = shard.table.get(hash.tag, key) else { return };
         if index.covered_at_tip(key, old.sequence) {

@@ -52,9 +52,6 @@ impl std::ops::Deref for ItemKey {
     }
 }
 
-/// The view of whoever wants the latest state and has registered none.
-pub(crate) const TIP: Sequence = Sequence(u64::MAX);
-
 /// What part of a keyspace is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PageRequest<'a> {
@@ -87,17 +84,15 @@ impl Index {
             order.page(self, start, end, limit, &mut refs);
         }
         let shards = Reading::new(self, &refs);
-        // At the tip the order index holds what there is, whatever older views need. Else undo and
-        // pending ranges tell; both change under the lock of a changed key's shard, or the order
-        // index's.
-        if request.view != TIP && (self.has_undo() || self.has_pending()) {
+        // Both change under the lock of a changed key's shard, or the order index's.
+        if self.has_undo() || self.has_pending() {
             drop(shards);
             return self.merged_page(files, request, refs, out);
         }
         self.plain_page(&shards, files, request, &refs, out)
     }
 
-    /// No key of the page changed since the view, or it is the tip: the order index is the view.
+    /// No key of the page changed since the view: the order index is the view.
     ///
     /// In passes, so that in each all that is waited for, of memory and of address translation,
     /// is waited for together: a look at each entry after the other takes twice as long. What

@@ -137,7 +137,7 @@ impl Held<'_> {
         let few = self.few_keys_in(start, end);
         if let Some(keys) = few {
             for key in keys {
-                self.remove(cx, &key, sequence);
+                self.remove(cx, (&key, self.index.hash(&key)), sequence);
             }
             return;
         }

@@ -10,9 +10,8 @@
 //! A4. `live_entries` of a chunk counts its live blocks; at zero the chunk is given back.
 //! A5. Chunk 0 is empty for ever, so that no [`EntryRef`] is zero.
 
-use std::collections::BTreeMap;
-
 use super::entry::{self, Entry, EntryRef, HEADER_BYTES, Header, KEY_LEN_BYTES_MAX};
+use super::free_sizes::FreeSizes;
 use super::{ALLOCATION_OVERHEAD_BYTES, figure, index};
 
 const UNIT_BYTES: usize = 8;
@@ -49,8 +48,7 @@ pub(super) struct Arena {
     chunks: Vec<Chunk>,
     /// Numbers of chunks that were given back.
     vacant: Vec<u32>,
-    /// Size in units to the first free block of that size.
-    free: BTreeMap<u32, EntryRef>,
+    free: FreeSizes,
     /// The chunk that new blocks are cut from.
     current: u32,
     chunk_units: u64,
@@ -76,7 +74,7 @@ impl Arena {
         Self {
             chunks: Vec::new(),
             vacant: Vec::new(),
-            free: BTreeMap::new(),
+            free: FreeSizes::default(),
             current: 0,
             chunk_units: 0,
             chunks_max: CHUNKS_MAX,
@@ -171,8 +169,7 @@ impl Arena {
     pub(super) fn memory_bytes(&self) -> u64 {
         let chunk_table = self.chunks.capacity() * size_of::<Chunk>();
         let vacant = self.vacant.capacity() * size_of::<u32>();
-        // A map's node holds up to eleven pairs, and is at least a third full.
-        let free = self.free.len() * 3 * size_of::<(u32, EntryRef)>();
+        let free = self.free.memory_bytes();
         let overhead = self.chunks.len() * ALLOCATION_OVERHEAD_BYTES;
         self.chunk_units * figure(UNIT_BYTES) + figure(chunk_table + vacant + free + overhead)
     }
@@ -195,14 +192,14 @@ impl Arena {
     }
 
     fn allocate(&mut self, units: u32) -> Result<EntryRef, Full> {
-        if let Some(&r) = self.free.get(&units) {
+        if let Some(r) = self.free.get(units) {
             self.unlink_free(r);
             return Ok(r);
         }
         if let Some(r) = self.cut(units) {
             return Ok(r);
         }
-        if let Some((_, &r)) = self.free.range(units + UNITS_MIN..).next() {
+        if let Some(r) = self.free.at_least(units + UNITS_MIN) {
             let found = self.unlink_free(r);
             self.push_free(EntryRef(r.0 + units), found.units - units);
             return Ok(r);
@@ -294,9 +291,9 @@ impl Arena {
 
     fn unlink_free(&mut self, r: EntryRef) -> FreeBlock {
         let block = self.read_free(r);
-        if self.free.get(&block.units) == Some(&r) {
+        if self.free.get(block.units) == Some(r) {
             if block.next == NONE {
-                self.free.remove(&block.units);
+                self.free.remove(block.units);
             } else {
                 self.free.insert(block.units, block.next);
             }
@@ -383,7 +380,7 @@ mod tests {
                 assert!(index(chunk.used_units) * UNIT_BYTES <= chunk.bytes.len());
             }
             let mut free_in_lists = 0;
-            for (&units, &first) in &self.free {
+            for (units, first) in self.free.iter() {
                 let mut r = first;
                 while r != NONE {
                     let block = self.read_free(r);

@@ -276,7 +276,7 @@ impl OrderIndex {
             replace(&mut self.low, key);
             Edge::Low
         } else if key > &self.high[..] {
-            replace(&mut self.high, key);
+            raise(&mut self.high, key);
             Edge::High
         } else {
             return;
@@ -353,6 +353,23 @@ impl Node {
 fn at_most(limit: usize, count: u64) -> usize {
     usize::try_from(count).map_or(limit, |count| count.min(limit))
 }
+
+/// Moves the upper fence to `key` or, if they begin alike, further: keys that come in order would
+/// move it again and again, and all nodes at that edge with it. Two bytes less in common leave room
+/// for thousands of them, and cost the nodes there no more than two bytes of what they skip.
+fn raise(high: &mut Vec<u8>, key: &[u8]) {
+    let shared = prefix::shared_len(high, key);
+    replace(high, key);
+    if let Some(last) = shared.checked_sub(ROOM_BYTES)
+        && let Some(raised) = key[last].checked_add(1)
+    {
+        high.truncate(last);
+        high.push(raised);
+    }
+}
+
+/// How many bytes before the first one that differs the upper fence is raised.
+const ROOM_BYTES: usize = 2;
 
 /// Overwrites a key in place, so that ascending inserts do not allocate for every one.
 fn replace(old: &mut Vec<u8>, key: &[u8]) {

@@ -6,12 +6,14 @@ use crate::{
     batch::borrow,
     codec::Codec,
     error::{Error, Result},
-    index::{Index, Item, PageRequest, TIP},
+    index::{Index, Item, TipItem, TipRequest},
     iter::{Entry, move_behind},
     key::{EncodedRange, Key, KeyRange},
+    keydir::EntryFlags,
+    log::FileTable,
     value::Value,
 };
-use std::{collections::VecDeque, fmt, ops::ControlFlow};
+use std::{fmt, ops::ControlFlow};
 
 /// From which end a range is walked.
 ///
@@ -38,6 +40,8 @@ pub enum Direction {
 
 /// Entries fetched first: many walks look at a few only. Pages double from there.
 const FIRST_PAGE_KEYS: usize = 16;
+/// A limit up to here is taken for what is wanted, not for what is too much.
+const MEANT_KEYS_MAX: usize = 1 << 14;
 /// Entries fetched under one taking of the order index's lock, at most.
 const PAGE_KEYS_MAX: usize = 512;
 
@@ -56,7 +60,8 @@ const PAGE_KEYS_MAX: usize = 512;
 /// # }
 /// ```
 pub struct Visited<'a> {
-    item: &'a Item,
+    item: &'a TipItem,
+    files: &'a FileTable,
     inner: &'a Inner,
 }
 
@@ -105,12 +110,15 @@ impl<'a> Visited<'a> {
     ///
     /// [`Error::Corrupt`], [`Error::Io`].
     pub fn value_with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> Result<R> {
-        if self.item.is_blob() {
+        if self.is_blob() {
             return Ok(f(&self.value_bytes()?));
         }
-        let Item { key, state, file } = self.item;
-        let id = self.inner.core.id();
-        self.inner.store.engine().read_value(file, id, key, &state.entry, |v| Ok(f(&v)))
+        let (TipItem { key, entry }, id) = (self.item, self.inner.core.id());
+        self.inner.store.engine().read_listed(self.files, id, (key, entry), |v| Ok(f(&v)))
+    }
+
+    fn is_blob(&self) -> bool {
+        self.item.entry.flags.has(EntryFlags::BLOB)
     }
 
     /// The stored bytes of the value. Large ones are not copied.
@@ -132,11 +140,11 @@ impl<'a> Visited<'a> {
     ///
     /// As [`Visited::value_with`].
     pub fn value_bytes(&self) -> Result<Value> {
-        let Item { key, state, file } = self.item;
+        let TipItem { key, entry } = self.item;
         let (engine, id) = (self.inner.store.engine(), self.inner.core.id());
-        match engine.value_bytes(file, id, key, &state.entry) {
+        match engine.listed_value_bytes(self.files, id, (key, entry)) {
             // A blob that was superseded meanwhile is gone: what is there now counts.
-            Err(e @ Error::Io { .. }) if self.item.is_blob() => {
+            Err(e @ Error::Io { .. }) if self.is_blob() => {
                 engine.get(&self.inner.core.index, key, |v| Ok(v.to_value()))?.ok_or(e)
             }
             read => read,
@@ -185,27 +193,27 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         let mut range = range.encode_range();
         let (mut left, now_ms) = (limit, self.engine().clock.now_ms());
         // Who says how many mostly wants them all; who does not may want a few.
-        let first_keys = if limit <= PAGE_KEYS_MAX { limit } else { FIRST_PAGE_KEYS };
-        let (mut page_keys, mut items) = (first_keys, VecDeque::new());
+        let mut page_keys =
+            if limit <= MEANT_KEYS_MAX { limit.min(PAGE_KEYS_MAX) } else { FIRST_PAGE_KEYS };
         while left > 0 && !range.is_empty() {
-            let request = PageRequest {
+            let request = TipRequest {
                 start: borrow(&range.start),
                 end: borrow(&range.end),
                 reverse: direction == Direction::Descending,
                 limit: left.min(page_keys),
-                view: TIP,
                 now_ms,
             };
-            items.clear();
-            let last = self.index().page(&self.engine().files, &request, &mut items);
-            for item in &items {
-                if f(&Visited { item, inner: &self.inner })?.is_break() {
+            let Some(page) = self.index().tip_page(&self.engine().files, &request) else {
+                return Ok(());
+            };
+            for item in &page.items {
+                if f(&Visited { item, files: &page.files, inner: &self.inner })?.is_break() {
                     return Ok(());
                 }
             }
             page_keys = (page_keys * 2).min(PAGE_KEYS_MAX);
-            left = left.saturating_sub(items.len());
-            match (last, direction) {
+            left = left.saturating_sub(page.items.len());
+            match (page.last, direction) {
                 (None, _) => return Ok(()),
                 (Some(key), Direction::Ascending) => move_behind(&mut range.start, &key),
                 (Some(key), Direction::Descending) => move_behind(&mut range.end, &key),

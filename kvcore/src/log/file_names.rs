@@ -46,6 +46,24 @@ pub(crate) enum Name {
 }
 
 impl Name {
+    /// Orders names by kind, and by number within it up to 2^59, which no store comes near.
+    pub(crate) fn rank(self) -> u64 {
+        const NUMBER_BITS: u32 = 59;
+        let (kind, number) = match self {
+            Name::Lock => (0, 0),
+            Name::Manifest(number) => (1, number),
+            Name::Data(id) => (2, u64::from(id.0)),
+            Name::Hint(id) => (3, u64::from(id.0)),
+            Name::Blob(id) => (4, u64::from(id.0)),
+            Name::ManifestTmp(number) => (5, number),
+            Name::HintTmp(id) => (6, u64::from(id.0)),
+            Name::DataTmp(id) => (7, u64::from(id.0)),
+            Name::BlobTmp(id) => (8, u64::from(id.0)),
+            Name::ReserveTmp(number) => (9, number),
+        };
+        (kind << NUMBER_BITS) | number.min((1 << NUMBER_BITS) - 1)
+    }
+
     /// Whether the file is a leftover of something unfinished, to be removed at open.
     pub(crate) fn is_temporary(self) -> bool {
         matches!(

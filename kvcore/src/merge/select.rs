@@ -46,7 +46,7 @@ impl Engine {
         let may_take =
             |f: &&Arc<DataFile>| f.is_sealed() && f.id < below && f.max_sequence() <= above;
         let mut files: Vec<_> = self.files.load().iter().filter(may_take).cloned().collect();
-        files.sort_by_key(|f| f.id);
+        files.sort_by_cached_key(|f| u64::from(f.id.0));
         files
     }
 
@@ -106,7 +106,9 @@ impl Engine {
                 .cloned()
                 .collect();
         }
-        candidates.sort_by_key(|(percent, f)| (std::cmp::Reverse(*percent), f.id));
+        candidates.sort_by_cached_key(|(percent, f)| {
+            (100_u64.saturating_sub(*percent) << u32::BITS) | u64::from(f.id.0)
+        });
         let budget = self.file_bytes_target() * 2;
         let mut copied = 0;
         let mut inputs = Vec::new();

@@ -14,6 +14,7 @@ use crate::{
         Step, StoreId, UNORDERED,
     },
     options::RecoveryProgress,
+    parallel::Threads,
 };
 use parking_lot::Mutex;
 use std::{
@@ -21,7 +22,7 @@ use std::{
     ops::Bound,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -128,31 +129,18 @@ pub(super) fn load(
 
 impl Loader<'_> {
     fn load_files(&self, live: &[Arc<DataFile>]) -> Result<()> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(live.len());
-        let next = AtomicUsize::new(0);
         let failed: Mutex<Option<Error>> = Mutex::default();
-        let work = || {
-            while let Some(file) = live.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if failed.lock().is_some() {
-                    return;
-                }
-                if let Err(e) = self.load_file(file) {
-                    failed.lock().get_or_insert(e);
-                    return;
-                }
-                self.bytes_done.fetch_add(file.written(), Ordering::Relaxed);
-                self.report(self.keys.load(Ordering::Relaxed));
+        Threads::one_per_core().run(live.len(), &|n| {
+            if failed.lock().is_some() {
+                return;
             }
-        };
-        if threads <= 1 {
-            work();
-        } else {
-            std::thread::scope(|scope| {
-                for _ in 0..threads {
-                    scope.spawn(work);
-                }
-            });
-        }
+            if let Err(e) = self.load_file(&live[n]) {
+                failed.lock().get_or_insert(e);
+                return;
+            }
+            self.bytes_done.fetch_add(live[n].written(), Ordering::Relaxed);
+            self.report(self.keys.load(Ordering::Relaxed));
+        });
         failed.into_inner().map_or(Ok(()), Err)
     }
 
@@ -278,7 +266,7 @@ impl Loader<'_> {
 
     /// Applies expiry changes to the puts they name; the highest sequence wins.
     fn apply_changes(&self, changes: &mut [ExpiryChange]) {
-        changes.sort_by_key(|c| c.record.1);
+        changes.sort_by_cached_key(|c| c.record.1.0);
         for c in changes {
             if let Some(index) = self.indexes.get(&c.keyspace) {
                 index.load_change(&c.key, c.put, c.at_ms, c.record);

@@ -103,7 +103,7 @@ fn names(dir: &Path, options: &Options, damage: &mut Vec<Damage>) -> Result<Vec<
             None => {}
         }
     }
-    names.sort_unstable();
+    names.sort_by_cached_key(|name| name.rank());
     let is_part = |n: &Name| matches!(n, Name::Manifest(_) | Name::Data(_) | Name::Blob(_));
     if damage.is_empty() && !names.iter().any(is_part) {
         let what = "it holds no manifest, no data file and no blob".to_owned();
@@ -157,7 +157,7 @@ impl Survey {
                 Err(e) => self.damage.push(Damage::of(e)?),
             }
         }
-        self.parts.sort_by_key(|p| p.file.id);
+        self.parts.sort_by_cached_key(|p| u64::from(p.file.id.0));
         self.settle_lengths();
         Ok(())
     }
@@ -273,7 +273,7 @@ impl Survey {
             .map(|end| end.file)
             .filter(|id| self.is_current && !is_there(*id) && !is_settled(*id))
             .collect();
-        missing.sort_unstable();
+        missing.sort_by_cached_key(|id| u64::from(id.0));
         missing.dedup();
         missing
     }

@@ -60,7 +60,7 @@ impl Store {
             let (bytes, dead_bytes) = (file.len(), file.dead_bytes());
             stats.files.push(FileStats { id, bytes, live_bytes, dead_bytes, sealed });
         }
-        stats.files.sort_by_key(|f| f.id);
+        stats.files.sort_by_cached_key(|f| f.id);
         (stats.blobs, stats.blob_bytes) = engine.blobs.live();
         let counters = &engine.counters;
         stats.appended_bytes = counters.appended_bytes.load(Ordering::Relaxed);

@@ -33,12 +33,21 @@ pub struct Round<'s> {
     store: &'s Store,
     when: When,
     last: Option<Sequence>,
+    /// It has waited for merge, if it had to.
+    has_waited: bool,
 }
 
 impl<'s> Round<'s> {
     pub(super) fn new(store: &'s Store, durability: Durability) -> Round<'s> {
-        store.engine().wait_for_space();
-        Round { store, when: When::Later(durability), last: None }
+        Round { store, when: When::Later(durability), last: None, has_waited: false }
+    }
+
+    /// Waits while merge is behind, once. Deletes go on: what they add is little, and waiting
+    /// would not make it less.
+    fn wait_for_space(&mut self) {
+        if !std::mem::replace(&mut self.has_waited, true) {
+            self.store.engine().wait_for_space();
+        }
     }
 
     /// Commits a batch. It is visible when this returns, and written at the end of the round. Its
@@ -63,6 +72,9 @@ impl<'s> Round<'s> {
     pub fn commit(&mut self, batch: Batch) -> Result<Sequence> {
         if !Arc::ptr_eq(&batch.store().0, &self.store.0) {
             return Err(Error::ForeignKeyspace { keyspace: "(the batch's)".to_owned() });
+        }
+        if !self.has_waited && batch.grows() {
+            self.wait_for_space();
         }
         let sequence = batch.commit_when(self.when)?;
         self.last = Some(sequence);
@@ -96,6 +108,7 @@ impl<'s> Round<'s> {
         put: impl Into<Put>,
     ) -> Result<Sequence> {
         keyspace.check_store(self.store)?;
+        self.wait_for_space();
         let sequence = keyspace.put_when(key, value, &put.into(), self.when)?;
         self.last = Some(sequence);
         Ok(sequence)
@@ -146,5 +159,34 @@ impl Drop for Round<'_> {
         {
             crate::trace::background_failed(&self.store.engine().dir, &e);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BytesKeyspace, error::Result};
+
+    #[test]
+    fn round_waits_for_merge_before_it_puts_and_not_before_it_deletes() -> Result<()> {
+        let store = Store::in_memory()?;
+        let keys: BytesKeyspace = store.keyspace("keys")?;
+        keys.put(b"a", b"1")?;
+        keys.put(b"b", b"1")?;
+        let mut round = Round::new(&store, Durability::Buffered);
+        assert!(round.delete(&keys, b"a")?);
+        let mut batch = store.batch();
+        batch.delete(&keys, b"b")?;
+        round.commit(batch)?;
+        assert!(!round.has_waited, "what only deletes");
+        let mut batch = store.batch();
+        batch.delete(&keys, b"a")?;
+        batch.put(&keys, b"b", b"2")?;
+        round.commit(batch)?;
+        assert!(round.has_waited, "a batch that puts");
+        let mut other = Round::new(&store, Durability::Buffered);
+        other.put(&keys, b"c", b"1", Put::default())?;
+        assert!(other.has_waited, "a put");
+        Ok(())
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::ids::{KeyspaceId, Sequence};
 use parking_lot::{Mutex, MutexGuard};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -42,10 +42,45 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 pub(crate) struct Inner {
     /// Few, and looked for by every commit.
-    spaces: BTreeMap<KeyspaceId, Space>,
+    spaces: Spaces,
     is_closed: bool,
     /// Keyspaces of which nothing more will be told. Their ids are never given out again.
     gone: HashSet<KeyspaceId>,
+}
+
+/// The keyspaces that are watched, in no order.
+#[derive(Debug, Default)]
+struct Spaces(Vec<(KeyspaceId, Space)>);
+
+impl Spaces {
+    fn get(&self, id: KeyspaceId) -> Option<&Space> {
+        self.0.iter().find(|(of, _)| *of == id).map(|(_, space)| space)
+    }
+
+    fn get_mut(&mut self, id: KeyspaceId) -> Option<&mut Space> {
+        self.0.iter_mut().find(|(of, _)| *of == id).map(|(_, space)| space)
+    }
+
+    fn get_or_insert(&mut self, id: KeyspaceId) -> &mut Space {
+        let at = self.0.iter().position(|(of, _)| *of == id).unwrap_or_else(|| {
+            self.0.push((id, Space::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+
+    fn remove(&mut self, id: KeyspaceId) -> Option<Space> {
+        let at = self.0.iter().position(|(of, _)| *of == id)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Space> {
+        self.0.iter().map(|(_, space)| space)
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = Space> {
+        self.0.drain(..).map(|(_, space)| space)
+    }
 }
 
 /// The watchers of one keyspace.
@@ -78,7 +113,7 @@ impl Registry {
         mut keyspaces: impl Iterator<Item = KeyspaceId>,
     ) -> Option<MutexGuard<'_, Inner>> {
         let inner = self.inner.lock();
-        keyspaces.any(|id| inner.spaces.contains_key(&id)).then_some(inner)
+        keyspaces.any(|id| inner.spaces.get(id).is_some()).then_some(inner)
     }
 
     pub(crate) fn next_number(&self) -> u64 {
@@ -98,7 +133,7 @@ impl Registry {
             return Err(end);
         }
         queue.go_on();
-        inner.spaces.entry(queue.keyspace).or_default().add(queue);
+        inner.spaces.get_or_insert(queue.keyspace).add(queue);
         self.count(&inner);
         Ok(())
     }
@@ -130,7 +165,7 @@ impl Registry {
         make: impl FnOnce() -> Told,
         wakers: &mut Vec<Waker>,
     ) {
-        let Some(space) = inner.spaces.get(&keyspace) else { return };
+        let Some(space) = inner.spaces.get(keyspace) else { return };
         let mut make = Some(make);
         let mut told = None;
         let mut full = Vec::new();
@@ -165,7 +200,7 @@ impl Registry {
         let mut wakers = Vec::new();
         let mut inner = self.inner.lock();
         inner.gone.insert(keyspace);
-        if let Some(space) = inner.spaces.remove(&keyspace) {
+        if let Some(space) = inner.spaces.remove(keyspace) {
             space.each_queue(|queue| queue.end(End::Gone, &mut wakers));
         }
         self.count(&inner);
@@ -187,7 +222,7 @@ impl Registry {
     /// Everybody looks again.
     pub(crate) fn wake_all(&self) -> Vec<Waker> {
         let mut wakers = Vec::new();
-        for space in self.inner.lock().spaces.values() {
+        for space in self.inner.lock().spaces.iter() {
             space.each_queue(|queue| queue.wake(&mut wakers));
         }
         wakers
@@ -210,7 +245,7 @@ impl Registry {
     }
 
     fn count(&self, inner: &Inner) {
-        let live = inner.spaces.values().map(|space| space.live).sum();
+        let live = inner.spaces.iter().map(|space| space.live).sum();
         self.live.store(live, Ordering::Relaxed);
     }
 }
@@ -229,7 +264,7 @@ pub(crate) enum About<'a> {
 impl Inner {
     /// Some watcher that is to be told of it wants the old value too.
     pub(crate) fn wants_old_of(&self, keyspace: KeyspaceId, about: About<'_>) -> bool {
-        let Some(space) = self.spaces.get(&keyspace).filter(|space| space.want_old > 0) else {
+        let Some(space) = self.spaces.get(keyspace).filter(|space| space.want_old > 0) else {
             return false;
         };
         let mut wants = false;
@@ -239,29 +274,29 @@ impl Inner {
 
     /// Some watcher of the keyspace wants old values.
     pub(crate) fn wants_old(&self, keyspace: KeyspaceId) -> bool {
-        self.spaces.get(&keyspace).is_some_and(|space| space.want_old > 0)
+        self.spaces.get(keyspace).is_some_and(|space| space.want_old > 0)
     }
 
     /// The keys in a range that are watched by themselves. Costs a look at each watched key.
     pub(crate) fn watched_keys(&self, keyspace: KeyspaceId, range: &Span) -> Vec<Box<[u8]>> {
-        let space = self.spaces.get(&keyspace);
+        let space = self.spaces.get(keyspace);
         let keys = space.into_iter().flat_map(|space| space.keys.keys());
         keys.filter(|key| range.contains(key)).cloned().collect()
     }
 
     /// Takes a queue out, if it is registered.
     fn remove(&mut self, queue: &Queue) -> Option<Arc<Queue>> {
-        let space = self.spaces.get_mut(&queue.keyspace)?;
+        let space = self.spaces.get_mut(queue.keyspace)?;
         let removed = space.remove(queue);
         if space.live == 0 {
-            self.spaces.remove(&queue.keyspace);
+            self.spaces.remove(queue.keyspace);
         }
         removed
     }
 
     fn drain(&mut self) -> Vec<Arc<Queue>> {
         let mut all = Vec::new();
-        for space in std::mem::take(&mut self.spaces).into_values() {
+        for space in self.spaces.drain() {
             space.each_queue(|queue| all.push(Arc::clone(queue)));
         }
         all

@@ -84,7 +84,37 @@ fn no_cluster(_: &mut Context<'_>) -> Outcome {
     Err(CommandError::text("ERR This instance has cluster support disabled"))
 }
 
-fn failover(_: &mut Context<'_>) -> Outcome {
+/// Reads its arguments all the same: who mistypes one is told that.
+fn failover(ctx: &mut Context<'_>) -> Outcome {
+    let mut args = &ctx.args[1..];
+    if let [word] = args
+        && word.eq_ignore_ascii_case(b"abort")
+    {
+        return Err(CommandError::text("ERR No failover in progress."));
+    }
+    let (mut has_timeout, mut has_target, mut is_forced) = (false, false, false);
+    loop {
+        args = match args {
+            [] => break,
+            [word, timeout, rest @ ..] if !has_timeout && word.eq_ignore_ascii_case(b"timeout") => {
+                if integer(timeout)? <= 0 {
+                    return Err(CommandError::text("ERR FAILOVER timeout must be greater than 0"));
+                }
+                has_timeout = true;
+                rest
+            }
+            [word, _, port, rest @ ..] if !has_target && word.eq_ignore_ascii_case(b"to") => {
+                integer(port)?;
+                has_target = true;
+                rest
+            }
+            [word, rest @ ..] if !is_forced && word.eq_ignore_ascii_case(b"force") => {
+                is_forced = true;
+                rest
+            }
+            _ => return Err(CommandError::Syntax),
+        }
+    }
     Err(CommandError::text("ERR FAILOVER requires connected replicas."))
 }
 
@@ -190,6 +220,21 @@ mod tests {
             ("SYNC", refused),
             ("MULTI", "+OK"),
             ("SYNC", "-ERR Command not allowed inside a transaction"),
+        ]);
+    }
+
+    #[test]
+    fn failover_is_told_of_its_arguments_before_it_is_refused() {
+        let (refused, syntax) = ("-ERR FAILOVER requires connected replicas.", "-ERR syntax error");
+        Fixture::new().check(&[
+            ("FAILOVER ABORT", "-ERR No failover in progress."),
+            ("FAILOVER TO host 1 FORCE TIMEOUT 5", refused),
+            ("FAILOVER junk", syntax),
+            ("FAILOVER FORCE FORCE", syntax),
+            ("FAILOVER TIMEOUT", syntax),
+            ("FAILOVER TO host", syntax),
+            ("FAILOVER TO host x", "-ERR value is not an integer or out of range"),
+            ("FAILOVER TIMEOUT 0", "-ERR FAILOVER timeout must be greater than 0"),
         ]);
     }
 }

@@ -245,7 +245,10 @@ mod tests {
         let shown = at.run("SLOWLOG GET -1");
         assert!(shown.contains("(redacted)") && !shown.contains("secret"), "{shown}");
         assert_eq!(at.run("SLOWLOG LEN"), ":3\r\n");
-        assert!(at.run("SLOWLOG GET -2").starts_with("-ERR count should be greater"));
+        for count in ["-2", "junk"] {
+            let reply = at.run(&format!("SLOWLOG GET {count}"));
+            assert!(reply.starts_with("-ERR count should be greater"), "{count}: {reply}");
+        }
         at.run("CONFIG SET slowlog-log-slower-than -1");
         at.run("SLOWLOG RESET");
         at.run("SET a b");

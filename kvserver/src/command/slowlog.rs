@@ -1,8 +1,8 @@
 //! SLOWLOG.
 
-use super::arguments::integer;
 use super::{Command, CommandError, Flags, Outcome};
 use crate::context::Context;
+use crate::number::parse_i64;
 
 const FLAGS: Flags = Flags::ADMIN.and(Flags::LOADING).and(Flags::STALE);
 /// Calls shown if no count is given.
@@ -47,11 +47,11 @@ fn get(ctx: &mut Context<'_>) -> Outcome {
     let count = match ctx.args.get(2) {
         None => COUNT_DEFAULT,
         Some(_) if ctx.args.len() > 3 => return Err(CommandError::Syntax),
-        Some(word) => match integer(word)? {
-            -1 => usize::MAX,
-            count => usize::try_from(count).map_err(|_| {
-                CommandError::text("ERR count should be greater than or equal to -1")
-            })?,
+        Some(word) => match parse_i64(word) {
+            Some(-1) => usize::MAX,
+            count => count
+                .and_then(|count| usize::try_from(count).ok())
+                .ok_or(CommandError::text("ERR count should be greater than or equal to -1"))?,
         },
     };
     let calls = ctx.server.observer.slow_calls(count);

@@ -9,6 +9,8 @@ mod end;
 mod layout;
 mod member;
 mod range;
+#[cfg(test)]
+mod remembered;
 mod remove;
 mod sample;
 mod span;

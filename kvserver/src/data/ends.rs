@@ -5,16 +5,25 @@
 //! is committed.
 
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
 use super::collection::{Collection, WHOLE};
-use super::hot::{Known, Sub8};
-use super::{Db, Direction, StoreError, Type};
+use super::hot::Known;
+use super::{Db, Direction, Joined, StoreError, Type};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// Elements looked up at an end at once.
-const NEAR_LOOKED_UP: usize = 16;
+const NEAR_LOOKED_UP: usize = 32;
+
+/// The element at an end of a collection.
+#[derive(Clone, Debug)]
+pub(crate) struct Outermost {
+    /// Its key without the id.
+    pub(crate) sub: Joined,
+    /// There is another one.
+    pub(crate) is_more: bool,
+}
 
 impl Db<'_> {
     /// The collection `key` holds, with its type; strings are none of it.
@@ -57,28 +66,44 @@ impl Db<'_> {
         Ok(len)
     }
 
-    /// The key of the element that a walk in this direction begins with, of a collection whose
-    /// elements have keys of eight bytes. `None` if there are no elements.
-    pub(crate) fn outermost(&mut self, of: Collection<'_>, end: Direction) -> Result<Option<Sub8>> {
+    /// The key of the element that a walk from `floor` on, in this direction, begins with, and
+    /// whether there is another one behind it. `None` if there are no elements.
+    ///
+    /// Where elements have to be looked up, many are, and `found` is told of each.
+    pub(crate) fn outermost(
+        &mut self,
+        of: Collection<'_>,
+        floor: &'static [u8],
+        end: Direction,
+        mut found: impl FnMut(&[u8]),
+    ) -> Result<Option<Outermost>> {
         let is_quiet = self.data.pending.is_empty();
-        if is_quiet && let Some(sub) = self.data.engine.hot().outermost(of.id, end) {
-            return Ok(Some(sub));
+        if is_quiet
+            && let Some(near) = self.data.engine.hot().near(of.id, floor, end)
+            && let [Some(sub), Some(_)] = [near.front(), near.get(1)]
+        {
+            return Ok(Some(Outermost { sub: sub.clone(), is_more: true }));
         }
-        let limit = if is_quiet { NEAR_LOOKED_UP } else { 1 };
-        let mut near = VecDeque::new();
-        self.walk(of, WHOLE, end, limit, |seen| {
-            Ok(match seen.sub().try_into() {
-                Ok(sub) => {
-                    near.push_back(sub);
-                    ControlFlow::Continue(())
-                }
-                Err(_) => ControlFlow::Break(()),
-            })
+        let limit = if is_quiet { NEAR_LOOKED_UP } else { 2 };
+        let mut near = VecDeque::with_capacity(limit + 1);
+        let span = (Bound::Included(floor), Bound::Unbounded);
+        self.walk(of, span, end, limit, |seen| {
+            found(seen.sub());
+            near.push_back(Joined::new([seen.sub()]));
+            Ok(ControlFlow::Continue(()))
         })?;
-        let outermost = near.front().copied();
+        let Some(sub) = near.front().cloned() else { return Ok(None) };
+        let is_more = near.len() > 1;
         if is_quiet {
-            self.data.engine.hot().set_near(of.id, end, near);
+            self.data.engine.hot().set_near(of.id, floor, end, near);
         }
-        Ok(outermost)
+        Ok(Some(Outermost { sub, is_more }))
+    }
+
+    /// Starts fetching where these elements are, few enough for the processor's caches.
+    pub(crate) fn fetch_ahead(&self, of: Collection<'_>, subs: &[Joined]) {
+        let keys: Vec<Joined> = subs.iter().map(|sub| of.id.element_key(sub)).collect();
+        let keys = keys.iter().map(|key| &**key);
+        self.data.engine.fetch_elements_ahead(self.place.home, keys);
     }
 }

@@ -1,5 +1,5 @@
-//! Collections used lately: the id a key holds, how many elements there are and, where elements
-//! have keys of eight bytes, as those of lists do, which ones are the outermost.
+//! Collections used lately: the id a key holds, how many elements there are and, where somebody
+//! has asked, which ones are the outermost: of a list, or of the part of a sorted set in order.
 //!
 //! What is here is what the store would answer; it spares the look-ups where one collection is
 //! used again and again. Knows changes. Does not know the store, nor what elements mean.
@@ -12,21 +12,19 @@
 //! H2. What a change leaves unknown is forgotten, never guessed.
 //! H3. Bounded: a place per hash of a key and per hash of an id, a few elements at each end.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use kvcore::Direction;
 
 use super::collection::{ID_LEN, Id};
 use super::pending::{Change, What};
-use super::{Place, Type};
+use super::{Joined, Place, Type};
 
 /// Collections remembered at most; a power of two.
 const PLACES: usize = 256;
 /// Elements remembered at either end, at most.
 const NEAR_MAX: usize = 32;
-
-/// The key of an element that is eight bytes long, without the id.
-pub(crate) type Sub8 = [u8; 8];
 
 /// A collection as its key tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +46,11 @@ struct Slot {
 #[derive(Debug, Default)]
 struct Elements {
     len: Option<u64>,
-    /// From the left end and from the right: elements without a gap, outermost first; empty if
+    /// Elements below this one are not among the outermost.
+    floor: &'static [u8],
+    /// From the low end and from the high one: elements without a gap, outermost first; empty if
     /// nothing is known.
-    near: [VecDeque<Sub8>; 2],
+    near: [VecDeque<Joined>; 2],
 }
 
 /// Collections used lately.
@@ -98,13 +98,25 @@ impl Hot {
             elements.len = Some(len);
         }
     }
-    /// The outermost element of the end that a walk in this direction begins at.
-    pub(super) fn outermost(&self, id: Id, end: Direction) -> Option<Sub8> {
-        self.elements(id)?.near[side(end)].front().copied()
+    /// The outermost elements from `floor` on, of the end that a walk in this direction begins at;
+    /// none if they are not known.
+    pub(super) fn near(&self, id: Id, floor: &[u8], end: Direction) -> Option<&VecDeque<Joined>> {
+        let elements = self.elements(id).filter(|elements| elements.floor == floor)?;
+        Some(&elements.near[side(end)]).filter(|near| !near.is_empty())
     }
     /// Remembers the elements at an end, without a gap, outermost first.
-    pub(super) fn set_near(&mut self, id: Id, end: Direction, near: VecDeque<Sub8>) {
+    pub(super) fn set_near(
+        &mut self,
+        id: Id,
+        floor: &'static [u8],
+        end: Direction,
+        near: VecDeque<Joined>,
+    ) {
         if let Some(elements) = self.elements_mut(id) {
+            if elements.floor != floor {
+                elements.floor = floor;
+                elements.near.iter_mut().for_each(VecDeque::clear);
+            }
             elements.near[side(end)] = near;
         }
     }
@@ -162,45 +174,71 @@ impl Hot {
 }
 
 impl Elements {
+    /// Whether the element was there before is told by the elements around it, if they are known.
     fn put(&mut self, sub: &[u8]) {
-        let Ok(sub) = Sub8::try_from(sub) else { return self.forget() };
-        let beyond = |end: &VecDeque<Sub8>, is_beyond: fn(&Sub8, &Sub8) -> bool| {
-            end.front().is_some_and(|outermost| is_beyond(&sub, outermost))
-        };
-        let at = if beyond(&self.near[0], |new, old| new < old) {
-            0
-        } else if beyond(&self.near[1], |new, old| new > old) {
-            1
-        } else {
-            // Another value for one of those that are known changes nothing.
-            if !self.near.iter().any(|end| end.contains(&sub)) {
-                self.forget();
+        let mut is_new = None;
+        if sub >= self.floor {
+            for (side, near) in self.near.iter_mut().enumerate() {
+                is_new = put_near(near, side, sub).or(is_new);
             }
-            return;
+        }
+        self.len = match is_new {
+            Some(is_new) => self.len.map(|len| len + u64::from(is_new)),
+            None => None,
         };
-        self.near[at].push_front(sub);
-        self.near[at].truncate(NEAR_MAX);
-        self.len = self.len.map(|len| len + 1);
     }
 
     /// Only elements that are there are removed.
     fn remove(&mut self, sub: &[u8]) {
         self.len = self.len.and_then(|len| len.checked_sub(1));
-        let Ok(sub) = Sub8::try_from(sub) else { return };
-        for end in &mut self.near {
-            if end.front() == Some(&sub) {
-                end.pop_front();
-            } else if end.back() == Some(&sub) {
-                end.pop_back();
-            } else if end.contains(&sub) {
-                end.clear();
+        if sub < self.floor {
+            return;
+        }
+        for (side, near) in self.near.iter_mut().enumerate() {
+            match place_in(near, side, sub) {
+                PlaceIn::At(0) => drop(near.pop_front()),
+                PlaceIn::At(at) => drop(near.remove(at)),
+                _ => {}
             }
         }
     }
+}
 
-    fn forget(&mut self) {
-        self.len = None;
-        self.near.iter_mut().for_each(VecDeque::clear);
+/// Where an element belongs among the known ones at an end.
+enum PlaceIn {
+    /// Nothing is known there, or not so far in.
+    Beyond,
+    At(usize),
+    Before(usize),
+}
+
+fn place_in(near: &VecDeque<Joined>, side: usize, sub: &[u8]) -> PlaceIn {
+    let order = |known: &[u8]| if side == 0 { known.cmp(sub) } else { sub.cmp(known) };
+    let (Some(first), Some(last)) = (near.front(), near.back()) else { return PlaceIn::Beyond };
+    match order(first) {
+        Ordering::Greater => return PlaceIn::Before(0),
+        Ordering::Equal => return PlaceIn::At(0),
+        Ordering::Less => {}
+    }
+    if order(last).is_lt() {
+        return PlaceIn::Beyond;
+    }
+    match near.binary_search_by(|known| order(known)) {
+        Ok(at) => PlaceIn::At(at),
+        Err(at) => PlaceIn::Before(at),
+    }
+}
+
+/// Adds an element to those of an end, if it belongs there; whether it is new, if that can be told.
+fn put_near(near: &mut VecDeque<Joined>, side: usize, sub: &[u8]) -> Option<bool> {
+    match place_in(near, side, sub) {
+        PlaceIn::Beyond => None,
+        PlaceIn::At(_) => Some(false),
+        PlaceIn::Before(at) => {
+            near.insert(at, Joined::new([sub]));
+            near.truncate(NEAR_MAX);
+            Some(true)
+        }
     }
 }
 

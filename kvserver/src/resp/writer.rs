@@ -176,6 +176,17 @@ impl<'a> Reply<'a> {
     fn end(&mut self) {
         self.out.extend_from_slice(b"\r\n");
     }
+    /// A line of a number of two or three digits, as most lengths are.
+    #[inline]
+    fn short_number(&mut self, kind: u8, n: u32) {
+        let digit = |n: u32| b'0' + u8::try_from(n % 10).expect("a remainder by ten is below ten");
+        let (tens, ones) = (digit(n / 10), digit(n));
+        if n < 100 {
+            self.out.extend_from_slice(&[kind, tens, ones, b'\r', b'\n']);
+        } else {
+            self.out.extend_from_slice(&[kind, digit(n / 100), tens, ones, b'\r', b'\n']);
+        }
+    }
     /// A line of one number, put together from its end.
     #[inline]
     fn number(&mut self, kind: u8, n: i64) {
@@ -184,6 +195,9 @@ impl<'a> Reply<'a> {
         {
             self.out.extend_from_slice(&[kind, b'0' + small, b'\r', b'\n']);
             return;
+        }
+        if let Ok(n @ 10..1000) = u32::try_from(n) {
+            return self.short_number(kind, n);
         }
         let mut line = [0; HEADER_LEN_MAX];
         line[HEADER_LEN_MAX - 2..].copy_from_slice(b"\r\n");
@@ -218,7 +232,7 @@ mod tests {
 
     #[test]
     fn integers_are_written_in_decimal_to_both_ends() {
-        for n in [0, 9, 10, -1, 12345, i64::MAX, i64::MIN] {
+        for n in [0, 9, 10, 99, 100, 407, 999, 1000, -1, -10, 12345, i64::MAX, i64::MIN] {
             assert_eq!(written(Protocol::Resp2, |r| r.integer(n)), format!(":{n}\r\n"));
         }
     }

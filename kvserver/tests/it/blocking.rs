@@ -11,7 +11,7 @@ const POPPED_L: &str = "*2\r\n$1\r\nl\r\n$1\r\n";
 /// Waits until so many clients are blocked: nothing else tells that a request has arrived.
 #[track_caller]
 fn until_blocked(wire: &mut Wire, clients: usize) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let wanted = format!("blocked_clients:{clients}\r\n");
     while !wire.bulk("INFO clients").contains(&wanted) {
         assert!(Instant::now() < deadline, "{}", wire.bulk("INFO clients"));
@@ -103,7 +103,8 @@ fn waits_end_with_their_time_in_both_protocols() {
     wire.ask("WAIT 0 0", ":0\r\n");
     let start = Instant::now();
     wire.ask("BLPOP l 0.2", "*-1\r\n");
-    assert!(start.elapsed() >= Duration::from_millis(200));
+    // The server counts in whole milliseconds, by another clock than ours.
+    assert!(start.elapsed() >= Duration::from_millis(190));
     wire.send("HELLO 3\r\n");
     while wire.line() != "modules" {}
     wire.expect("*0\r\n");

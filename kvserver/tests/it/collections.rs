@@ -2,9 +2,10 @@
 //! and every key that holds a collection has elements, all of the same command.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -12,9 +13,11 @@ use kvcore::{BytesKeyspace, Direction, Durability, Options, ScanCursor};
 use std::ops::ControlFlow;
 use tempfile::TempDir;
 
-use crate::spawned::{PATIENCE, Spawned, Start};
+use crate::spawned::{PATIENCE, Spawned, Start, live_until};
 
 const ID_LEN: usize = 8;
+/// So much is replied before a kill, at least.
+const REPLIED_BYTES_MIN: usize = 1_000;
 
 /// A command on a few keys. Every HSET writes the same number into all fields it names.
 fn request(rng: &mut Rng, n: u32) -> String {
@@ -45,21 +48,26 @@ fn request(rng: &mut Rng, n: u32) -> String {
     }
 }
 
-/// Sends commands until the connection ends.
-fn write(addr: SocketAddr, seed: u64) {
+/// Sends commands until the connection ends; counts the bytes of the replies.
+fn write(addr: SocketAddr, seed: u64, replied: &AtomicUsize) {
     let mut rng = Rng::with_seed(seed);
     let Ok(mut stream) = TcpStream::connect(addr) else { return };
     let mut replies = stream.try_clone().unwrap();
-    let reader =
-        std::thread::spawn(move || drop(std::io::copy(&mut replies, &mut std::io::sink())));
-    let mut n = 0;
-    loop {
-        n += 1;
-        if stream.write_all(request(&mut rng, n).as_bytes()).is_err() {
-            break;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(len @ 1..) = replies.read(&mut bytes) {
+                replied.fetch_add(len, Ordering::Relaxed);
+            }
+        });
+        let mut n = 0;
+        loop {
+            n += 1;
+            if stream.write_all(request(&mut rng, n).as_bytes()).is_err() {
+                break;
+            }
         }
-    }
-    reader.join().unwrap();
+    });
 }
 
 fn id_of(keys: &BytesKeyspace, key: &[u8]) -> Option<Vec<u8>> {
@@ -121,14 +129,13 @@ fn a_kill_leaves_no_element_without_its_key_and_no_half_command() {
         };
         let seeds = [rng.u64(..), rng.u64(..)];
         let ends_at = Instant::now() + Duration::from_millis(rng.u64(20..200));
+        let replied = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for seed in seeds {
-                scope.spawn(move || write(addr, seed));
+                let replied = &replied;
+                scope.spawn(move || write(addr, seed, replied));
             }
-            while let Some(left) = ends_at.checked_duration_since(Instant::now()) {
-                // The instant of the end is the test's subject: it comes by the clock.
-                std::thread::park_timeout(left);
-            }
+            live_until(ends_at, || replied.load(Ordering::Relaxed) > REPLIED_BYTES_MIN);
             server.kill();
         });
         collections += check(&store);

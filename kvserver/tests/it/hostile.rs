@@ -8,7 +8,7 @@ use crate::support::{Running, Wire};
 /// Asks for a line of INFO until it is so: what a client leaves goes when its end is noticed.
 #[track_caller]
 fn wait_for(wire: &mut Wire, section: &str, line: &str) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let info = wire.bulk(&format!("INFO {section}"));
         if info.contains(&format!("{line}\r\n")) {

@@ -31,7 +31,8 @@ fn idle_clients_are_closed_and_those_who_wait_or_listen_are_not() {
     monitor.ask("MONITOR", "+OK\r\n");
     idle.ask("CONFIG SET timeout 1", "+OK\r\n");
     expect_closed(&mut idle);
-    assert!(since.elapsed() >= Duration::from_secs(1));
+    // The server counts in whole milliseconds, by another clock than ours.
+    assert!(since.elapsed() >= Duration::from_millis(990));
     let list = subscriber.bulk_of("CLIENT LIST", '=');
     for who in [" flags=b ", " flags=P ", " flags=O "] {
         assert!(list.contains(who), "{list}");
@@ -88,7 +89,7 @@ fn the_system_asks_whether_new_clients_are_there_as_configured() {
     let mut after = server.connect();
     after.ask("PING", "+PONG\r\n");
     // What is still to be acknowledged has a timer of its own.
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + Duration::from_secs(60);
     while timer_of(&before) != "02" && Instant::now() < until {
         std::thread::yield_now();
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Running, Wire};
 
 fn wait_for_blocked(wire: &mut Wire, count: usize) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let wanted = format!("blocked_clients:{count}\r\n");
     while !wire.bulk("INFO clients").contains(&wanted) {
         assert!(Instant::now() < deadline, "never {count} clients wait");
@@ -54,7 +54,8 @@ fn a_pause_of_all_ends_by_its_time_and_a_weaker_one_does_not_shorten_it() {
     wire.expect("+OK\r\n");
     other.send("CLIENT PAUSE 10 WRITE\r\nPING\r\n");
     other.expect("+OK\r\n+PONG\r\n");
-    assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
+    // The server counts in whole milliseconds, by another clock than ours.
+    assert!(begun.elapsed() >= Duration::from_millis(290), "{:?}", begun.elapsed());
 }
 
 #[test]

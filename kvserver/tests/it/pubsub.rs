@@ -32,7 +32,7 @@ fn pushed(frame: &str) -> String {
 
 /// Asks until the reply is the wanted one.
 fn wait_for(wire: &mut Wire, request: &str, reply: &str) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         wire.send(format!("{request}\r\n"));
         let line = wire.line();
@@ -246,14 +246,13 @@ fn a_soft_limit_closes_who_stays_beyond_it() {
     }
     // Nothing more is published; time alone closes it.
     wait_for(&mut publisher, "PUBSUB NUMPAT", ":0");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while publisher.bulk("INFO clients").contains("pubsub_clients:1\r\n") {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while publisher.bulk("CLIENT LIST").lines().count() > 1 {
         assert!(Instant::now() < deadline, "the slow one is never closed");
         // Time is the subject: the limit is one second.
         std::thread::park_timeout(Duration::from_millis(50));
     }
-    let list = publisher.bulk("CLIENT LIST");
-    assert_eq!(list.lines().count(), 1, "{list}");
+    wait_for(&mut publisher, "PUBLISH a x", ":0");
 }
 
 #[test]

@@ -16,6 +16,22 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_kvserver");
 /// How long anything the server does by itself may take before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Waits until then, and on until enough has happened: on a busy machine nothing may have by then.
+///
+/// For kills whose instant is what is tested, so that it comes by the clock.
+#[track_caller]
+pub(crate) fn live_until(ends_at: Instant, is_enough: impl Fn() -> bool) {
+    let deadline = ends_at + PATIENCE;
+    loop {
+        let left = ends_at.saturating_duration_since(Instant::now());
+        if left.is_zero() && is_enough() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "nothing happens");
+        std::thread::park_timeout(left.clamp(Duration::from_millis(1), PATIENCE));
+    }
+}
+
 /// A running `kvserver`; killed when dropped.
 pub(crate) struct Spawned {
     child: Child,

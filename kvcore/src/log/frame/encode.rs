@@ -49,6 +49,11 @@ impl BatchEncoder {
         self.members.clear();
     }
 
+    /// Bytes its memory has room for.
+    pub(crate) fn capacity_bytes(&self) -> usize {
+        self.bytes.capacity() + self.members.capacity() * size_of::<Encoded>()
+    }
+
     /// Appends a record and returns its index, which is also its distance from the first sequence.
     pub(crate) fn push(&mut self, record: &Record<'_>) -> usize {
         let at = self.bytes.len();

@@ -127,10 +127,14 @@ fn nth_does_not_walk_to_its_place() -> Result<()> {
                 .try_for_each(|n| tx.nth(&numbers, at + n).map(|found| assert!(found.is_some())))?;
             Ok::<_, Error>(started.elapsed())
         };
-        let (near, far) = (timed(0)?, timed(40_000)?);
+        // The quickest of many, as the thread may be stopped at any time.
+        let (mut near, mut far) = (timed(0)?, timed(40_000)?);
+        for _ in 0..100 {
+            (near, far) = (near.min(timed(0)?), far.min(timed(40_000)?));
+        }
         println!("20 at the start: {near:?}, 20 at the end: {far:?}");
         // Walking there would take some thousand times as long.
-        assert!(far < near * 100 + std::time::Duration::from_millis(5), "{near:?} {far:?}");
+        assert!(far < near * 100, "{near:?} {far:?}");
         Ok(())
     })
 }

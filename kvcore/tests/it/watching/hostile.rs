@@ -86,7 +86,7 @@ fn waiting_inside_a_transaction_is_nested_and_not_for_ever() {
         assert!(changes.next().is_some_and(|change| change.is_ok()), "it goes on");
         tell.send(()).unwrap();
     });
-    assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(()));
+    assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(()));
 }
 
 /// Panics when woken.
@@ -114,6 +114,6 @@ fn waker_that_panics_neither_stops_syncs_nor_keeps_others_asleep() {
         users.put("b", &2).unwrap();
         tell.send(()).unwrap();
     });
-    assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(()));
+    assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(()));
     assert!(waiting.join().unwrap());
 }

@@ -10,8 +10,6 @@ use kvcore::{Durability, Keyspace, Options, Raw, Store, Watcher};
 type Bytes = Keyspace<u64, [u8], Raw>;
 
 const KEYS: u64 = 100_000;
-/// Puts in one turn: few, so that whatever else the machine does meets both stores alike.
-const TURN_PUTS: u64 = 1_000;
 /// Turns in a row with the same watchers, then new ones.
 const TURNS: usize = 200;
 
@@ -20,14 +18,16 @@ const TURNS: usize = 200;
 struct Plan {
     rounds: u64,
     turns: usize,
+    /// Puts in one turn: few, so that whatever else the machine does meets both stores alike.
+    puts: u64,
     kept: f64,
 }
 
 impl Plan {
     fn of_this_run() -> Plan {
         match crate::crash::setting("KVCORE_WATCH_ROUNDS", 0) {
-            0 => Plan { rounds: 1, turns: 15, kept: 0.5 },
-            rounds => Plan { rounds, turns: TURNS, kept: 0.95 },
+            0 => Plan { rounds: 1, turns: 151, puts: 100, kept: 0.5 },
+            rounds => Plan { rounds, turns: TURNS, puts: 1_000, kept: 0.95 },
         }
     }
 }
@@ -43,9 +43,9 @@ fn store() -> (Store, Bytes) {
 }
 
 /// One turn; each key follows from the one before.
-fn turn(keyspace: &Bytes, key: &mut u64) -> f64 {
+fn turn(keyspace: &Bytes, key: &mut u64, puts: u64) -> f64 {
     let started = Instant::now();
-    for _ in 0..TURN_PUTS {
+    for _ in 0..puts {
         *key = (*key * 7_919 + 104_729) % KEYS;
         keyspace.put(*key, &[7; 100]).expect("nothing fails here");
     }
@@ -67,11 +67,11 @@ fn ratio(plan: Plan, make: impl Fn(&Bytes) -> Vec<Watcher<u64, [u8], Raw>>) -> f
         let watchers = make(&with);
         for i in 0..plan.turns {
             let (alone, watched) = if i % 2 == 0 {
-                let alone = turn(&without, &mut a);
-                (alone, turn(&with, &mut b))
+                let alone = turn(&without, &mut a, plan.puts);
+                (alone, turn(&with, &mut b, plan.puts))
             } else {
-                let watched = turn(&with, &mut b);
-                (turn(&without, &mut a), watched)
+                let watched = turn(&with, &mut b, plan.puts);
+                (turn(&without, &mut a, plan.puts), watched)
             };
             all.push(alone / watched);
         }
@@ -87,7 +87,7 @@ fn writers_keep_95_percent_of_their_throughput_with_100_stalled_watchers() {
     let stalled = ratio(plan, |ks| (0..100).map(|_| ks.watch_range(..).expect("open")).collect());
     let elsewhere =
         ratio(plan, |ks| (KEYS..KEYS + 10_000).map(|n| ks.watch(n).expect("open")).collect());
-    let Plan { rounds, turns, kept } = plan;
+    let Plan { rounds, turns, kept, .. } = plan;
     println!(
         "throughput against a store without watchers, medians of {rounds} x {turns} pairs of turns"
     );

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Both, words};
 use crate::command::testing::Fixture;
 
-const TIME_MAX: Duration = Duration::from_secs(10);
+const TIME_MAX: Duration = Duration::from_secs(60);
 const TOO_LONG: &str = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)";
 const BAD_OFFSET: &str = "-ERR bit offset is not an integer or out of range";
 

@@ -4,6 +4,7 @@ mod bitmap;
 mod hash;
 mod hyperloglog;
 mod list;
+mod server;
 mod session;
 mod set;
 mod strings;
@@ -19,6 +20,7 @@ const FAMILIES: &[Shapes] = &[
     hash::COMMANDS,
     hyperloglog::COMMANDS,
     list::COMMANDS,
+    server::COMMANDS,
     session::COMMANDS,
     set::COMMANDS,
     zset::COMMANDS,
@@ -49,7 +51,12 @@ const WORDS: &[&str] = &[
     "SYNC",
 ];
 
+/// So many of [`NUMBERS`] are not for BITFIELD: the reference server's own arithmetic wraps, and
+/// SAT makes of the smallest number the largest that fits.
+const BITFIELD_WRAPS: usize = 1;
+
 const NUMBERS: &[&str] = &[
+    "-9223372036854775808",
     "0",
     "1",
     "-1",
@@ -65,7 +72,6 @@ const NUMBERS: &[&str] = &[
     "15",
     "3",
     "9223372036854775807",
-    "-9223372036854775808",
     "9223372036854775808",
     "9223372036854776",
     "4294967296",
@@ -104,13 +110,13 @@ const NUMBERS: &[&str] = &[
     "-0.1",
 ];
 
-/// Where a number may be a time: none so near that the two servers could see different sides of it.
+/// Where a number may be a time: none that comes while a run lasts.
 const TIMES: &[&str] = &[
     "0",
     "-1",
     "-100",
-    "100000",
-    "200000",
+    "100000000",
+    "200000000",
     "9223372036854775807",
     "-9223372036854775808",
     "9223372036854775808",
@@ -135,7 +141,7 @@ const VALUES: &[&str] = &["", "foobar", "hello world", "ohmytext", "mynewtext", 
 pub(super) fn request(rng: &mut fastrand::Rng) -> Vec<String> {
     let commands = FAMILIES[rng.usize(..FAMILIES.len())];
     let (name, shape) = commands[rng.usize(..commands.len())];
-    let mut words = vec![name.to_owned()];
+    let mut words: Vec<String> = name.split(' ').map(str::to_owned).collect();
     words.extend(shape.chars().map(|kind| word(rng, name, kind)));
     words
 }
@@ -157,6 +163,7 @@ fn word(rng: &mut fastrand::Rng, name: &str, kind: char) -> String {
         'f' => format!("f{}", rng.u8(..8)),
         'v' if is_text => one_of(VALUES),
         'n' if TIMED.contains(&name) => one_of(TIMES),
+        'n' if name == "bitfield" => one_of(&NUMBERS[BITFIELD_WRAPS..]),
         'v' | 'n' => one_of(NUMBERS),
         'i' => rng.i8(-8..10).to_string(),
         'I' => rng.u8(..9).to_string(),
@@ -203,6 +210,12 @@ fn word(rng: &mut fastrand::Rng, name: &str, kind: char) -> String {
         'E' => one_of(&["SET", "INCRBY", "set", "incrby", "GET"]),
         'O' => "OVERFLOW".to_owned(),
         'R' => one_of(&["WRAP", "SAT", "FAIL", "sat", "junk"]),
+        // How SORT is told what to sort by, and what to give.
+        '1' => "BY".to_owned(),
+        '2' => one_of(&["k*", "h*->f1", "k*->f1", "h0->*", "k*", "k1"]),
+        '3' => "GET".to_owned(),
+        '4' => one_of(&["#", "k*", "h*->f2", "h*", "*", "h0->f*"]),
+        '5' => "STORE".to_owned(),
         'o' => one_of(&["ENCODING", "REFCOUNT", "IDLETIME", "FREQ"]),
         other => panic!("no such kind of word: {other}"),
     }

@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use super::position::{End, push};
+use super::position::{ALL, End, push};
 use super::{find, find_or_create};
 use crate::command::arguments::{counted_keys, pop_count, positive};
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
-use crate::data::{Class, Collection, Db, Element, WHOLE};
+use crate::data::{Class, Collection, Db, Element, Outermost, WHOLE};
 
 /// `LPUSH key element [element …]`
 pub(super) fn lpush(ctx: &mut Context<'_>) -> Outcome {
@@ -124,11 +124,11 @@ fn reply_popped(ctx: &mut Context<'_>, end: End, command: &'static str) -> Outco
 fn reply_one_popped(ctx: &mut Context<'_>, list: Collection<'_>, end: End) -> Outcome {
     let Context { reply, data, client, .. } = ctx;
     let mut db = data.db(client.db);
-    let Some(sub) = db.outermost(list, end.inwards())? else {
+    let outermost = db.outermost(list, ALL, end.inwards(), |_| ())?;
+    let Some(Outermost { sub, is_more }) = outermost else {
         reply.null();
         return Ok(());
     };
-    let is_more = db.count(list, WHOLE)? > 1;
     if db.element_with(list, &sub, |value| reply.bulk(value))?.is_none() {
         reply.null();
         return Ok(());

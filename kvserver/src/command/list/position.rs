@@ -50,9 +50,13 @@ impl End {
     }
 }
 
+/// What elements are taken together at an end: all of a list.
+pub(super) const ALL: &[u8] = &[];
+
 /// The outermost position at one end; `None` if the list is empty.
 fn outermost(db: &mut Db<'_>, list: Collection<'_>, end: End) -> Result<Option<u64>> {
-    Ok(db.outermost(list, end.inwards())?.map(u64::from_be_bytes))
+    let outermost = db.outermost(list, ALL, end.inwards(), |_| ())?;
+    Ok(outermost.map(|outermost| of(&outermost.sub)))
 }
 
 /// Adds values at one end, one after the other: the last one given is the outermost.

@@ -53,6 +53,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("bgrewriteaof", "merges the store's files: space of what is dead is given back."),
     ("bgsave", "syncs; no file is written beside the store."),
     (
+        "bitfield",
+        "`OVERFLOW SAT` makes of any value that is too small the smallest, also of those within a \
+         few of −2⁶³, of which Redis makes the largest, as its own arithmetic wraps.",
+    ),
+    (
         "client|caching",
         "answers the error Redis gives a client that is not tracking: client-side caching comes \
          later.",
@@ -133,7 +138,12 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
         "`EXISTS` and `FLUSH` as in a Redis that knows no script, `KILL` as where none runs: tools \
          and test suites send them. Scripting comes later.",
     ),
-    ("sort", "`COMMAND INFO` does not list the key behind `STORE`; `COMMAND GETKEYS` finds it."),
+    (
+        "sort",
+        "`COMMAND INFO` does not list the key behind `STORE`; `COMMAND GETKEYS` finds it. Which of \
+         two elements comes first whose `BY` texts are equal is another one: it is nobody's \
+         promise.",
+    ),
     (
         "sscan",
         "a cursor is digits only, as for `SCAN`. COUNT counts for small sets, too: they are not \
@@ -150,6 +160,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
         "waitaof",
         "the first number is this server: 1 waits until everything is durable here, whatever \
          `appendfsync` says.",
+    ),
+    (
+        "watch",
+        "a key that was not there and is set with a time in the past, and a list trimmed to what \
+         it is, have not changed, and `EXEC` goes on; for Redis they have, and it does not.",
     ),
     (
         "watch",

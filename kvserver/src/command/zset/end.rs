@@ -3,12 +3,14 @@
 use std::ops::ControlFlow;
 
 use super::find;
-use super::layout::{IN_ORDER, Scored, remove, scored};
+use super::layout::{
+    FIRST_IN_ORDER, IN_ORDER, NAMES, Scored, member_and_score, remove, remove_at, scored,
+};
 use super::range::reply_scored;
 use crate::command::arguments::{counted_keys, pop_count, positive};
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
-use crate::data::{Class, Collection, Direction};
+use crate::data::{Class, Collection, Direction, Joined};
 use crate::double;
 
 /// One end of a sorted set.
@@ -29,6 +31,13 @@ impl End {
             Ok(End::Max)
         } else {
             Err(CommandError::Syntax)
+        }
+    }
+    /// How a walk from this end goes.
+    fn inwards(self) -> Direction {
+        match self {
+            End::Min => Direction::Ascending,
+            End::Max => Direction::Descending,
         }
     }
     fn event(self) -> &'static str {
@@ -56,18 +65,41 @@ fn reply_popped(ctx: &mut Context<'_>, end: End) -> Outcome {
         [_, _, count] => Some(positive(count)?),
         _ => return Err(CommandError::Syntax),
     };
-    let popped = match find(ctx, args[1])? {
-        Some(zset) => pop(ctx, zset, end, count.unwrap_or(1))?,
-        None => Vec::new(),
+    let popped = match (find(ctx, args[1])?, count) {
+        (Some(zset), None) => return reply_one_popped(ctx, zset, end),
+        (Some(zset), Some(count)) => pop(ctx, zset, end, count)?,
+        (None, _) => Vec::new(),
     };
-    match (count, popped.first()) {
-        // Without a count the pair stands alone in both protocols.
-        (None, Some(Scored { member, score })) => {
-            ctx.reply.array(2);
-            ctx.reply.bulk(member);
-            ctx.reply.double_text(&double::to_text(*score));
-        }
-        _ => reply_scored(ctx, &popped, true),
+    reply_scored(ctx, &popped, true);
+    Ok(())
+}
+
+/// Takes one member, by what is known of the end: no walk. The pair stands alone in both
+/// protocols.
+fn reply_one_popped(ctx: &mut Context<'_>, zset: Collection<'_>, end: End) -> Outcome {
+    let Context { reply, data, client, .. } = ctx;
+    let mut db = data.db(client.db);
+    let mut looked_up = Vec::new();
+    let found = |sub: &[u8]| looked_up.push(Joined::new([member_and_score(sub).0]));
+    let Some(outermost) = db.outermost(zset, FIRST_IN_ORDER, end.inwards(), found)? else {
+        reply.array(0);
+        return Ok(());
+    };
+    if looked_up.len() > 1 {
+        // They are next. Their elements by name lie anywhere.
+        looked_up.iter_mut().for_each(|member| *member = db.hashed(NAMES, member));
+        db.fetch_ahead(zset, &looked_up);
+    }
+    let (member, score) = member_and_score(&outermost.sub);
+    reply.array(2);
+    reply.bulk(member);
+    reply.double_text(&double::to_text(score));
+    db.tell(Class::ZSet, end.event(), zset.key());
+    if outermost.is_more {
+        remove_at(&mut db, zset, &outermost.sub);
+    } else {
+        db.delete(zset.key())?;
+        db.tell(Class::Generic, "del", zset.key());
     }
     Ok(())
 }
@@ -79,14 +111,10 @@ pub(super) fn pop(
     end: End,
     count: u64,
 ) -> Result<Vec<Scored>, CommandError> {
-    let direction = match end {
-        End::Min => Direction::Ascending,
-        End::Max => Direction::Descending,
-    };
     let mut db = ctx.db();
     let most = usize::try_from(count).unwrap_or(usize::MAX);
     let (mut popped, mut is_more) = (Vec::new(), false);
-    db.walk(zset, IN_ORDER, direction, most.saturating_add(1), |seen| {
+    db.walk(zset, IN_ORDER, end.inwards(), most.saturating_add(1), |seen| {
         if popped.len() == most {
             is_more = true;
             return Ok(ControlFlow::Break(()));

@@ -13,6 +13,8 @@ type Result<T> = std::result::Result<T, StoreError>;
 pub(super) const NAMES: &[u8] = &[1];
 /// What the elements in order begin with.
 const ORDER: u8 = 2;
+/// What the elements in order begin with, for those who ask for the outermost of them.
+pub(super) const FIRST_IN_ORDER: &[u8] = &[ORDER];
 /// Bytes before the member in an element by name, and in one in order.
 const NAME_AT: usize = 1 + crate::data::hashed::HASH_LEN;
 const MEMBER_AT: usize = 1 + size_of::<u64>();
@@ -54,9 +56,15 @@ pub(super) fn at_bits(bits: u64, member: &[u8]) -> Vec<u8> {
 
 /// The member and score in a key in order.
 pub(super) fn scored(sub: &[u8]) -> Scored {
+    let (member, score) = member_and_score(sub);
+    Scored { member: member.to_vec(), score }
+}
+
+/// The same, not copied.
+pub(super) fn member_and_score(sub: &[u8]) -> (&[u8], f64) {
     let bits = sub.get(1..MEMBER_AT).and_then(|bits| bits.try_into().ok());
     let score = bits.map_or(0.0, |bits| score_of_bits(u64::from_be_bytes(bits)));
-    Scored { member: sub.get(MEMBER_AT..).unwrap_or_default().to_vec(), score }
+    (sub.get(MEMBER_AT..).unwrap_or_default(), score)
 }
 
 /// The member in a key by name.
@@ -111,9 +119,14 @@ pub(super) fn put(
 
 /// Removes a member that is there with this score.
 pub(super) fn remove(db: &mut Db<'_>, zset: Collection<'_>, scored: &Scored) {
-    let by_name = db.hashed(NAMES, &scored.member);
+    remove_at(db, zset, &in_order(scored.score, &scored.member));
+}
+
+/// Removes the member with this key in order.
+pub(super) fn remove_at(db: &mut Db<'_>, zset: Collection<'_>, in_order: &[u8]) {
+    let by_name = db.hashed(NAMES, member_and_score(in_order).0);
     db.remove_element(zset, &by_name);
-    db.remove_element(zset, &in_order(scored.score, &scored.member));
+    db.remove_element(zset, in_order);
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use kvcore::{Direction, Sequence, Visited};
 
 use super::super::collection::{Element, ID_LEN, Id};
 use super::super::pending::Bounds;
-use super::{Engine, Home, Result, StoreError, Value};
+use super::{Engine, FETCH_KEYS_MIN, Home, Result, StoreError, Value};
 
 /// A value that is there, in the store or among the pending changes.
 #[derive(Debug)]
@@ -63,6 +63,16 @@ impl Engine {
         f: impl FnOnce(&[u8]) -> R,
     ) -> Result<Option<R>> {
         Ok(self.homes[home].elements.get_with(key, f)?)
+    }
+    /// Starts fetching where the elements of these keys are.
+    pub(in crate::data) fn fetch_elements_ahead<'k>(
+        &self,
+        home: usize,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) {
+        if self.homes[home].elements.len() >= FETCH_KEYS_MIN {
+            self.homes[home].elements.fetch_places_ahead(keys);
+        }
     }
     pub(in crate::data) fn has_element(&self, home: usize, key: &[u8]) -> Result<bool> {
         Ok(self.homes[home].elements.contains(key)?)

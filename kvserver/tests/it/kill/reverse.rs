@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use super::check_log;
 use super::client::Conn;
 use super::reply::Reply;
-use crate::spawned::{PATIENCE, Spawned, Start};
+use crate::spawned::{PATIENCE, Spawned, Start, live_until};
 
 const CYCLES: usize = 6;
 const MEMBERS: usize = 40;
@@ -42,13 +43,13 @@ fn kill_9_leaves_sets_and_their_reverse_index_in_agreement() {
             found += compare(addr, seed);
         }
         let ends_at = Instant::now() + Duration::from_micros(rng.u64(20_000..300_000));
+        let replied = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for _ in 0..2 {
-                let rng = rng.fork();
-                scope.spawn(move || write_until_broken(addr, rng));
+                let (rng, replied) = (rng.fork(), &replied);
+                scope.spawn(move || write_until_broken(addr, rng, replied));
             }
-            // The instant of the end is the test's subject: it comes by the clock.
-            std::thread::park_timeout(ends_at - Instant::now());
+            live_until(ends_at, || replied.load(Ordering::Relaxed));
             server.kill();
         });
         check_log(&server).unwrap();
@@ -63,13 +64,14 @@ fn spawn(root: &TempDir, index: &str) -> Spawned {
     Spawned::new(&root.path().join("store"), &root.path().join("log"), &args)
 }
 
-fn write_until_broken(addr: SocketAddr, mut rng: Rng) {
+fn write_until_broken(addr: SocketAddr, mut rng: Rng, replied: &AtomicBool) {
     let Ok(mut conn) = Conn::new(addr) else { return };
     loop {
         let requests: Vec<_> = (0..rng.usize(1..30)).flat_map(|_| requests(&mut rng)).collect();
         if conn.ask(&requests).is_err() {
             return;
         }
+        replied.store(true, Ordering::Relaxed);
     }
 }
 

@@ -16,7 +16,7 @@ fn messages_reach_subscribers_of_channels_and_patterns() {
     in_both(|server, con| {
         let mut other = client(server, "resp2").get_connection().unwrap();
         let mut listener = con.as_pubsub();
-        listener.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        listener.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         listener.subscribe("news").unwrap();
         listener.psubscribe("ev*").unwrap();
         assert_eq!(other.publish::<_, _, usize>("news", "hello").unwrap(), 1);

@@ -55,6 +55,15 @@ pub(super) const COMMANDS: super::Shapes = &[
     ("sort", "ST"),
     ("sort", "ZtT"),
     ("sort_ro", "LT"),
+    // By texts of which many are equal: what comes first then is nobody's promise, so that none of
+    // it is stored.
+    ("sort", "S12T"),
+    ("sort", "L12tT"),
+    ("sort", "ST34"),
+    ("sort", "S1234T34"),
+    ("sort_ro", "Z1234T"),
+    ("sort", "ST5L"),
+    ("sort_ro", "ST5L"),
     ("del", "L"),
     ("rename", "LL"),
     ("copy", "LL"),

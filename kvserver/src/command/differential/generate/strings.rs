@@ -71,4 +71,7 @@ pub(super) const COMMANDS: super::Shapes = &[
     ("expire", "k"),
     ("object", "o"),
     ("pttl", "kk"),
+    ("pttl", "k"),
+    ("persist", "kk"),
+    ("randomkey", ""),
 ];
