@@ -18,6 +18,11 @@ pub(super) const GENERAL: &[&str] = &[
      one is checked as a whole whenever a part of it is read, about 0.1 ms for each MiB. Every \
      change (`SETBIT`, `SETRANGE`, `APPEND`, `BITFIELD`) writes the string anew, whatever its \
      length: keep what changes often in many short strings.",
+    "**`maxmemory` bounds what keys and elements take**, not what waits to be sent to clients or \
+     has been received of requests, which Redis counts too: `client-output-buffer-limit` and \
+     `client-query-buffer-limit` bound those, and `mem_clients_normal` of `INFO memory` and \
+     `clients.normal` of `MEMORY STATS` show them beside. A client that waits (`BLMOVE`) is \
+     served whatever `maxmemory` says: what it moves is in memory already.",
     "**Keys past their time are gone.** `DBSIZE`, `KEYS`, `SCAN` and `RANDOMKEY` never count or \
      name them; Redis' `DBSIZE` does until they are touched or swept.",
     "**Order of what has none** (`HGETALL`, `SMEMBERS`, `KEYS`, `SCAN`, …) is another one: it \
