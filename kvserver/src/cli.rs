@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, ValueEnum};
 use kvcore::{Durability, Options, Store};
-use kvserver::{AppendFsync, Config, Server};
+use kvserver::{AppendFsync, Config, Server, make_room_for_clients};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -107,7 +107,7 @@ impl Serve {
         let mut config = Config::default();
         config.bind = self.bind;
         config.port = self.port;
-        config.clients_max = clients_max(self.maxclients);
+        config.clients_max = make_room_for_clients(self.maxclients);
         config.databases = self.databases;
         config.threads = self.threads.unwrap_or(config.threads);
         config.protected_mode = self.protected_mode == YesNo::Yes;
@@ -185,29 +185,4 @@ impl Serve {
 fn setting(text: &str) -> Result<(String, String), &'static str> {
     let pair = text.split_once('=').ok_or("it has the form NAME=VALUE")?;
     Ok((pair.0.to_owned(), pair.1.to_owned()))
-}
-
-/// Descriptors the server needs for itself: data files, reactors, the log.
-const FILES_RESERVED: u64 = 512;
-
-/// As many clients as asked for, if the system lets this process open that many files.
-fn clients_max(wanted: usize) -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let needed = u64::try_from(wanted).unwrap_or(u64::MAX).saturating_add(FILES_RESERVED);
-    let limit = getrlimit(Resource::Nofile);
-    let allowed = limit.maximum.unwrap_or(u64::MAX).min(needed);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return wanted;
-    }
-    let raised = Rlimit { current: Some(allowed), maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "cannot raise the limit of open files");
-        return fitting(limit.current.unwrap_or(allowed), wanted);
-    }
-    fitting(allowed, wanted)
-}
-
-fn fitting(files: u64, wanted: usize) -> usize {
-    let room = files.saturating_sub(FILES_RESERVED).max(files / 2).max(1);
-    wanted.min(usize::try_from(room).unwrap_or(usize::MAX))
 }

@@ -28,6 +28,7 @@ pub(crate) mod debug;
 mod differential;
 pub(crate) mod error;
 mod expiry;
+pub(crate) mod extensions;
 pub(crate) mod generic;
 pub(crate) mod hash;
 pub(crate) mod hyperloglog;

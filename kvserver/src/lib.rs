@@ -61,6 +61,7 @@ mod monitor;
 mod notify;
 mod number;
 mod observe;
+mod open_files;
 mod output;
 mod output_limits;
 mod parameters;
@@ -78,4 +79,5 @@ mod worker;
 
 pub use config::{AppendFsync, Config};
 pub use error::Error;
+pub use open_files::make_room_for_clients;
 pub use server::{Server, StopHandle, serve};

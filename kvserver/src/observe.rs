@@ -57,9 +57,13 @@ impl Observer {
     pub(crate) fn begin(&self) -> u64 {
         self.clock.raw()
     }
-    /// A call that began at `begun` has ended.
+    /// A call that began at `begun` has ended. One that runs again, as its large values are written
+    /// now, has been noted when it ran first.
     #[inline]
     pub(crate) fn end(&self, begun: u64, entry: &'static Entry, ctx: &Context<'_>) {
+        if ctx.client.staging.is_repeated() {
+            return;
+        }
         let took_ns = self.clock.delta_as_nanos(begun, self.clock.raw());
         let parameters = &ctx.server.parameters;
         if parameters.number(Live::LatencyTracking) != 0

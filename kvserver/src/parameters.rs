@@ -187,6 +187,11 @@ impl Parameters {
             if parameter.access == Access::Same && value != *current {
                 return Err(refused(asked, only_at_the_start(parameter)));
             }
+            if let Some(check) = parameter.check
+                && value != *current
+            {
+                check(&value).map_err(|why| refused(asked, why))?;
+            }
             new.push((parameter, value));
         }
         for (&at, (_, value)) in places.iter().zip(&new) {

@@ -89,6 +89,11 @@ impl Staging {
         }
     }
 
+    /// True if the request that runs has run before, and was taken back.
+    #[inline]
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.tries > 0
+    }
     /// True if the request that was run last was taken back, and nothing has been written since.
     pub(crate) fn is_wanted(&self) -> bool {
         matches!(self.state, State::Wanted(_))

@@ -8,6 +8,8 @@ use super::{Command, CommandError, Flags, Group, Outcome};
 use crate::context::Context;
 
 const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::STALE);
+const FOLLOWS: Flags =
+    Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING).and(Flags::NO_MULTI);
 const QUIET: Flags = Flags::LOADING.and(Flags::STALE);
 
 /// This family's part of the table.
@@ -37,6 +39,10 @@ pub(crate) const COMMANDS: &[Command] = &[
         .flags(ADMIN)
         .since("6.2.0")
         .summary("Refused: there are no replicas."),
+    Command::new("psync", -3, followed)
+        .flags(FOLLOWS)
+        .since("2.8.0")
+        .summary("Refused: replicas of Redis cannot follow this server."),
     Command::new("readonly", 1, no_cluster)
         .flags(QUIET.and(Flags::FAST))
         .group(Group::Connection)
@@ -47,6 +53,10 @@ pub(crate) const COMMANDS: &[Command] = &[
         .group(Group::Connection)
         .since("3.0.0")
         .summary("Refused: there is no cluster."),
+    Command::new("replconf", -1, replconf)
+        .flags(ADMIN.and(Flags::LOADING).and(Flags::ALLOW_BUSY))
+        .since("3.0.0")
+        .summary("Answers what a replica tells of itself; PSYNC is refused then."),
     Command::new("replicaof", 3, replicaof)
         .flags(ADMIN.and(Flags::NO_ASYNC_LOADING))
         .since("5.0.0")
@@ -58,6 +68,9 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("slaveof", 3, replicaof)
         .flags(ADMIN.and(Flags::NO_ASYNC_LOADING))
         .summary("REPLICAOF, by its old name."),
+    Command::new("sync", 1, followed)
+        .flags(FOLLOWS)
+        .summary("Refused: replicas of Redis cannot follow this server."),
 ];
 
 const fn refused(name: &'static str, arity: i32) -> Command {
@@ -115,6 +128,51 @@ fn replicaof(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
+/// PSYNC and SYNC: followers read the store's change feed, not this protocol.
+fn followed(_: &mut Context<'_>) -> Outcome {
+    Err(CommandError::text("ERR kvserver cannot be followed by replicas of Redis"))
+}
+
+/// `REPLCONF [option value …]`
+fn replconf(ctx: &mut Context<'_>) -> Outcome {
+    let pairs = &ctx.args[1..];
+    if !pairs.len().is_multiple_of(2) {
+        return Err(CommandError::Syntax);
+    }
+    for pair in pairs.chunks(2) {
+        let (option, value) = (pair[0].to_ascii_lowercase(), pair[1]);
+        match &option[..] {
+            b"listening-port" | b"rdb-only" => drop(integer(value)?),
+            b"ip-address" | b"capa" | b"version" => {}
+            b"rdb-filter-only" => filter(value)?,
+            // Only of and to replicas: not answered.
+            b"ack" | b"getack" => return Ok(()),
+            _ => {
+                let option = String::from_utf8_lossy(pair[0]);
+                return Err(CommandError::err(format_args!(
+                    "Unrecognized REPLCONF option: {option}"
+                )));
+            }
+        }
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// What of a snapshot a replica would have.
+fn filter(words: &[u8]) -> Outcome {
+    let known: [&[u8]; 2] = [b"", b"functions"];
+    for word in words.split(|byte| *byte == b' ') {
+        if !known.contains(&word.to_ascii_lowercase().as_slice()) {
+            let word = String::from_utf8_lossy(word);
+            return Err(CommandError::err(format_args!(
+                "Unsupported rdb-filter-only option: {word}"
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn role(ctx: &mut Context<'_>) -> Outcome {
     ctx.reply.array(3);
     ctx.reply.bulk(b"master");
@@ -141,6 +199,27 @@ mod tests {
             ("SLAVEOF NO ONE", "+OK"),
             ("REPLICAOF 127.0.0.1 6379", "-ERR kvserver cannot follow another server"),
             ("FAILOVER", "-ERR FAILOVER requires connected replicas."),
+        ]);
+    }
+
+    #[test]
+    fn a_replica_is_answered_until_it_wants_to_follow() {
+        let refused = "-ERR kvserver cannot be followed by replicas of Redis";
+        Fixture::new().check(&[
+            ("REPLCONF", "+OK"),
+            ("REPLCONF listening-port 6380", "+OK"),
+            ("REPLCONF listening-port x", "-ERR value is not an integer or out of range"),
+            ("REPLCONF capa eof CAPA psync2", "+OK"),
+            ("REPLCONF rdb-filter-only functions", "+OK"),
+            ("REPLCONF rdb-filter-only keys", "-ERR Unsupported rdb-filter-only option: keys"),
+            ("REPLCONF capa", "-ERR syntax error"),
+            ("REPLCONF no such", "-ERR Unrecognized REPLCONF option: no"),
+            ("REPLCONF ack 5", ""),
+            ("REPLCONF getack *", ""),
+            ("PSYNC ? -1", refused),
+            ("SYNC", refused),
+            ("MULTI", "+OK"),
+            ("SYNC", "-ERR Command not allowed inside a transaction"),
         ]);
     }
 

@@ -203,7 +203,7 @@ fn subjects(entry: &Entry) -> Vec<&'static str> {
     let container = name.split('|').next().unwrap_or_default();
     match (container, command.group) {
         ("command", _) => vec!["@connection"],
-        ("function", _) if name != container => vec!["@scripting"],
+        ("function" | "script", _) if name != container => vec!["@scripting"],
         ("sort" | "sort_ro", _) => vec!["@set", "@sortedset", "@list"],
         ("lolwut", _) => vec![],
         // What the others hold together tells more.

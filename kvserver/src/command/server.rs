@@ -20,24 +20,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("bgsave", -1, bgsave)
         .flags(ADMIN)
         .summary("Makes everything committed so far durable, in the background."),
-    Command::new("function", -2, container)
-        .since("7.0.0")
-        .complexity("That of the subcommand")
-        .summary("Commands about functions, of which there are none.")
-        .subcommands(&[
-            Command::new("flush", -2, function_flush)
-                .flags(Flags::WRITE.and(Flags::NOSCRIPT))
-                .since("7.0.0")
-                .summary("Answers OK: there is nothing to delete."),
-            Command::new("help", 2, |ctx| help(ctx, "function"))
-                .flags(QUIET)
-                .since("7.0.0")
-                .summary("Lists the subcommands."),
-            Command::new("list", -2, empty_array)
-                .flags(Flags::NOSCRIPT)
-                .since("7.0.0")
-                .summary("Lists no libraries."),
-        ]),
     Command::new("info", -1, info::info)
         .flags(QUIET.and(Flags::DANGEROUS))
         .summary("Shows the state of the server and what it has counted."),
@@ -48,20 +30,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         .flags(Flags::READONLY.and(Flags::FAST))
         .since("5.0.0")
         .summary("Displays computer art and the version."),
-    Command::new("module", -2, container)
-        .since("4.0.0")
-        .complexity("That of the subcommand")
-        .summary("Commands about modules, of which there are none.")
-        .subcommands(&[
-            Command::new("help", 2, |ctx| help(ctx, "module"))
-                .flags(QUIET)
-                .since("5.0.0")
-                .summary("Lists the subcommands."),
-            Command::new("list", 2, empty_array)
-                .flags(Flags::ADMIN.and(Flags::NOSCRIPT))
-                .since("4.0.0")
-                .summary("Lists no modules."),
-        ]),
     Command::new("monitor", 1, monitor)
         .flags(Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE))
         .summary("Shows every request the server executes, as it does."),
@@ -77,21 +45,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         .group(Group::Server)
         .summary("Says the time: seconds since 1970, and microseconds."),
 ];
-
-fn help(ctx: &mut Context<'_>, name: &str) -> Outcome {
-    super::introspection::help(ctx, name);
-    Ok(())
-}
-
-/// A container alone is refused by its arity; what it names is another command.
-fn container(_: &mut Context<'_>) -> Outcome {
-    Err(CommandError::Syntax)
-}
-
-fn empty_array(ctx: &mut Context<'_>) -> Outcome {
-    ctx.reply.array(0);
-    Ok(())
-}
 
 fn bgrewriteaof(ctx: &mut Context<'_>) -> Outcome {
     if ctx.server.background.merging.swap(true, AcqRel) {
@@ -137,23 +90,6 @@ fn save(ctx: &mut Context<'_>) -> Outcome {
     note_saved(ctx.server, ctx.server.stats.changes.load(Relaxed));
     ctx.reply.ok();
     Ok(())
-}
-
-/// There are no functions, so they are gone already.
-fn function_flush(ctx: &mut Context<'_>) -> Outcome {
-    match ctx.args {
-        [_, _] => {}
-        [_, _, mode] if is_flush_mode(mode) => {}
-        _ => {
-            return Err(CommandError::text("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
-        }
-    }
-    ctx.reply.ok();
-    Ok(())
-}
-
-fn is_flush_mode(mode: &[u8]) -> bool {
-    mode.eq_ignore_ascii_case(b"sync") || mode.eq_ignore_ascii_case(b"async")
 }
 
 fn lastsave(ctx: &mut Context<'_>) -> Outcome {

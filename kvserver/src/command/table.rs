@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use super::keys::Span;
 use super::{
     Command, CommandError, Group, KeyFlags, KeySpec, acl, alone, bitmap, blocking, client, config,
-    connection, debug, generic, hash, hyperloglog, introspection, latency, list, memory, pubsub,
-    server, set, slowlog, string, transaction, zset,
+    connection, debug, extensions, generic, hash, hyperloglog, introspection, latency, list,
+    memory, pubsub, server, set, slowlog, string, transaction, zset,
 };
 use crate::data::Ahead;
 
@@ -19,6 +19,7 @@ static FAMILIES: &[&[Command]] = &[
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
+    extensions::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
     hyperloglog::COMMANDS,

@@ -2,6 +2,7 @@
 
 use super::kind::{ANY, INT, Kind, PORT};
 use super::row::{Live, Parameter};
+use crate::open_files;
 
 const PROTECTED: Kind = Kind::OneOf(&["no", "yes", "local"]);
 
@@ -29,10 +30,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         .fixed()
         .live(Live::DebugCommand)
         .effect("who may use DEBUG"),
-    Parameter::new("enable-module-command", PROTECTED, "no").fixed(),
+    Parameter::new("enable-module-command", PROTECTED, "no")
+        .fixed()
+        .live(Live::ModuleCommand)
+        .effect("who is told that modules cannot be loaded, and not that they are not allowed"),
     Parameter::new("enable-protected-configs", PROTECTED, "no").fixed(),
     Parameter::new("maxclients", Kind::Integer { min: 1, max: u32::MAX as i64 }, "10000")
         .live(Live::ClientsMax)
+        .check(open_files::check_clients_max)
         .effect("connections served at once"),
     Parameter::new("maxmemory-clients", Kind::MemoryOrPercent, "0"),
     Parameter::new("port", PORT, "").same().effect("the port listened on"),

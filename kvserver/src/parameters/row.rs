@@ -19,6 +19,9 @@ pub(super) enum Access {
 /// What happens after a parameter was set, with its new value.
 pub(super) type Then = fn(&Shared, &str);
 
+/// Whether a value can be made true, before it is set; and why not.
+pub(super) type Check = fn(&str) -> Result<(), String>;
+
 /// A parameter. Built with the methods below, so that tables stay readable.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parameter {
@@ -30,6 +33,7 @@ pub(super) struct Parameter {
     pub(super) is_hidden: bool,
     pub(super) default: &'static str,
     pub(super) live: Option<Live>,
+    pub(super) check: Option<Check>,
     pub(super) then: Option<Then>,
     pub(super) effect: &'static str,
 }
@@ -45,6 +49,7 @@ impl Parameter {
             is_hidden: false,
             default,
             live: None,
+            check: None,
             then: None,
             effect: "",
         }
@@ -69,6 +74,11 @@ impl Parameter {
     /// Its value can be read as a number without a lock, see [`super::Parameters::number`].
     pub(super) const fn live(mut self, live: Live) -> Self {
         self.live = Some(live);
+        self
+    }
+    /// Asked by CONFIG SET before it changes it.
+    pub(super) const fn check(mut self, check: Check) -> Self {
+        self.check = Some(check);
         self
     }
     /// Called after CONFIG SET has changed it, outside of all locks but the gate.
@@ -100,6 +110,7 @@ pub(crate) enum Live {
     MaxMemory,
     MaxMemoryPolicy,
     MaxMemorySamples,
+    ModuleCommand,
     NotifiedEvents,
     SlowlogLenMax,
     SlowlogSlowerThanUs,

@@ -280,6 +280,37 @@ fn client_that_leaves_while_its_value_is_synced_leaves_nothing() {
     assert_eq!(disk.0.0.lock().unwrap().done, 2);
 }
 
+#[test]
+fn request_that_waits_for_its_value_is_timed_once() {
+    let (server, _disk, _dir) = start();
+    let mut wire = server.connect();
+    wire.ask("CONFIG SET slowlog-log-slower-than 0", "+OK\r\n");
+    wire.ask("SLOWLOG RESET", "+OK\r\n");
+    let value = vec![b'v'; LARGE];
+    wire.send(request(&[b"SET", b"a", &value]));
+    wire.expect("+OK\r\n");
+    wire.ask("MULTI", "+OK\r\n");
+    for words in [&[&b"INCR"[..], b"n"][..], &[b"GETSET", b"b", &value]] {
+        wire.send(request(words));
+        wire.expect("+QUEUED\r\n");
+    }
+    wire.ask("EXEC", "*2\r\n:1\r\n$-1\r\n");
+    for command in ["set", "incr", "getset", "exec"] {
+        wire.send(format!("LATENCY HISTOGRAM {command}\r\n"));
+        let head = format!("*2\r\n${}\r\n{command}\r\n*4\r\n$5\r\ncalls\r\n:1\r\n", command.len());
+        wire.expect(head);
+        // The buckets are whatever they are.
+        wire.ask("ECHO end-of-buckets", "$14\r\nhistogram_usec\r\n*2\r\n");
+        while wire.line() != "end-of-buckets" {}
+    }
+    let stats = wire.bulk("INFO commandstats");
+    for command in ["set", "incr", "getset", "exec"] {
+        assert!(stats.contains(&format!("cmdstat_{command}:calls=1,")), "{stats}");
+    }
+    // RESET, SET, MULTI, INCR, GETSET, four LATENCY HISTOGRAM, four ECHO, INFO; EXEC is not shown.
+    wire.ask("SLOWLOG LEN", ":14\r\n");
+}
+
 /// A block of a large value, the part that is read and checked at once.
 const BLOCK: usize = 64 << 10;
 

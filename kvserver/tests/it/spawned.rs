@@ -112,6 +112,14 @@ impl Spawned {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Lets it open no more files than this at a time.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn limit_files(&self, files: u64) {
+        use rustix::process::{Resource, Rlimit, prlimit};
+        let limit = Rlimit { current: Some(files), maximum: Some(files) };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).unwrap();
+    }
+
     /// `kill -TERM`, and the wait for the end.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);

@@ -10,6 +10,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::spawned::{PROGRAM, Spawned};
+#[cfg(target_os = "linux")]
+use crate::support::Wire;
 
 /// A user who owns nothing and is not root, to whom permissions mean something.
 const NOBODY: u32 = 65_534;
@@ -126,5 +128,23 @@ fn read_only_directory_is_refused_and_named() {
     // And nothing has happened to it.
     let mut server = Spawned::new(&store, &root.path().join("log"), &[]);
     server.ready();
+    assert!(server.terminate().success());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn more_clients_than_the_system_has_files_for_are_refused_at_run_time() {
+    let root = TempDir::new().unwrap();
+    let args = ["--maxclients", "100"];
+    let mut server = Spawned::new(&root.path().join("store"), &root.path().join("log"), &args);
+    let mut wire = Wire::connect(server.ready());
+    server.limit_files(2_000);
+    wire.ask(
+        "CONFIG SET maxclients 5000",
+        "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system \
+         is not able to handle the specified number of clients, try with 1488\r\n",
+    );
+    wire.ask("CONFIG GET maxclients", "*2\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n");
+    wire.ask("CONFIG SET maxclients 1488", "+OK\r\n");
     assert!(server.terminate().success());
 }

@@ -18,6 +18,11 @@ pub(super) const GENERAL: &[&str] = &[
      one is checked as a whole whenever a part of it is read, about 0.1 ms for each MiB. Every \
      change (`SETBIT`, `SETRANGE`, `APPEND`, `BITFIELD`) writes the string anew, whatever its \
      length: keep what changes often in many short strings.",
+    "**`maxmemory` bounds what keys and elements take**, not what waits to be sent to clients or \
+     has been received of requests, which Redis counts too: `client-output-buffer-limit` and \
+     `client-query-buffer-limit` bound those, and `mem_clients_normal` of `INFO memory` and \
+     `clients.normal` of `MEMORY STATS` show them beside. A client that waits (`BLMOVE`) is \
+     served whatever `maxmemory` says: what it moves is in memory already.",
     "**Keys past their time are gone.** `DBSIZE`, `KEYS`, `SCAN` and `RANDOMKEY` never count or \
      name them; Redis' `DBSIZE` does until they are touched or swept.",
     "**Order of what has none** (`HGETALL`, `SMEMBERS`, `KEYS`, `SCAN`, …) is another one: it \
@@ -96,7 +101,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ),
     ("lastsave", "when everything was last made durable by `SAVE` or `BGSAVE`."),
     ("lolwut", "draws something else."),
-    ("module", "only `LIST`, which is empty: there is no interface for modules."),
+    (
+        "module",
+        "there is no interface for modules: `LIST` is empty, and `LOAD`, `LOADEX` and `UNLOAD` \
+         answer what Redis answers when it does not allow them, or cannot.",
+    ),
     (
         "multi",
         "inside MULTI it makes EXEC fail, as any command refused while queueing. Redis 7.2 goes on \
@@ -112,7 +121,12 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
         "0 where uses of keys are not remembered: it would cost memory for every key.",
     ),
     ("object|refcount", "what Redis would count: values are not shared."),
+    ("psync", "refused: followers read the store's change feed (`Store::changes`)."),
     ("quit", "not deprecated here."),
+    (
+        "replconf",
+        "what a replica tells of itself is checked and forgotten: `PSYNC` and `SYNC` are refused.",
+    ),
     ("save", "answers when everything committed before is durable; it does not stop the others."),
     (
         "scan",
@@ -125,6 +139,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
          It is not delayed by replicas, so `ABORT` finds nothing to end.",
     ),
     (
+        "script",
+        "`EXISTS` and `FLUSH` as in a Redis that knows no script, `KILL` as where none runs: tools \
+         and test suites send them. Scripting comes later.",
+    ),
+    (
         "sort",
         "`COMMAND INFO` does not list the key behind `STORE`; `COMMAND GETKEYS` finds it. Which of \
          two elements comes first whose `BY` texts are equal is another one: it is nobody's \
@@ -135,6 +154,7 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
         "a cursor is digits only, as for `SCAN`. COUNT counts for small sets, too: they are not \
          answered at once.",
     ),
+    ("sync", "refused: followers read the store's change feed (`Store::changes`)."),
     (
         "swithmember",
         "only here: the keys of all sets that have a member. Needs `--set-reverse-index yes`.",
@@ -166,7 +186,7 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
 /// Commands that are not there, and why. Those that are in the table by now are left out.
 pub(super) const ABSENT: &[(&str, &str)] = &[
     (
-        "eval eval_ro evalsha evalsha_ro script",
+        "eval eval_ro evalsha evalsha_ro script|load script|debug",
         "later: scripts need an interpreter that may stop all others, with limits of time and \
          memory of its own; `MULTI` with `WATCH` is there",
     ),
