@@ -293,6 +293,17 @@ mod tests {
     }
 
     #[test]
+    fn parameters_of_our_own_can_be_set_to_what_they_are() {
+        // Tools set all that CONFIG GET tells, but what they know to be immutable.
+        let parameters = parameters();
+        for name in ["check-orphans", "set-reverse-index"] {
+            set(&parameters, &[(name.as_bytes(), b"no")]).unwrap();
+            let error = set(&parameters, &[(name.as_bytes(), b"yes")]).unwrap_err();
+            assert!(error.contains("at the start only"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_refused_parameter_leaves_the_others_as_they_were() {
         let parameters = parameters();
         let error = set(&parameters, &[(b"maxmemory", b"10mb"), (b"HZ", b"abc")]);

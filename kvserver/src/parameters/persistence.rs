@@ -20,7 +20,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter::new("appendonly", Kind::YesNo, "yes"),
     Parameter::new("auto-aof-rewrite-min-size", MEMORY, "67108864"),
     Parameter::new("auto-aof-rewrite-percentage", INT, "100"),
-    Parameter::new("check-orphans", Kind::YesNo, "no").fixed().live(Live::CheckOrphans).effect(
+    Parameter::new("check-orphans", Kind::YesNo, "no").same().live(Live::CheckOrphans).effect(
         "only here: look once, while serving, for elements that no key owns, and remove them; \
          crashes leave none, a store that was salvaged may have some",
     ),
