@@ -5,7 +5,7 @@
 //! is committed.
 
 use std::collections::VecDeque;
-use std::ops::{Bound, ControlFlow};
+use std::ops::{Bound, ControlFlow, Deref};
 
 use super::collection::{Collection, WHOLE};
 use super::hot::Known;
@@ -91,16 +91,26 @@ impl Db<'_> {
         })?;
         let Some(sub) = near.front().cloned() else { return Ok(None) };
         let is_more = near.len() > 1;
+        if is_quiet && is_more {
+            // They are next.
+            self.fetch_ahead(of, near.iter().map(|sub| &**sub));
+        }
         if is_quiet {
             self.data.engine.hot().set_near(of.id, floor, end, near);
         }
         Ok(Some(Outermost { sub, is_more }))
     }
 
-    /// Starts fetching where these elements are, few enough for the processor's caches.
-    pub(crate) fn fetch_ahead(&self, of: Collection<'_>, subs: &[Joined]) {
-        let keys: Vec<Joined> = subs.iter().map(|sub| of.id.element_key(sub)).collect();
-        let keys = keys.iter().map(|key| &**key);
-        self.data.engine.fetch_elements_ahead(self.place.home, keys);
+    /// Starts fetching where these elements are or will be, few enough for the processor's caches.
+    pub(crate) fn fetch_ahead(
+        &self,
+        of: Collection<'_>,
+        subs: impl Iterator<Item = impl Deref<Target = [u8]>>,
+    ) {
+        let home = self.place.home;
+        if self.data.engine.is_worth_fetching(home) {
+            let keys: Vec<Joined> = subs.map(|sub| of.id.element_key(&sub)).collect();
+            self.data.engine.fetch_elements_ahead(home, keys.iter().map(|key| &**key));
+        }
     }
 }

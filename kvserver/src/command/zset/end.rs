@@ -87,8 +87,7 @@ fn reply_one_popped(ctx: &mut Context<'_>, zset: Collection<'_>, end: End) -> Ou
     };
     if looked_up.len() > 1 {
         // They are next. Their elements by name lie anywhere.
-        looked_up.iter_mut().for_each(|member| *member = db.hashed(NAMES, member));
-        db.fetch_ahead(zset, &looked_up);
+        db.fetch_ahead(zset, looked_up.iter().map(|member| db.hashed(NAMES, member)));
     }
     let (member, score) = member_and_score(&outermost.sub);
     reply.array(2);

@@ -70,9 +70,11 @@ impl Engine {
         home: usize,
         keys: impl Iterator<Item = &'k [u8]>,
     ) {
-        if self.homes[home].elements.len() >= FETCH_KEYS_MIN {
-            self.homes[home].elements.fetch_places_ahead(keys);
-        }
+        self.homes[home].elements.fetch_places_ahead(keys);
+    }
+    /// True if what is known of elements does not fit the processor's caches anyway.
+    pub(in crate::data) fn is_worth_fetching(&self, home: usize) -> bool {
+        self.homes[home].elements.len() >= FETCH_KEYS_MIN
     }
     pub(in crate::data) fn has_element(&self, home: usize, key: &[u8]) -> Result<bool> {
         Ok(self.homes[home].elements.contains(key)?)
