@@ -4,6 +4,8 @@
 //! `cargo bench -p kv-benches --bench stalls -- [ELEMENTS [BUSY]]`: entries of the range
 //! (1,000,000), and threads that keep processors busy meanwhile (0).
 
+#![expect(clippy::disallowed_methods, reason = "its commands come at a pace, by the wall clock")]
+
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
@@ -43,7 +45,7 @@ fn main() -> Result<()> {
             scope.spawn(move || while !black_box(done).load(Relaxed) {});
         }
         let write = move |n: u64| keyspace.put((2, n % USED), &n).map(drop);
-        let read = move |n: u64| keyspace.get(&(2, n * 7 % USED)).map(drop);
+        let read = move |n: u64| keyspace.get((2, n * 7 % USED)).map(drop);
         let writer = scope.spawn(move || measure(done, write));
         let reader = scope.spawn(move || measure(done, read));
         while store.stats().keydir_bytes > before.keydir_bytes / 20 && elements > 10_000 {

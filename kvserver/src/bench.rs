@@ -81,12 +81,13 @@ impl Door {
 
     fn round(&mut self, out: &mut Vec<u8>) -> Result<(), StoreError> {
         let Door { shared, data, client, inbox, tally, outbox, rng, .. } = self;
-        let (shared, now_ms) = (&*shared, now_ms());
-        data.set_now_ms(now_ms);
+        let shared = &*shared;
+        let time = shared.engine.hold_time();
+        data.set_now_ms(time.now_ms());
         tally.start();
         let may_write = inbox.may_write();
         let turn = Turn::default();
-        let mut executor = Executor { shared, data, rng, tally, outbox, now_ms, turn };
+        let mut executor = Executor { shared, data, rng, tally, outbox, time, turn };
         let mut run = |mut round: Option<&mut Round<'_, '_>>| {
             inbox.take(|entry, args| {
                 executor.execute(entry, args, client, out, round.as_deref_mut());

@@ -28,7 +28,7 @@ use crate::connection::Connection;
 use crate::data::Data;
 use crate::inbox::Inbox;
 use crate::pubsub::{Outbox, PostBox};
-use crate::shared::{Shared, now_ms};
+use crate::shared::Shared;
 use crate::stats::Tally;
 pub(crate) use mail::{Mail, Mailbox};
 

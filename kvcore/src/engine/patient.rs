@@ -68,6 +68,7 @@ impl Engine {
         self.work_off_paced(usize::MAX)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "nobody waits for it: it leaves the processor")]
     fn work_off_paced(&self, turns_max: usize) -> Result<()> {
         let mut pace = *self.pace.lock();
         let mut turns = 0;

@@ -16,7 +16,7 @@ use crate::connection::Connection;
 use crate::data::{Position, StoreError};
 use crate::executor::{Executor, Turn};
 use crate::resp::Limits;
-use crate::shared::Shared;
+use crate::shared::{Shared, now_ms};
 use crate::staging::StageJob;
 
 /// Empty inboxes kept for the next connections that have something to say.

@@ -176,8 +176,7 @@ fn merge_and_checkpoint_leave_the_same_content() {
     assert!(ok(&["checkpoint", &d.data, &d.other]).contains("holds everything up to commit"));
     assert_eq!(ok(&["export", &d.other]), before);
     let again = json(&ok(&["checkpoint", &d.data, &d.other, "--json"]));
-    // Hints that the background has written in between may be new.
-    assert!(again["files_kept"].as_u64() >= again["files_linked"].as_u64(), "{again}");
+    // What the background has written in between is new, and may be more.
     assert!(again["files_kept"].as_u64() > Some(0) && again["files_copied"] == 0, "{again}");
 }
 
