@@ -35,8 +35,8 @@ impl Aggregate {
             .find_map(|(name, aggregate)| word.eq_ignore_ascii_case(name).then_some(aggregate))
             .ok_or(CommandError::Syntax)
     }
-    /// What becomes of `a` with `b`; as in Redis, a `b` that is no number leaves the smaller and the
-    /// larger as they are.
+    /// What becomes of `a` with `b`; as in Redis, a `b` that is no number leaves the smaller and
+    /// the larger as they are.
     fn of(self, a: f64, b: f64) -> f64 {
         match self {
             Aggregate::Sum => number(a + b),
