@@ -13,7 +13,9 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::generate::keys;
-use super::likeness::{changes_nothing_but_counts, comparable, is_newer};
+use super::likeness::{
+    changes_nothing_but_counts, comparable, is_newer, is_of_the_past, leaves_half,
+};
 use super::{Reference, now_ms, read_reply};
 use crate::command::Flags;
 use crate::command::table::table;
@@ -56,6 +58,8 @@ pub(super) struct Beside {
     history: VecDeque<Asked>,
     queued: Vec<Words>,
     may_abort: bool,
+    /// Keys that failed requests have changed there.
+    half_done: Vec<String>,
     differences: Vec<String>,
 }
 
@@ -71,6 +75,7 @@ impl Beside {
             history: VecDeque::new(),
             queued: Vec::new(),
             may_abort: false,
+            half_done: Vec::new(),
             differences: Vec::new(),
         };
         beside.begin_again();
@@ -132,6 +137,9 @@ impl Beside {
         } else if self.fixture.client.transaction.is_none() {
             self.queued.clear();
         }
+        for key in std::mem::take(&mut self.half_done) {
+            self.replies(&["del".to_owned(), key]);
+        }
         let reply = ours[..ours.len().min(REPLY_SHOWN_BYTES)].to_vec();
         self.history.push_back(Asked { n: self.n, words, reply });
         if self.history.len() > HISTORY_LEN {
@@ -160,7 +168,11 @@ impl Beside {
 
     fn compare(&mut self, request: &[String], ours: &[u8], theirs: &[u8]) {
         let (our, their) = (comparable(request, ours), comparable(request, theirs));
-        if our != their && !is_newer(request, &our) {
+        if leaves_half(request, theirs) {
+            self.half_done.push(request[1].clone());
+        }
+        let is_known = is_newer(request, &our) || is_of_the_past(request, &our, &their);
+        if our != their && !is_known {
             self.tell(request, ours, theirs);
         }
     }

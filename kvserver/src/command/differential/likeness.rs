@@ -76,6 +76,18 @@ pub(in crate::command) fn is_newer(request: &[String], ours: &str) -> bool {
     }
 }
 
+/// True for replies that tell of a key which was set with a time in the past: there it takes memory
+/// until it is touched.
+pub(super) fn is_of_the_past(request: &[String], ours: &str, theirs: &str) -> bool {
+    request[0] == "memory" && ["$", "_"].contains(&&ours[..1]) && theirs.starts_with(':')
+}
+
+/// True for a reply behind which the reference server's key may have changed all the same: adding
+/// to a sketch whose bytes are broken adds what comes before the broken place, and fails then.
+pub(super) fn leaves_half(request: &[String], reply: &[u8]) -> bool {
+    ["pfadd", "pfmerge"].contains(&request[0].as_str()) && reply.starts_with(b"-INVALIDOBJ")
+}
+
 /// True for requests that may change nothing, and all the same make EXEC fail there: a key set with
 /// a time in the past that was not there, a list trimmed to what it is.
 pub(super) fn changes_nothing_but_counts(request: &[String]) -> bool {
