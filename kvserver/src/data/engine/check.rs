@@ -216,23 +216,15 @@ impl Engine {
 mod tests {
     use kvcore::Store;
 
+    use super::super::orphans::tests::with_orphans;
     use super::*;
     use crate::command::testing::Fixture;
     use crate::data::ReverseIndex;
 
     #[test]
     fn orphans_of_both_kinds_are_found_in_steps_and_removed() {
-        let engine = Engine::new(Store::in_memory().unwrap(), 2, ReverseIndex::Off).unwrap();
+        let engine = with_orphans();
         let home = &engine.homes[1];
-        home.keys.put(b"string", b"\0text").unwrap();
-        // Collection 7 is whole, 8 has no key, 9 no elements.
-        for (key, id) in [(b"whole", 7), (b"bare!", 9)] {
-            home.keys.put(key, &[&[1][..], &Id(id).bytes()].concat()).unwrap();
-        }
-        for id in [7, 8] {
-            home.elements.put(&*Id(id).element_key(b"a"), b"").unwrap();
-            home.elements.put(&*Id(id).element_key(b"b"), b"").unwrap();
-        }
         // So that the next ids are higher.
         for n in 0..20 {
             engine.state.put(b"n", &[n]).unwrap();

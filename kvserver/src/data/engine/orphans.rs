@@ -108,14 +108,14 @@ impl Home {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use kvcore::Store;
 
     use super::*;
     use crate::data::ReverseIndex;
 
-    #[test]
-    fn orphans_of_both_kinds_are_found_and_removed() {
+    /// An engine with a whole collection, one without a key and one without elements.
+    pub(in super::super) fn with_orphans() -> Engine {
         let engine = Engine::new(Store::in_memory().unwrap(), 2, ReverseIndex::Off).unwrap();
         let home = &engine.homes[1];
         home.keys.put(b"string", b"\0text").unwrap();
@@ -127,6 +127,13 @@ mod tests {
             home.elements.put(&*Id(id).element_key(b"a"), b"").unwrap();
             home.elements.put(&*Id(id).element_key(b"b"), b"").unwrap();
         }
+        engine
+    }
+
+    #[test]
+    fn orphans_of_both_kinds_are_found_and_removed() {
+        let engine = with_orphans();
+        let home = &engine.homes[1];
         let orphans = engine.orphans().unwrap();
         assert_eq!(orphans.collections, [(1, Id(8))]);
         assert_eq!(orphans.keys, [(1, b"bare!".to_vec())]);
