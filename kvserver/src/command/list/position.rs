@@ -5,10 +5,9 @@
 //! middle; where there is none left, the neighbourhood is spread out, and twice as much of it as
 //! long as it is too dense.
 
-use std::iter::successors;
 use std::ops::{Bound, ControlFlow};
 
-use crate::data::{Collection, Db, Direction, Element, Joined, StoreError, WHOLE};
+use crate::data::{Collection, Db, Direction, Element, StoreError, WHOLE};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -51,11 +50,6 @@ impl End {
     }
 }
 
-/// So many positions that come next at an end are fetched at once.
-const FETCHED_AHEAD: usize = 16;
-/// As often as that.
-const FETCHED_EVERY: u64 = 16;
-
 /// What elements are taken together at an end: all of a list.
 pub(super) const ALL: &[u8] = &[];
 
@@ -87,11 +81,6 @@ pub(in crate::command) fn push(
         };
         db.put_element(list, &at.to_be_bytes(), value);
         last = Some(at);
-        if (at / STEP).is_multiple_of(FETCHED_EVERY) {
-            let next = |before: &u64| end.beyond(*before);
-            let places = successors(next(&at), next).take(FETCHED_AHEAD);
-            db.fetch_ahead(list, places.map(|at| Joined::new([&at.to_be_bytes()])));
-        }
     }
     Ok(())
 }
