@@ -126,7 +126,7 @@ impl Index {
         }
         if let Some(file) = cx.files.get(old.location.file) {
             file.sub_live(record_bytes(self.id, key_len, old));
-            file.note_dead(old.sequence);
+            file.hiding.note_death(self.id, until);
         }
     }
 
