@@ -152,7 +152,11 @@ impl Engine {
 
     /// Files that need not be read, if those of `with` are merged too: in all of them together
     /// nothing lives, nor hides anything elsewhere. As many as there are.
-    fn wholly_dead(&self, files: &[Arc<DataFile>], with: &[Arc<DataFile>]) -> Vec<Arc<DataFile>> {
+    pub(super) fn wholly_dead(
+        &self,
+        files: &[Arc<DataFile>],
+        with: &[Arc<DataFile>],
+    ) -> Vec<Arc<DataFile>> {
         let is_in = |f: &Arc<DataFile>, some: &[Arc<DataFile>]| some.iter().any(|s| s.id == f.id);
         let mut free: Vec<_> =
             files.iter().filter(|f| f.is_wholly_dead() && !is_in(f, with)).cloned().collect();
