@@ -107,11 +107,7 @@ impl Watches {
     /// Marks the watchers of a key.
     pub(crate) fn touch_key(&self, db: usize, key: &[u8]) {
         let by_db = self.by_db.lock();
-        by_db
-            .get(&db)
-            .and_then(|keys| keys.get(key))
-            .into_iter()
-            .for_each(|watchers| mark(watchers));
+        by_db.get(&db).and_then(|keys| keys.get(key)).into_iter().for_each(mark);
     }
     /// Marks the watchers of every key of the database that `exists`.
     pub(crate) fn touch_all(&self, db: usize, exists: impl Fn(&[u8]) -> bool) {
