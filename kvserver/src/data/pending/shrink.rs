@@ -187,7 +187,10 @@ mod tests {
         assert_eq!(pending.touches().collect::<Vec<_>>(), [(DB, &b"touched"[..])]);
         // P1: none is left out, and each is still of its key and type.
         assert_eq!(pending.len(), 603);
-        let is_cut = |change: &Change<'_>| matches!(change, Change::Key(b"key" | b"gone", What::Put { value, .. }) if *value == [0]);
+        let is_cut = |change: &Change<'_>| match change {
+            Change::Key(b"key" | b"gone", What::Put { value, .. }) => *value == [0],
+            _ => false,
+        };
         assert_eq!(pending.iter().filter(|(_, change)| is_cut(change)).count(), 400);
         pending.truncate(super::super::Mark { ops: 0, bytes: 0, touches: 0, events: 0 });
         assert_eq!(pending.room.long_bytes, 0);

@@ -97,7 +97,8 @@ fn errors_messages_events_and_lines_of_a_repeated_exec_are_counted_and_sent_once
     for (channel, message) in [("__keyspace@0__:large", "set"), ("c", "m"), ("end", "e")] {
         let (channel_len, len) = (channel.len(), message.len());
         listener.expect(format!(
-            "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n${channel_len}\r\n{channel}\r\n${len}\r\n{message}\r\n"
+            "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n${channel_len}\r\n{channel}\r\n\
+             ${len}\r\n{message}\r\n"
         ));
     }
     let mut lines = Vec::new();
