@@ -27,8 +27,8 @@ pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
 pub(crate) use ends::Outermost;
 pub(crate) use engine::{
-    Ahead, Check, Checked, Cleaning, Engine, Large, MemoryHeld, Position, ReverseIndex, Round,
-    Staged, StoreError, Value,
+    Ahead, Check, Checked, Cleaning, Engine, Large, MemoryHeld, Named, Position, ReverseIndex,
+    Round, Staged, StoreError, Value,
 };
 pub(crate) use event::{Class, Classes, Event};
 pub(crate) use joined::Joined;
