@@ -36,7 +36,6 @@ use std::{
 
 mod apply;
 mod budget;
-mod covers;
 mod figures;
 mod finish;
 mod frozen;

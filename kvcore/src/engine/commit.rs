@@ -311,7 +311,7 @@ impl WriteGuard<'_> {
     ) -> Result<Sequence> {
         let engine = self.engine;
         let fetch = || index.fetch_entry(hash);
-        let at = engine.append(&mut self.writer, batch, when.write(), fetch)?;
+        let at = engine.append(&mut self.writer, batch, when.write(), &fetch)?;
         let files = engine.files.load();
         let mut views = engine.views.lock();
         views.touch(index);
@@ -343,7 +343,7 @@ impl WriteGuard<'_> {
         }
         batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
         engine.check_memory(|| batch.added_memory_bytes())?;
-        let at = engine.append(&mut self.writer, &batch.encoder, when.write(), || {})?;
+        let at = engine.append(&mut self.writer, &batch.encoder, when.write(), &|| {})?;
         let files = engine.files.load();
         let mut views = engine.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
