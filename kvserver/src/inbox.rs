@@ -220,7 +220,7 @@ impl Inbox {
         };
         self.to_fetch(Fetch::elements_bit(ahead)).filter_map(of).flatten()
     }
-    /// Of the requests with fetches of this kind, where the first argument is and those to fetch by.
+    /// Of the requests with fetches of this kind, the first argument and those to fetch by.
     fn to_fetch(
         &self,
         bit: u8,
