@@ -72,6 +72,14 @@ impl Engine {
     ) {
         self.homes[home].elements.fetch_places_ahead(keys);
     }
+    /// Starts fetching where the elements of these keys are, and their values.
+    pub(in crate::data) fn fetch_elements<'k>(
+        &self,
+        home: usize,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) {
+        self.homes[home].elements.fetch_ahead(keys);
+    }
     /// True if what is known of elements does not fit the processor's caches anyway.
     pub(in crate::data) fn is_worth_fetching(&self, home: usize) -> bool {
         self.homes[home].elements.len() >= FETCH_KEYS_MIN
