@@ -37,7 +37,6 @@ use std::{
 mod alone;
 mod apply;
 mod budget;
-mod covers;
 mod figures;
 mod finish;
 mod frozen;

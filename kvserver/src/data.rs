@@ -27,8 +27,8 @@ mod uses;
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
 pub(crate) use engine::{
-    Ahead, Check, Checked, Cleaning, Engine, Large, MemoryHeld, Position, ReverseIndex, Round,
-    Staged, StoreError, Value,
+    Ahead, Check, Checked, Cleaning, Engine, Large, MemoryHeld, Named, Position, ReverseIndex,
+    Round, Staged, StoreError, Value,
 };
 pub(crate) use event::{Class, Classes, Event};
 pub(crate) use joined::Joined;
@@ -266,6 +266,15 @@ impl Data {
     /// Forgets the changes made since `mark`.
     pub(crate) fn roll_back(&mut self, mark: Mark) {
         self.pending.truncate(mark);
+    }
+    /// A command of a MULTI is done, and nobody comes back to before it: values that it replaced
+    /// give their room back, where they take much.
+    pub(crate) fn shrink(&mut self) {
+        self.pending.shrink();
+    }
+    /// All of them are done: what is replaced will not be written.
+    pub(crate) fn shrink_at_end(&mut self) {
+        self.pending.shrink_at_end();
     }
     /// The look-ups since this was asked last.
     pub(crate) fn take_lookups(&mut self) -> Lookups {

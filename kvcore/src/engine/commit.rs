@@ -312,7 +312,7 @@ impl WriteGuard<'_> {
         apply: impl FnOnce(&Applying<'_>, &Appended),
     ) -> Result<Sequence> {
         let engine = self.engine;
-        let at = engine.append(&mut self.writer, batch, when.write(), fetch)?;
+        let at = engine.append(&mut self.writer, batch, when.write(), &fetch)?;
         let files = engine.files.load();
         let mut views = engine.views.lock();
         views.touch(index);
@@ -344,7 +344,7 @@ impl WriteGuard<'_> {
         }
         batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
         engine.check_memory(|| batch.added_memory_bytes())?;
-        let at = engine.append(&mut self.writer, &batch.encoder, when.write(), || {})?;
+        let at = engine.append(&mut self.writer, &batch.encoder, when.write(), &|| {})?;
         let files = engine.files.load();
         let mut views = engine.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
