@@ -34,6 +34,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+mod alone;
 mod apply;
 mod budget;
 mod figures;

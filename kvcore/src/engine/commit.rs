@@ -17,8 +17,8 @@ use super::{
 use crate::{
     error::{Error, Result},
     ids::{Location, Sequence},
-    index::{Applying, Change, Garbage, Index, KeyHash},
-    keydir::EntryFlags,
+    index::{Applying, Garbage, Index, KeyHash},
+    keydir::{EntryFlags, EntryRef},
     log::{BatchEncoder, DataFile, FileTable, LogEnd, Record},
     options::Durability,
     view::Views,
@@ -277,7 +277,8 @@ impl WriteGuard<'_> {
         let engine = self.engine;
         check_frozen(index)?;
         engine.check_memory(|| record.key().map_or(0, |key| index.added_bytes(key)))?;
-        let last = self.commit_one(index, batch, (hash, when), |cx, at| {
+        let fetch = || index.fetch_entry(hash);
+        let last = self.commit_one(index, batch, (fetch, when), |cx, at| {
             let offset = u32::try_from(at.offset).expect("a data file ends below 4 GiB");
             let location = Location { file: at.file.id, offset };
             index.put(cx, &put_change(record, hash, at.last, location, EntryFlags::NONE));
@@ -286,32 +287,32 @@ impl WriteGuard<'_> {
         Ok(last)
     }
 
-    /// Appends and applies the deletion of one key: the only record in `batch`.
+    /// Appends and applies the deletion of one key, whose entry was found under this lock: the
+    /// only record in `batch`.
     pub(crate) fn commit_delete(
         &mut self,
         index: &Arc<Index>,
         (key, batch): (&[u8], &BatchEncoder),
-        hash: KeyHash,
+        (hash, entry): (KeyHash, EntryRef),
         when: When,
     ) -> Result<Sequence> {
         check_frozen(index)?;
-        self.commit_one(index, batch, (hash, when), |cx, at| {
-            let change = Change::Delete { key, hash, sequence: at.last };
-            index.hold(1 << hash.shard).apply(cx, &change);
+        self.commit_one(index, batch, (|| {}, when), |cx, at| {
+            index.remove_entry(cx, (key, hash), entry, at.last);
         })
     }
 
-    /// Appends a batch of one record, about the key of this hash, which `apply` then applies.
+    /// Appends a batch of one record, which `apply` then applies; `fetch` starts fetching what it
+    /// will look at.
     #[inline]
     fn commit_one(
         &mut self,
         index: &Arc<Index>,
         batch: &BatchEncoder,
-        (hash, when): (KeyHash, When),
+        (fetch, when): (impl Fn(), When),
         apply: impl FnOnce(&Applying<'_>, &Appended),
     ) -> Result<Sequence> {
         let engine = self.engine;
-        let fetch = || index.fetch_entry(hash);
         let at = engine.append(&mut self.writer, batch, when.write(), &fetch)?;
         let table = engine.files.load();
         let mut views = engine.views.lock();

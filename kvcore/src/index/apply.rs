@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 
 impl Index {
     /// Applies one put. The common case, an overwrite, takes one shard lock and nothing else, and
-    /// keeps readers out for one store only (X6).
+    /// keeps readers out for one store only (X6). A new key is looked for once.
     pub(crate) fn put(&self, cx: &Applying<'_>, put: &PutChange<'_>) {
         let shard = self.shard_to_change(put.hash);
         match shard.table.get(put.hash.tag, put.key) {
@@ -26,7 +26,12 @@ impl Index {
                 let mut shard = RwLockUpgradableReadGuard::upgrade(shard);
                 self.insert_absent(cx, &mut shard, put);
             }
-            _ => {
+            None => {
+                // The order index is locked first (X2); nobody else adds the key meanwhile (X1).
+                drop(shard);
+                self.insert_ordered(cx, put);
+            }
+            Some(_) => {
                 drop(shard);
                 self.hold(1 << put.hash.shard).apply(cx, &Change::Put(*put));
             }
