@@ -17,6 +17,7 @@ mod event;
 pub(crate) mod hashed;
 mod hot;
 mod joined;
+mod list_ends;
 mod parts;
 mod pending;
 mod reverse;
@@ -25,14 +26,14 @@ mod uses;
 
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
-pub(crate) use ends::Outermost;
 pub(crate) use engine::{
-    Ahead, Check, Checked, Cleaning, Engine, Large, MemoryHeld, Position, ReverseIndex, Round,
-    Staged, StoreError, Value,
+    Ahead, Check, Checked, Cleaning, Engine, Large, MemoryHeld, Named, Position, ReverseIndex,
+    Round, Staged, StoreError, Value,
 };
 pub(crate) use event::{Class, Classes, Event};
 pub(crate) use joined::Joined;
 pub(crate) use kvcore::Direction;
+pub(crate) use list_ends::OuterNumber;
 pub(crate) use parts::Parts;
 pub(crate) use uses::{Among, LastUse};
 
