@@ -126,6 +126,7 @@ mod recovery;
 mod salvage;
 mod schema;
 mod snapshot;
+mod spans;
 mod stats;
 mod store;
 mod token;

@@ -37,11 +37,10 @@ use std::{
 mod queue;
 mod registry;
 mod scope;
-mod spans;
 
 pub(crate) use queue::{End, Next, Queue, QueueParts, Stored, Told, What};
 pub(crate) use registry::{About, Inner, Registry};
-pub(crate) use scope::{Scope, Span};
+pub(crate) use scope::Scope;
 
 /// Events that may wait for a watcher which says nothing else.
 pub(crate) const CAPACITY_DEFAULT: usize = 1_024;

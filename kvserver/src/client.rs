@@ -55,6 +55,8 @@ pub(crate) struct ClientState {
     pub(crate) subscriptions: Subscriptions,
     /// What the running request has published, each after so many events of its changes.
     pub(crate) published: Vec<(usize, Outgoing)>,
+    /// The commands of the running request that have failed, with their errors, to be counted.
+    pub(crate) failed: Vec<(&'static Entry, String)>,
     pub(crate) traffic: Traffic,
     /// What CLIENT LIST shows.
     pub(crate) card: Arc<Card>,
@@ -84,6 +86,7 @@ impl ClientState {
             watched: Watched::default(),
             subscriptions: Subscriptions::default(),
             published: Vec::new(),
+            failed: Vec::new(),
             traffic: Traffic::default(),
             card,
         }
@@ -165,6 +168,7 @@ impl ClientState {
         self.no_evict = before.no_evict;
         self.no_touch = before.no_touch;
         self.published.clear();
+        self.failed.clear();
         if let Some(executed) = self.executed.take() {
             self.transaction = Some(executed);
         }

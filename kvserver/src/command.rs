@@ -38,6 +38,7 @@ pub(crate) mod latency;
 pub(crate) mod limits;
 pub(crate) mod list;
 pub(crate) mod memory;
+mod names;
 #[cfg(test)]
 pub(crate) mod page;
 pub(crate) mod pubsub;
@@ -59,6 +60,7 @@ use std::ops::BitOr;
 pub(crate) use error::CommandError;
 pub(crate) use keys::{KeyFlags, KeySpec};
 pub(crate) use limits::{check_key, check_name};
+pub(crate) use names::Names;
 
 use crate::context::Context;
 
@@ -82,6 +84,8 @@ pub(crate) struct Command {
     pub(crate) group: Group,
     pub(crate) keys: &'static [KeySpec],
     pub(crate) keys_of: Option<KeysFn>,
+    /// Where names of elements are among its arguments, if it looks these up.
+    pub(crate) names: Option<Names>,
     pub(crate) since: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) complexity: &'static str,
@@ -100,6 +104,7 @@ impl Command {
             group: Group::Server,
             keys: &[],
             keys_of: None,
+            names: None,
             since: "1.0.0",
             summary: "",
             complexity: "O(1)",
@@ -121,6 +126,10 @@ impl Command {
     }
     pub(crate) const fn keys_of(mut self, keys_of: KeysFn) -> Self {
         self.keys_of = Some(keys_of);
+        self
+    }
+    pub(crate) const fn names(mut self, names: Names) -> Self {
+        self.names = Some(names);
         self
     }
     pub(crate) const fn since(mut self, since: &'static str) -> Self {

@@ -11,7 +11,7 @@ use crate::access::Access;
 use crate::client::{Buffers, ClientState};
 use crate::command::Flags;
 use crate::command::table::Entry;
-use crate::data::{Ahead, Position, Round};
+use crate::data::{Ahead, Named, Position, Round};
 use crate::executor::Executor;
 use crate::inbox::{Inbox, Next, Received};
 use crate::output::Output;
@@ -217,6 +217,10 @@ impl Connection {
     /// The keys of waiting requests that are worth fetching this far before they run.
     pub(crate) fn keys_to_fetch(&self, ahead: Ahead) -> impl Iterator<Item = &[u8]> {
         self.inbox.iter().flat_map(move |inbox| inbox.keys_to_fetch(ahead))
+    }
+    /// The names of elements that are.
+    pub(crate) fn names_to_fetch(&self, ahead: Ahead) -> impl Iterator<Item = Named<'_>> {
+        self.inbox.iter().flat_map(move |inbox| inbox.names_to_fetch(ahead))
     }
     /// True if one of the waiting requests may write.
     pub(crate) fn may_write(&self) -> bool {

@@ -10,6 +10,7 @@
 //!     taken back: it has not run, and runs again when they are (see [`crate::staging`]).
 //! E3. Without a round nothing is committed: the request must not be able to write (T3).
 
+mod repeat;
 mod serve;
 
 use crate::access::Access;
@@ -23,7 +24,6 @@ use crate::parameters::Live;
 use crate::pubsub::Outbox;
 use crate::resp::Reply;
 use crate::shared::Shared;
-use crate::staging::Verdict;
 use crate::stats::Tally;
 use crate::{monitor, notify};
 use kvcore::clock::HeldTime;
@@ -156,6 +156,7 @@ impl Executor<'_> {
             ctx.data.set_notified(if tells_misses { ctx.server.notified() } else { Classes::NONE });
             call(entry, &mut ctx);
             show(entry, &mut ctx);
+            self.shared.stats.count_failed(&mut client.failed);
             debug_assert_eq!(self.data.pending_len(), 0, "T3");
             let speaks = entry.command.flags.has(Flags::PUBSUB) || !client.published.is_empty();
             if tells_misses || speaks {
@@ -174,11 +175,8 @@ impl Executor<'_> {
             self.shared.pubsub.take_back(client.seat(), &mut client.subscriptions);
             self.data.set_lookups(before.1);
             self.tally.take_back();
-        } else if let Some(executed) = client.executed.take() {
-            self.shared.watches.forget(&mut client.watched);
-            let entries = executed.requests.iter().map(|queued| queued.entry);
-            entries.for_each(|entry| self.shared.stats.command(entry).count_call());
-            client.subscriptions.keep();
+        } else {
+            self.end_writer(client);
         }
         if let (true, Some(round)) = (self.turn.has_ready(), round) {
             self.serve(round);
@@ -186,6 +184,17 @@ impl Executor<'_> {
         result.map_err(CommandError::from)
     }
 
+    /// A command that may write has run to its end.
+    #[inline]
+    fn end_writer(&mut self, client: &mut ClientState) {
+        self.shared.stats.count_failed(&mut client.failed);
+        if let Some(executed) = client.executed.take() {
+            self.shared.watches.forget(&mut client.watched);
+            let entries = executed.requests.iter().map(|queued| queued.entry);
+            entries.for_each(|entry| self.shared.stats.command(entry).count_call());
+            client.subscriptions.keep();
+        }
+    }
     /// A command that changes nothing has run: others hear what it has published or missed.
     #[cold]
     fn end_reader(&mut self, client: &mut ClientState) {
@@ -199,36 +208,6 @@ impl Executor<'_> {
         if self.data.events_len() > 0 {
             self.shared.hear_all(self.data, self.outbox);
             self.data.clear_events();
-        }
-    }
-
-    /// Commits, or takes the changes back until a helper has written their large values.
-    #[inline]
-    fn stage_or_commit(
-        &mut self,
-        client: &mut ClientState,
-        round: Option<&mut Round<'_, '_>>,
-    ) -> Result<(), StoreError> {
-        if !self.data.has_large() {
-            client.staging.end();
-            self.outbox.speak(&mut client.published);
-            return self.commit(round, Vec::new());
-        }
-        match client.staging.decide(|staged| self.data.are_staged(staged)) {
-            Verdict::Commit(staged) => {
-                client.staging.end();
-                self.outbox.speak(&mut client.published);
-                self.commit(round, staged)
-            }
-            Verdict::TakeBack => {
-                client.staging.want(self.data.take_back());
-                Ok(())
-            }
-            Verdict::Fail(error) => {
-                client.staging.end();
-                drop(self.data.take_back());
-                Err(error)
-            }
         }
     }
 
@@ -370,11 +349,12 @@ fn check(
 }
 
 /// Calls the handler; an error becomes the reply, and what came before it is undone.
-/// EXEC calls this for each command it has queued.
+/// EXEC calls this for each command it has queued. Whoever calls counts those that failed.
 #[inline]
 pub(crate) fn call(entry: &'static Entry, ctx: &mut Context<'_>) {
     let (mark, len) = (ctx.data.mark(), ctx.reply.len());
-    ctx.data.set_quiet(ctx.client.no_touch);
+    // What is repeated has been a use of its keys.
+    ctx.data.set_quiet(ctx.client.no_touch || ctx.client.staging.is_repeated());
     if ctx.data.notified().has(Class::KeyMiss) {
         ctx.data.tell_misses(notify::misses(entry));
     }
@@ -382,10 +362,9 @@ pub(crate) fn call(entry: &'static Entry, ctx: &mut Context<'_>) {
     let outcome = (entry.command.handler)(ctx);
     ctx.server.observer.end(begun, entry, ctx);
     if let Err(error) = outcome {
-        ctx.data.roll_back(mark);
+        ctx.data.roll_back_failed(mark);
         ctx.reply.truncate(len);
         ctx.reply.error(&error);
-        ctx.server.stats.error(&error.to_string());
-        ctx.server.stats.command(entry).failed.fetch_add(1, Relaxed);
+        ctx.client.failed.push((entry, error.to_string()));
     }
 }

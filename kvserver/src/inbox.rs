@@ -10,8 +10,8 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use crate::command::table::{Entry, table};
-use crate::data::Ahead;
+use crate::command::table::{Entry, Fetch, Of, table};
+use crate::data::{Ahead, Named};
 use crate::resp::{Limits, Parser, ProtocolError, Step};
 
 /// What an empty inbox has room for.
@@ -64,6 +64,8 @@ pub(crate) struct Inbox {
     parser: Parser,
     places: Vec<Range<usize>>,
     requests: Vec<Request>,
+    /// What there is to fetch ahead of them, by [`Fetch::bit`].
+    fetches: u8,
     error: Option<ProtocolError>,
 }
 
@@ -75,6 +77,7 @@ impl Default for Inbox {
             parser: Parser::default(),
             places: Vec::new(),
             requests: Vec::new(),
+            fetches: 0,
             error: None,
         }
     }
@@ -162,6 +165,9 @@ impl Inbox {
         limits: &Limits,
         is_last: impl Fn(Option<&'static Entry>) -> bool,
     ) -> bool {
+        if self.requests.is_empty() {
+            self.fetches = 0;
+        }
         while self.error.is_none() {
             let first = self.places.len() - self.parser.begun();
             match self.parser.step(&self.bytes[..self.end], &mut self.places, limits) {
@@ -169,6 +175,7 @@ impl Inbox {
                     let at = |index: usize| &self.bytes[self.places[index].clone()];
                     let second = (self.places.len() > first + 1).then(|| at(first + 1));
                     let entry = table().resolve(at(first), second);
+                    self.fetches |= entry.and_then(|entry| entry.fetch).map_or(0, Fetch::bit);
                     let args = Args::At(first..self.places.len());
                     self.requests.push(Request { entry, args });
                 }
@@ -197,15 +204,38 @@ impl Inbox {
     }
     /// The keys of waiting requests that are worth fetching this far before they run.
     pub(crate) fn keys_to_fetch(&self, ahead: Ahead) -> impl Iterator<Item = &[u8]> {
-        let of = move |request: &Request| {
-            let fetch = request.entry?.fetch.filter(|fetch| fetch.ahead == ahead)?;
-            let Args::At(args) = &request.args else { return None };
-            let keys = self.places.get(args.start + 1..args.end)?;
-            let count = if fetch.step.is_some() { keys.len() } else { keys.len().min(1) };
-            Some(keys[..count].iter().step_by(fetch.step.unwrap_or(1)))
+        let args = self.to_fetch(Fetch::keys_bit(ahead)).flat_map(|(_, _, args)| args);
+        args.map(|place| &self.bytes[place.clone()])
+    }
+    /// The names of elements that are.
+    pub(crate) fn names_to_fetch(&self, ahead: Ahead) -> impl Iterator<Item = Named<'_>> {
+        let of = move |(fetch, key, args): (Fetch, &'_ Range<usize>, _)| {
+            let Of::Elements { part } = fetch.of else { return None };
+            let key = &self.bytes[key.clone()];
+            let named = move |name: &Range<usize>| {
+                let name = &self.bytes[name.clone()];
+                Named { key, part, name }
+            };
+            Some(Iterator::map(args, named))
         };
-        let places = self.requests.iter().filter_map(of).flatten();
-        places.map(|place| &self.bytes[place.clone()])
+        self.to_fetch(Fetch::elements_bit(ahead)).filter_map(of).flatten()
+    }
+    /// Of the requests with fetches of this kind, the first argument and those to fetch by.
+    fn to_fetch(
+        &self,
+        bit: u8,
+    ) -> impl Iterator<Item = (Fetch, &Range<usize>, impl Iterator<Item = &Range<usize>>)> {
+        let of = move |request: &Request| {
+            let fetch = request.entry?.fetch.filter(|fetch| fetch.bit() == bit)?;
+            let Args::At(at) = &request.args else { return None };
+            let args = self.places.get(at.clone())?;
+            let wanted = args.get(fetch.first..)?;
+            let count = if fetch.step.is_some() { wanted.len() } else { wanted.len().min(1) };
+            let wanted = wanted[..count].iter().step_by(fetch.step.unwrap_or(1));
+            Some((fetch, args.get(1)?, wanted))
+        };
+        let requests = if self.fetches & bit == 0 { &[][..] } else { &self.requests[..] };
+        requests.iter().filter_map(of)
     }
     /// Why the stream ends after these requests, if it does.
     pub(crate) fn error(&self) -> Option<ProtocolError> {
@@ -303,6 +333,49 @@ mod tests {
             assert!(inbox.bytes.capacity() <= 4 * CAPACITY_BYTES_MIN, "{start}");
             assert!(inbox.places.capacity() <= 1024, "{start}");
         }
+    }
+
+    #[test]
+    fn names_of_elements_and_keys_of_strings_are_found_among_arguments() {
+        let requests = [
+            "SADD s a b",
+            "HSET h f v g w",
+            "SET k v",
+            "ZADD z 1 m 2 n",
+            "SISMEMBER s c",
+            "LPUSH l x",
+            "ZSCORE z o",
+            "MGET k q",
+            "SADD s",
+            "PING",
+        ];
+        let (mut inbox, mut stream) = (Inbox::default(), Vec::new());
+        for request in requests {
+            let words: Vec<&str> = request.split(' ').collect();
+            stream.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+            for word in words {
+                stream.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+            }
+        }
+        inbox.receive(&mut &stream[..]).unwrap();
+        inbox.parse(&LIMITS);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let names = |of: &Inbox, ahead| -> Vec<(String, usize, String)> {
+            let names = of.names_to_fetch(ahead);
+            names.map(|named| (text(named.key), named.part.len(), text(named.name))).collect()
+        };
+        let expected = |names: &[(&str, usize, &str)]| -> Vec<(String, usize, String)> {
+            names.iter().map(|(key, part, name)| ((*key).into(), *part, (*name).into())).collect()
+        };
+        let places = [("s", 0, "a"), ("s", 0, "b"), ("h", 0, "f"), ("h", 0, "g"), ("s", 0, "c")];
+        assert_eq!(names(&inbox, Ahead::Place), expected(&places));
+        let values = [("z", 1, "m"), ("z", 1, "n"), ("z", 1, "o")];
+        assert_eq!(names(&inbox, Ahead::Value), expected(&values));
+        assert_eq!(inbox.keys_to_fetch(Ahead::Place).collect::<Vec<_>>(), [b"k"]);
+        assert_eq!(inbox.keys_to_fetch(Ahead::Value).collect::<Vec<_>>(), [b"k", b"q"]);
+        inbox.discard();
+        inbox.parse(&LIMITS);
+        assert_eq!(names(&inbox, Ahead::Place), []);
     }
 
     #[test]

@@ -13,6 +13,8 @@
 //! S1. What is committed is what the last run of the command put: values that differ from it are
 //!     thrown away.
 //! S2. A command that is taken back has left nothing: no change, no reply, no state of its client.
+//!     One that does what cannot be taken back (EXEC with CLIENT KILL) is not: its worker writes
+//!     the values.
 //! S3. A command is taken back a bounded number of times; then its worker writes the values.
 
 use crate::data::{Large, Staged, StoreError};

@@ -88,6 +88,14 @@ impl Stats {
             errors.insert(code.to_owned(), 1);
         }
     }
+    /// Counts commands that have failed; then they are counted.
+    #[inline]
+    pub(crate) fn count_failed(&self, failed: &mut Vec<(&'static Entry, String)>) {
+        for (entry, text) in failed.drain(..) {
+            self.error(&text);
+            self.command(entry).failed.fetch_add(1, Relaxed);
+        }
+    }
     pub(crate) fn errors(&self) -> BTreeMap<String, u64> {
         self.errors.lock().clone()
     }

@@ -161,12 +161,12 @@ impl Engine {
         writer: &mut Writer,
         batch: &BatchEncoder,
         write: Write,
-        fetch: impl Fn(),
+        fetch: &dyn Fn(),
     ) -> Result<Appended> {
-        match self.append_once(writer, batch, write, &fetch) {
+        match self.append_once(writer, batch, write, fetch) {
             // Where nothing reserves space, it is the write that finds none.
             Err(e) if e.is_full() => self.with_reserve_after(e, Purpose::of(batch), || {
-                self.append_once(writer, batch, write, || {})
+                self.append_once(writer, batch, write, &|| {})
             }),
             appended => appended,
         }
@@ -177,7 +177,7 @@ impl Engine {
         writer: &mut Writer,
         batch: &BatchEncoder,
         write: Write,
-        fetch: impl Fn(),
+        fetch: &dyn Fn(),
     ) -> Result<Appended> {
         let len = batch.frame_len() as u64;
         if len > FRAME_BYTES_MAX {

@@ -15,8 +15,9 @@ use crate::{
     key::EncodedRange,
     keydir::EntryFlags,
     log::{BatchEncoder, Form, Record},
+    spans::Span,
     value::COPIED_LEN_BYTES_MAX,
-    watch::{About, End, Inner, Queue, Span, Stored, Told, What},
+    watch::{About, End, Inner, Queue, Stored, Told, What},
 };
 use parking_lot::MutexGuard;
 use std::{collections::HashMap, ops::Bound, sync::Arc, task::Waker};

@@ -3,10 +3,11 @@
 //! The order index has let go of the range at once; the tables' entries go in bounded steps, and
 //! until then every read asks whether what it found is covered.
 
-use super::{Applying, Held, Index, SHARDS, Shard, State, Undo, covers::Covers, in_range};
+use super::{Applying, Held, Index, SHARDS, Shard, State, Undo, in_range};
 use crate::{
     ids::Sequence,
     keydir::{Entry, EntryFlags, EntryRef, Freed, OrderIndex},
+    spans::{Span, Spans},
     view::Views,
 };
 use std::{collections::VecDeque, ops::Bound, sync::atomic::Ordering};
@@ -15,18 +16,25 @@ use std::{collections::VecDeque, ops::Bound, sync::atomic::Ordering};
 #[derive(Debug, Default)]
 pub(crate) struct PendingDeletes {
     all: VecDeque<Pending>,
-    covers: Covers,
+    covers: Spans<Sequence>,
 }
 
 impl PendingDeletes {
-    /// The lowest one, above a sequence and up to another, that covers the key. O(log n).
+    /// The lowest one, above a sequence and up to another, that covers the key. O(log n) for each
+    /// that covers it.
     pub(super) fn first_cover(
         &self,
         key: &[u8],
         above: Sequence,
         up_to: Sequence,
     ) -> Option<Sequence> {
-        self.covers.first(key, above, up_to)
+        let mut first = None;
+        self.covers.each_at(key, &mut |by: &Sequence| {
+            if *by > above && *by <= up_to && first.is_none_or(|first| *by < first) {
+                first = Some(*by);
+            }
+        });
+        first
     }
     pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
         self.all.iter()
@@ -44,8 +52,7 @@ impl PendingDeletes {
         self.all.get_mut(at)
     }
     fn push(&mut self, pending: Pending) {
-        let (start, end) = (as_slices(&pending.start), as_slices(&pending.end));
-        self.covers.insert(start, end, pending.sequence);
+        self.covers.insert(pending.span(), pending.sequence.0, pending.sequence);
         self.all.push_back(pending);
     }
     pub(super) fn first_mut(&mut self) -> Option<&mut Pending> {
@@ -54,8 +61,7 @@ impl PendingDeletes {
     /// The first one is worked off; true if there are others.
     pub(super) fn end_first(&mut self) -> bool {
         if let Some(done) = self.all.pop_front() {
-            let (start, end) = (as_slices(&done.start), as_slices(&done.end));
-            self.covers.remove(start, end, done.sequence);
+            self.covers.remove(&done.span().start, done.sequence.0);
         }
         !self.all.is_empty()
     }
@@ -90,6 +96,10 @@ impl Pending {
             Work::Ordered(part) => part.len(),
             Work::Walk { left, .. } => *left,
         }
+    }
+
+    fn span(&self) -> Span {
+        Span::new(as_slices(&self.start), as_slices(&self.end))
     }
 
     /// Its range and another one may have a key in common.
@@ -211,7 +221,7 @@ impl Index {
         }
         self.note_removed(shard, r);
         self.entries_bytes.fetch_sub(self.entry_bytes(key.len()), Ordering::Relaxed);
-        shard.table.take(tag, key).and_then(|(_, _, freed)| freed)
+        shard.table.take(tag, r)
     }
 
     /// Drops undo that no open view needs; whether any is left, and what is to be freed when the
@@ -221,5 +231,48 @@ impl Index {
         let garbage = undo.purge(views);
         self.has_undo.store(!undo.is_empty(), Ordering::Release);
         (!undo.is_empty(), garbage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    /// A range with short bounds, so that they meet, touch and contain one another.
+    fn bound(random: &mut fastrand::Rng) -> Bound<Vec<u8>> {
+        let key = vec![random.u8(..3); random.usize(..3)];
+        match random.u32(..5) {
+            0 => Bound::Unbounded,
+            1 | 2 => Bound::Included(key),
+            _ => Bound::Excluded(key),
+        }
+    }
+
+    #[test]
+    fn what_covers_a_key_is_what_a_look_at_every_range_finds() {
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut pending = PendingDeletes::default();
+        for number in 1..3_000 {
+            if random.u32(..9) < 4 {
+                pending.end_first();
+            } else {
+                let (start, end) = (bound(&mut random), bound(&mut random));
+                let work = Work::Walk { cursor: 0, left: 0 };
+                pending.push(Pending { sequence: Sequence(number), start, end, work });
+            }
+            for _ in 0..20 {
+                let key = vec![random.u8(..3); random.usize(..4)];
+                let above = Sequence(random.u64(..number + 2));
+                let up_to = Sequence(random.u64(..number + 2));
+                let covers = |p: &&Pending| {
+                    p.sequence > above
+                        && p.sequence <= up_to
+                        && in_range(&key, as_slices(&p.start), as_slices(&p.end))
+                };
+                let wanted = pending.iter().filter(covers).map(|p| p.sequence).min();
+                assert_eq!(pending.first_cover(&key, above, up_to), wanted, "seed {seed}");
+            }
+        }
     }
 }

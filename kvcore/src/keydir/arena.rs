@@ -56,8 +56,8 @@ pub(super) struct Arena {
     chunks: Vec<Chunk>,
     /// Numbers of chunks that were given back.
     vacant: Vec<u32>,
-    /// Sizes in units and chunks that have a free block of that size.
-    free: BTreeSet<(u32, u32)>,
+    /// Sizes in units, and the first places of chunks that have a free block of that size.
+    free: BTreeSet<(u64, EntryRef)>,
     /// The chunk that new blocks are cut from.
     current: u32,
     chunk_units: u64,
@@ -180,7 +180,7 @@ impl Arena {
         let vacant = self.vacant.capacity() * size_of::<u32>();
         // A set's node holds up to eleven pairs, and is at least a third full; a list of lists has
         // room for four at least.
-        let lists = 3 * size_of::<(u32, u32)>() + 4 * size_of::<(u32, EntryRef)>();
+        let lists = 3 * size_of::<(u64, EntryRef)>() + 4 * size_of::<(u32, EntryRef)>();
         let free = self.free.len() * lists;
         let overhead = self.chunks.len() * ALLOCATION_OVERHEAD_BYTES;
         self.chunk_units * figure(UNIT_BYTES) + figure(chunk_table + vacant + free + overhead)
@@ -280,7 +280,7 @@ impl Arena {
     fn give_back(&mut self, chunk: usize) -> Freed {
         let number = u32::try_from(chunk).expect("made from half of a 32-bit reference");
         for (units, _) in std::mem::take(&mut self.chunks[chunk].free).iter() {
-            self.free.remove(&(units, number));
+            self.free.remove(&named(units, EntryRef(number << UNIT_BITS)));
         }
         self.chunks[chunk].used_units = 0;
         if number == self.current {
@@ -295,7 +295,7 @@ impl Arena {
     fn push_free(&mut self, r: EntryRef, units: u32) {
         let (chunk, _) = parts(r);
         let next = self.chunks[chunk].free.insert(units, r).unwrap_or_else(|| {
-            self.free.insert((units, r.0 >> UNIT_BITS));
+            self.free.insert(named(units, r));
             NONE
         });
         self.write_free(r, FreeBlock { next, units });
@@ -303,14 +303,17 @@ impl Arena {
 
     /// Takes a free block of the smallest size between two off its list, with its size.
     fn take_free(&mut self, units_min: u32, units_max: u32) -> Option<(u32, EntryRef)> {
-        let &(units, number) = self.free.range((units_min, 0)..=(units_max, u32::MAX)).next()?;
-        let first = self.chunks[index(number)].free.get(units);
+        let from = (u64::from(units_min), NONE);
+        let &(units, chunk) = self.free.range(from..).next()?;
+        let units = u32::try_from(units).ok().filter(|units| *units <= units_max)?;
+        let (number, _) = parts(chunk);
+        let first = self.chunks[number].free.get(units);
         let r = first.expect("a list that is named is there (A3)");
         let next = self.read_free(r).next;
-        let lists = &mut self.chunks[index(number)].free;
+        let lists = &mut self.chunks[number].free;
         if next == NONE {
             lists.remove(units);
-            self.free.remove(&(units, number));
+            self.free.remove(&named(units, r));
         } else {
             lists.insert(units, next);
         }
@@ -332,6 +335,11 @@ impl Arena {
         bytes[4..8].copy_from_slice(&block.units.to_le_bytes());
         bytes[FREE_MARK_AT] = FREE_MARK;
     }
+}
+
+/// How a chunk is named that has a free block of this size, here.
+fn named(units: u32, r: EntryRef) -> (u64, EntryRef) {
+    (u64::from(units), EntryRef(r.0 & !(CHUNK_UNITS_MAX - 1)))
 }
 
 /// The chunk number and the byte in it.
@@ -388,13 +396,13 @@ mod tests {
                 assert!(index(chunk.used_units) * UNIT_BYTES <= chunk.bytes.len());
             }
             let mut free_in_lists = 0;
-            let mut named = 0;
+            let mut lists_named = 0;
             let lists = |(number, chunk): (u32, &Chunk)| {
                 chunk.free.iter().map(move |list| (number, list)).collect::<Vec<_>>()
             };
             for (chunk, (units, first)) in (0..).zip(&self.chunks).flat_map(lists) {
-                assert!(self.free.contains(&(units, chunk)), "a list that is not named (A3)");
-                named += 1;
+                assert!(self.free.contains(&named(units, first)), "a list that is not named (A3)");
+                lists_named += 1;
                 let mut r = first;
                 while r != NONE {
                     let block = self.read_free(r);
@@ -403,7 +411,7 @@ mod tests {
                     r = block.next;
                 }
             }
-            assert_eq!(named, self.free.len(), "lists are named once (A3)");
+            assert_eq!(lists_named, self.free.len(), "lists are named once (A3)");
             assert_eq!(free_in_chunks, free_in_lists);
         }
     }

@@ -10,10 +10,12 @@
 
 use super::{
     queue::{End, Pushed, Queue, Told},
-    scope::{Scope, Span},
-    spans::Spans,
+    scope::Scope,
 };
-use crate::ids::{KeyspaceId, Sequence};
+use crate::{
+    ids::{KeyspaceId, Sequence},
+    spans::{Span, Spans},
+};
 use parking_lot::{Mutex, MutexGuard};
 use std::{
     collections::{HashMap, HashSet},

@@ -10,7 +10,7 @@ mod tests;
 mod whole;
 
 use super::collection;
-use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec};
+use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec, Names};
 use crate::context::Context;
 use crate::data::hashed::HASH_LEN;
 use crate::data::{Collection, Type};
@@ -34,15 +34,18 @@ pub(crate) const COMMANDS: &[Command] = &[
     hash("hdel", -3, field::hdel)
         .flags(Flags::WRITE.and(Flags::FAST))
         .keys(&[KeySpec::one(1, KeyFlags::RW.and(KeyFlags::DELETE))])
+        .names(Names::placed(2).every(1))
         .summary("Removes fields from a hash; a hash without fields is gone.")
         .complexity("O(N) with N the number of fields given"),
     hash("hexists", 3, field::hexists)
         .flags(READ_FAST)
         .keys(&[KeySpec::one(1, KeyFlags::RO)])
+        .names(Names::placed(2))
         .summary("Tells whether a hash has a field."),
     hash("hget", 3, field::hget)
         .flags(READ_FAST)
         .keys(&[KeySpec::one(1, READ_KEY)])
+        .names(Names::read(2))
         .summary("Returns the value of a field."),
     hash("hgetall", 2, whole::hgetall)
         .flags(READ)
@@ -52,10 +55,12 @@ pub(crate) const COMMANDS: &[Command] = &[
     hash("hincrby", 4, counter::hincrby)
         .flags(WRITE_FAST)
         .keys(&[KeySpec::one(1, CHANGE_KEY)])
+        .names(Names::read(2))
         .summary("Adds to an integer in a field, counting a missing one as 0."),
     hash("hincrbyfloat", 4, counter::hincrbyfloat)
         .flags(WRITE_FAST)
         .keys(&[KeySpec::one(1, CHANGE_KEY)])
+        .names(Names::read(2))
         .since("2.6.0")
         .summary("Adds to a floating-point number in a field, counting a missing one as 0."),
     hash("hkeys", 2, whole::hkeys)
@@ -71,11 +76,13 @@ pub(crate) const COMMANDS: &[Command] = &[
     hash("hmget", -3, field::hmget)
         .flags(READ_FAST)
         .keys(&[KeySpec::one(1, READ_KEY)])
+        .names(Names::read(2).every(1))
         .summary("Returns the values of several fields.")
         .complexity("O(N) with N the number of fields given"),
     hash("hmset", -4, field::hmset)
         .flags(WRITE_FAST)
         .keys(&[KeySpec::one(1, UPDATE_KEY)])
+        .names(Names::placed(2).every(2))
         .summary("Sets several fields: the older name of HSET.")
         .complexity("O(N) with N the number of fields given"),
     hash("hrandfield", -2, scan::hrandfield)
@@ -93,15 +100,18 @@ pub(crate) const COMMANDS: &[Command] = &[
     hash("hset", -4, field::hset)
         .flags(WRITE_FAST)
         .keys(&[KeySpec::one(1, UPDATE_KEY)])
+        .names(Names::placed(2).every(2))
         .summary("Sets fields and returns how many are new.")
         .complexity("O(N) with N the number of fields given"),
     hash("hsetnx", 4, field::hsetnx)
         .flags(WRITE_FAST)
         .keys(&[KeySpec::one(1, KeyFlags::RW.and(KeyFlags::INSERT))])
+        .names(Names::placed(2))
         .summary("Sets a field unless the hash has it."),
     hash("hstrlen", 3, field::hstrlen)
         .flags(READ_FAST)
         .keys(&[KeySpec::one(1, KeyFlags::RO)])
+        .names(Names::read(2))
         .since("3.2.0")
         .summary("Returns the length of a field's value in bytes."),
     hash("hvals", 2, whole::hvals)

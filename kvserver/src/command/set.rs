@@ -12,7 +12,7 @@ mod tests;
 
 use super::collection;
 use super::keys::Span;
-use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec};
+use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec, Names};
 use crate::context::Context;
 use crate::data::hashed::HASH_LEN;
 use crate::data::{Collection, Type};
@@ -43,6 +43,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     set("sadd", -3, member::sadd)
         .flags(GROW.and(Flags::FAST))
         .keys(&[KeySpec::one(1, INSERT_KEY)])
+        .names(Names::placed(2).every(1))
         .summary("Adds members to a set, creating it if need be.")
         .complexity(PER_MEMBER),
     set("scard", 2, member::scard)
@@ -82,6 +83,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     set("sismember", 3, member::sismember)
         .flags(READ_FAST)
         .keys(&[KeySpec::one(1, KeyFlags::RO)])
+        .names(Names::placed(2))
         .summary("Tells whether a set has a member."),
     set("smembers", 2, algebra::sinter)
         .flags(READ)
@@ -91,6 +93,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     set("smismember", -3, member::smismember)
         .flags(READ_FAST)
         .keys(&[KeySpec::one(1, READ_KEY)])
+        .names(Names::placed(2).every(1))
         .since("6.2.0")
         .summary("Tells of several members whether a set has them.")
         .complexity(PER_MEMBER),
@@ -111,6 +114,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     set("srem", -3, member::srem)
         .flags(WRITE_FAST)
         .keys(&[KeySpec::one(1, KeyFlags::RW.and(KeyFlags::DELETE))])
+        .names(Names::placed(2).every(1))
         .summary("Removes members from a set; an empty set is gone.")
         .complexity(PER_MEMBER),
     set("sscan", -3, random::sscan)

@@ -50,27 +50,60 @@ pub(crate) struct Entry {
     /// Its index in the statistics.
     pub(crate) index: usize,
     pub(crate) subcommands: Vec<Entry>,
-    /// Which of its keys are worth fetching before it runs.
+    /// Which of its arguments to fetch by before it runs.
     pub(crate) fetch: Option<Fetch>,
 }
 
-/// What to fetch ahead of a command: every `step`-th argument from the first on, or the first only.
+/// What to fetch ahead of a command: the argument at `first`, or every `step`-th one from there on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fetch {
+    pub(crate) of: Of,
     pub(crate) ahead: Ahead,
+    pub(crate) first: usize,
     pub(crate) step: Option<usize>,
 }
 
+/// What the arguments to fetch by are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Of {
+    Keys,
+    /// Names of elements of the collection that the first argument is the key of, in this part.
+    Elements {
+        part: &'static [u8],
+    },
+}
+
 impl Fetch {
-    /// Commands on strings look their keys up; other ones mostly use few keys again and again.
+    /// Commands on strings look their keys up, those on collections elements by name; the keys of
+    /// collections are few, mostly, and used again and again.
     fn of(command: &Command) -> Option<Fetch> {
+        if let Some(names) = command.names {
+            return Some(names.fetch());
+        }
         let [KeySpec { first: 1, span: Span::Range { last, step }, flags }] = *command.keys else {
             return None;
         };
         let reads = !flags.has(KeyFlags::VARIABLE) && !flags.has(KeyFlags::OW);
         let ahead = if reads { Ahead::Value } else { Ahead::Place };
         let step = (last == -1).then_some(step);
-        (command.group == Group::String).then_some(Fetch { ahead, step })
+        (command.group == Group::String).then_some(Fetch { of: Of::Keys, ahead, first: 1, step })
+    }
+
+    /// One bit for all that is fetched as this is.
+    pub(crate) const fn bit(self) -> u8 {
+        match self.of {
+            Of::Keys => Fetch::keys_bit(self.ahead),
+            Of::Elements { .. } => Fetch::elements_bit(self.ahead),
+        }
+    }
+    pub(crate) const fn keys_bit(ahead: Ahead) -> u8 {
+        match ahead {
+            Ahead::Place => 1,
+            Ahead::Value => 1 << 1,
+        }
+    }
+    pub(crate) const fn elements_bit(ahead: Ahead) -> u8 {
+        Fetch::keys_bit(ahead) << 2
     }
 }
 

@@ -120,9 +120,11 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
         };
         executor::call(queued.entry, &mut inner);
         executor::show(queued.entry, &mut inner);
+        ctx.data.shrink();
         // HELLO may have changed it.
         ctx.reply.set_protocol(ctx.client.protocol);
     }
+    ctx.data.shrink_at_end();
     ctx.client.is_in_exec = false;
     // The rest is the executor's, once it is committed.
     ctx.client.executed = Some(transaction);
@@ -146,3 +148,6 @@ fn unwatch(ctx: &mut Context<'_>) -> Outcome {
     ctx.reply.ok();
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,9 +19,10 @@ mod tests;
 
 use super::collection;
 use super::keys::Span;
-use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec};
+use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec, Names};
 use crate::context::Context;
 use crate::data::{Collection, Type};
+use layout::NAMES;
 pub(super) use layout::{BY_NAME, members, name_of};
 
 const WRITE: Flags = Flags::WRITE;
@@ -56,6 +57,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     zset("zadd", -4, member::zadd)
         .flags(GROW.and(Flags::FAST))
         .keys(&[KeySpec::one(1, UPDATE_KEY)])
+        .names(Names::read(3).every(2).within(NAMES))
         .since("1.2.0")
         .summary("Adds members with their scores, or changes scores.")
         .complexity(BY_RANK),
@@ -86,6 +88,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     zset("zincrby", 4, member::zincrby)
         .flags(GROW.and(Flags::FAST))
         .keys(&[KeySpec::one(1, UPDATE_KEY.and(KeyFlags::ACCESS))])
+        .names(Names::read(3).within(NAMES))
         .since("1.2.0")
         .summary("Adds to the score of a member.")
         .complexity(BY_RANK),
@@ -122,6 +125,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     zset("zmscore", -3, member::zmscore)
         .flags(READ_FAST)
         .keys(ONE_READ)
+        .names(Names::read(2).every(1).within(NAMES))
         .since("6.2.0")
         .summary("Returns the scores of several members.")
         .complexity(PER_MEMBER),
@@ -170,12 +174,14 @@ pub(crate) const COMMANDS: &[Command] = &[
     zset("zrank", -3, member::zrank)
         .flags(READ_FAST)
         .keys(ONE_READ)
+        .names(Names::read(2).within(NAMES))
         .since("2.0.0")
         .summary("Returns how many members come before one, lowest score first.")
         .complexity(BY_RANK),
     zset("zrem", -3, member::zrem)
         .flags(WRITE_FAST)
         .keys(&[KeySpec::one(1, DELETE_KEY)])
+        .names(Names::read(2).every(1).within(NAMES))
         .since("1.2.0")
         .summary("Removes members; a sorted set without members is gone.")
         .complexity(BY_RANK),
@@ -218,6 +224,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     zset("zrevrank", -3, member::zrevrank)
         .flags(READ_FAST)
         .keys(ONE_READ)
+        .names(Names::read(2).within(NAMES))
         .since("2.0.0")
         .summary("Returns how many members come before one, highest score first.")
         .complexity(BY_RANK),
@@ -230,6 +237,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     zset("zscore", 3, member::zscore)
         .flags(READ_FAST)
         .keys(ONE_READ)
+        .names(Names::read(2).within(NAMES))
         .since("1.2.0")
         .summary("Returns the score of a member.")
         .complexity(PER_MEMBER),

@@ -25,6 +25,7 @@ use super::pending::{Change, Pending, What};
 use super::{Place, Stored};
 use crate::config::AppendFsync;
 pub(crate) use check::{Check, Checked};
+pub(crate) use elements::Named;
 pub(super) use elements::{Held, Visit};
 pub(super) use reverse::PAGE_IDS;
 pub(crate) use reverse::{Cleaning, ReverseIndex};

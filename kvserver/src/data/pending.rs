@@ -14,6 +14,7 @@
 mod elements;
 mod keys;
 mod sets;
+mod shrink;
 
 use std::ops::Range;
 
@@ -123,6 +124,7 @@ pub(super) struct Pending {
     /// Changes of elements among the ops, and swaps.
     element_ops: usize,
     swaps: usize,
+    room: shrink::Room,
     keys: keys::Index,
     elements: elements::Overlay,
 }
@@ -146,6 +148,7 @@ impl Pending {
         for op in &self.ops[mark.ops..] {
             self.element_ops -= usize::from(op.kind.is_of_elements());
             self.swaps -= usize::from(matches!(op.kind, OpKind::Swap { .. }));
+            self.room.give_back(op);
         }
         self.ops.truncate(mark.ops);
         self.bytes.truncate(mark.bytes);
@@ -156,6 +159,7 @@ impl Pending {
     }
     pub(super) fn clear(&mut self) {
         self.truncate(Mark { ops: 0, bytes: 0, touches: 0, events: 0 });
+        self.room.clear();
         // One huge command must not pin its memory for ever.
         if self.bytes.capacity() > 1 << 20 {
             self.bytes = Vec::new();
@@ -191,6 +195,7 @@ impl Pending {
         self.bytes.resize(start + 1 + len, 0);
         let result = f(&mut self.bytes[start + 1..]);
         let value = start..self.bytes.len();
+        self.room.add(value.len());
         self.ops.push(Op { place, key, kind: OpKind::Put { value, expires_at_ms } });
         result
     }
@@ -210,7 +215,10 @@ impl Pending {
     /// that the latest change of a key always tells its whole state, or that the store's one stays.
     pub(super) fn expire(&mut self, place: Place, key: &[u8], expires_at_ms: Option<u64>) {
         let kind = match self.latest_op(place.home, key).map(|at| &self.ops[at].kind) {
-            Some(OpKind::Put { value, .. }) => OpKind::Put { value: value.clone(), expires_at_ms },
+            Some(OpKind::Put { value, .. }) => {
+                self.room.add(value.len());
+                OpKind::Put { value: value.clone(), expires_at_ms }
+            }
             _ => OpKind::Expire(expires_at_ms),
         };
         let key = self.store(key);
@@ -303,6 +311,12 @@ impl Pending {
             let Told { place, class, name, ref key } = *told;
             Event { class, name, db: place.index, key: &self.bytes[key.clone()] }
         })
+    }
+
+    /// The keys that were looked up in vain since `mark`, if that is told.
+    pub(super) fn misses_since(&self, mark: Mark) -> Vec<(Place, Vec<u8>)> {
+        let told = self.events[mark.events..].iter().filter(|told| told.class == Class::KeyMiss);
+        told.map(|told| (told.place, self.bytes[told.key.clone()].to_vec())).collect()
     }
 
     fn store(&mut self, bytes: &[u8]) -> Range<usize> {

@@ -106,6 +106,7 @@ impl Executor<'_> {
         }
         self.shared.blocked.take(waiter.ticket);
         self.shared.stats.command(waiter.entry).count_call();
+        self.shared.stats.count_failed(&mut client.failed);
         self.turn.served.push(waiter.delivery(out, None));
     }
 }

@@ -17,6 +17,8 @@ impl Worker {
         for ahead in [Ahead::Value, Ahead::Place] {
             let keys = connections.clone().flat_map(|c| c.keys_to_fetch(ahead));
             self.shared.engine.fetch_ahead(db, ahead, keys.take(FETCH_KEYS_MAX));
+            let names = connections.clone().flat_map(|c| c.names_to_fetch(ahead));
+            self.shared.engine.fetch_named_ahead(db, ahead, names.take(FETCH_KEYS_MAX));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Values too large for the log: their files are written without making other connections wait.
 
+mod once;
+
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};

@@ -4,11 +4,11 @@ use std::hash::Hasher;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
-use kvcore::{Direction, Sequence, Visited};
+use kvcore::{AsKey, Direction, Position, Sequence, Visited};
 
 use super::super::collection::{Element, ID_LEN, Id};
 use super::super::pending::Bounds;
-use super::{Engine, FETCH_KEYS_MIN, Home, Result, StoreError, Value};
+use super::{Ahead, Engine, FETCH_KEYS_MIN, Home, Result, StoreError, Value};
 
 /// A value that is there, in the store or among the pending changes.
 #[derive(Debug)]
@@ -19,6 +19,31 @@ pub(in crate::data) enum Held<'a> {
 
 /// What a walk calls with every element; what it may say is to stop.
 pub(in crate::data) type Visit<'f> = &'f mut dyn FnMut(&[u8], Held<'_>) -> Result<ControlFlow<()>>;
+
+/// An element by the key of its collection, the part of it, and its name (see `hashed`).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) part: &'static [u8],
+    pub(crate) name: &'a [u8],
+}
+
+/// The key of an element, put together where it is needed.
+struct ElementKey<'a> {
+    id: Id,
+    part: &'static [u8],
+    hash: u32,
+    name: &'a [u8],
+}
+
+impl AsKey<Vec<u8>> for ElementKey<'_> {
+    fn encode_key(&self, out: &mut Vec<u8>, _: Position) {
+        out.extend_from_slice(&self.id.bytes());
+        out.extend_from_slice(self.part);
+        out.extend_from_slice(&self.hash.to_be_bytes());
+        out.extend_from_slice(self.name);
+    }
+}
 
 /// The first id above those of all elements and above the last commit's sequence.
 pub(super) fn first_free_id(homes: &[Home], tip: Sequence) -> Result<u64> {
@@ -71,6 +96,40 @@ impl Engine {
         keys: impl Iterator<Item = &'k [u8]>,
     ) {
         self.homes[home].elements.fetch_places_ahead(keys);
+    }
+    /// Starts fetching where the elements of these keys are, and their values.
+    pub(in crate::data) fn fetch_elements<'k>(
+        &self,
+        home: usize,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) {
+        self.homes[home].elements.fetch_ahead(keys);
+    }
+    /// The same of elements by name, as far as their collections are remembered; for whoever does
+    /// not hold the gate. Of a collection that is replaced meanwhile it fetches in vain.
+    pub(crate) fn fetch_named_ahead<'n>(
+        &self,
+        db: usize,
+        ahead: Ahead,
+        names: impl Iterator<Item = Named<'n>>,
+    ) {
+        let home = self.home(db);
+        if !self.is_worth_fetching(home) {
+            return;
+        }
+        let mut last: Option<(&[u8], Option<Id>)> = None;
+        let keys = names.filter_map(|Named { key, part, name }| {
+            let id = match last {
+                Some((same, id)) if same == key => id,
+                _ => self.hot.find(home, key).map(|known| known.id),
+            };
+            last = Some((key, id));
+            Some(ElementKey { id: id?, part, hash: self.hash(name), name })
+        });
+        match ahead {
+            Ahead::Place => self.homes[home].elements.fetch_places_ahead(keys),
+            Ahead::Value => self.homes[home].elements.fetch_ahead(keys),
+        }
     }
     /// True if what is known of elements does not fit the processor's caches anyway.
     pub(in crate::data) fn is_worth_fetching(&self, home: usize) -> bool {

@@ -45,6 +45,7 @@ impl Home {
 impl Pending {
     pub(in crate::data) fn put_element(&mut self, place: Place, id: Id, sub: &[u8], value: &[u8]) {
         let key = self.store_element_key(id, sub);
+        self.room.add(value.len());
         let value = Some(self.store(value));
         self.ops.push(Op { place, key, kind: OpKind::Element { value } });
         self.element_ops += 1;

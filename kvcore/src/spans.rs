@@ -1,4 +1,6 @@
-//! Many spans of keys, and which of them a key lies in.
+//! Spans of keys, and which of many a key lies in.
+//!
+//! Knows encoded keys. Does not know what spans are for.
 //!
 //! A treap ordered by start, every node knowing how far its subtree reaches. Finding what a key or
 //! a range meets costs O(log n) for each span met and O(log n) if none is; adding and removing
@@ -9,11 +11,56 @@
 //! N1. In-order, (start, number) ascends.
 //! N2. `reach` is the furthest end in a node's subtree; none stands for no end.
 
-use super::scope::{Span, ends_after};
-use std::sync::Arc;
+use std::{ops::Bound, sync::Arc};
 
+/// All keys from `start` on and before `end`; without an end, all that follow. There is one that
+/// has none: from nothing to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: Arc<[u8]>,
+    pub(crate) end: Option<Arc<[u8]>>,
+}
+
+impl Span {
+    /// The same keys as between these bounds.
+    pub(crate) fn new(start: Bound<&[u8]>, end: Bound<&[u8]>) -> Span {
+        let start: Arc<[u8]> = match start {
+            Bound::Unbounded => Arc::default(),
+            Bound::Included(key) => key.into(),
+            Bound::Excluded(key) => successor(key),
+        };
+        let end = match end {
+            Bound::Unbounded => None,
+            Bound::Included(key) => Some(successor(key)),
+            Bound::Excluded(key) => Some(key.into()),
+        };
+        let span = Span { start, end };
+        if span.is_empty() {
+            Span { start: Arc::default(), end: Some(Arc::default()) }
+        } else {
+            span
+        }
+    }
+
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        *self.start <= *key && ends_after(self.end.as_deref(), key)
+    }
+
+    /// Some key lies in both.
+    #[cfg(test)]
+    pub(crate) fn overlaps(&self, other: &Span) -> bool {
+        let starts_in = |a: &Span, b: &Span| ends_after(b.end.as_deref(), &a.start);
+        starts_in(self, other) && starts_in(other, self)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        !ends_after(self.end.as_deref(), &self.start)
+    }
+}
+
+/// Many spans, each with a number and an item.
 #[derive(Debug)]
-pub(super) struct Spans<T> {
+pub(crate) struct Spans<T> {
     root: Link<T>,
 }
 
@@ -37,31 +84,31 @@ impl<T> Default for Spans<T> {
 
 impl<T> Spans<T> {
     /// Adds an item; its number must not be in use.
-    pub(super) fn insert(&mut self, span: Span, number: u64, item: T) {
+    pub(crate) fn insert(&mut self, span: Span, number: u64, item: T) {
         let reach = span.end.clone();
         let node = Box::new(Node { span, number, item, reach, left: None, right: None });
         self.root = Some(insert(self.root.take(), node));
     }
 
     /// Takes an item out, if it is there.
-    pub(super) fn remove(&mut self, start: &[u8], number: u64) -> Option<T> {
+    pub(crate) fn remove(&mut self, start: &[u8], number: u64) -> Option<T> {
         let mut removed = None;
         self.root = remove(self.root.take(), (start, number), &mut removed);
         removed
     }
 
     /// Every item whose span contains the key.
-    pub(super) fn each_at<'a>(&'a self, key: &[u8], f: &mut impl FnMut(&'a T)) {
+    pub(crate) fn each_at<'a>(&'a self, key: &[u8], f: &mut impl FnMut(&'a T)) {
         visit(&self.root, key, &|start| start <= key, f);
     }
 
     /// Every item whose span has a key in common with this one.
-    pub(super) fn each_meeting<'a>(&'a self, span: &Span, f: &mut impl FnMut(&'a T)) {
+    pub(crate) fn each_meeting<'a>(&'a self, span: &Span, f: &mut impl FnMut(&'a T)) {
         visit(&self.root, &span.start, &|start| ends_after(span.end.as_deref(), start), f);
     }
 
     /// Every item.
-    pub(super) fn each<'a>(&'a self, f: &mut impl FnMut(&'a T)) {
+    pub(crate) fn each<'a>(&'a self, f: &mut impl FnMut(&'a T)) {
         each(&self.root, f);
     }
 }
@@ -172,6 +219,16 @@ fn visit<'a, T>(
     visit(&node.right, from, starts_in_time, f);
 }
 
+/// An end before which `key` lies.
+fn ends_after(end: Option<&[u8]>, key: &[u8]) -> bool {
+    end.is_none_or(|end| key < end)
+}
+
+/// The first byte string after `key`.
+fn successor(key: &[u8]) -> Arc<[u8]> {
+    [key, &[0]].concat().into()
+}
+
 fn each<'a, T>(link: &'a Link<T>, f: &mut impl FnMut(&'a T)) {
     if let Some(node) = link {
         each(&node.left, f);
@@ -183,7 +240,6 @@ fn each<'a, T>(link: &'a Link<T>, f: &mut impl FnMut(&'a T)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ops::Bound;
 
     fn drawn(rng: &mut fastrand::Rng) -> Span {
         let mut bound = || {
