@@ -25,7 +25,7 @@ mod uses;
 
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
-pub(crate) use ends::Outermost;
+pub(crate) use ends::{Outermost, Removed};
 pub(crate) use engine::{
     Ahead, Check, Checked, Cleaning, Engine, Large, MemoryHeld, Named, Position, ReverseIndex,
     Round, Staged, StoreError, Value,

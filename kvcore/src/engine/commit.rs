@@ -310,7 +310,9 @@ impl WriteGuard<'_> {
         apply: impl FnOnce(&Applying<'_>, &Appended),
     ) -> Result<Sequence> {
         let engine = self.engine;
-        let fetch = || index.fetch_entry(hash);
+        let fetch = || {
+            index.fetch_entry(hash);
+        };
         let at = engine.append(&mut self.writer, batch, when.write(), &fetch)?;
         let files = engine.files.load();
         let mut views = engine.views.lock();

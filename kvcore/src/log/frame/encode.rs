@@ -22,6 +22,7 @@ pub(crate) struct BatchEncoder {
     /// The members: room for a checksum, then the record; each.
     bytes: Vec<u8>,
     members: Vec<Encoded>,
+    holds_puts: bool,
 }
 
 /// Room for a member's checksum. What a batch of one has before its record is in its last byte, so
@@ -47,6 +48,7 @@ impl BatchEncoder {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.members.clear();
+        self.holds_puts = false;
     }
 
     /// Bytes its memory has room for.
@@ -67,12 +69,18 @@ impl BatchEncoder {
             _ => Partial::of(&self.bytes[at + CRC_LEN..]),
         };
         self.members.push(Encoded { at, partial });
+        self.holds_puts |= matches!(record, Record::Put { .. } | Record::BlobRef { .. });
         self.members.len() - 1
     }
 
     /// How many records the batch holds: how many sequences it takes.
     pub(crate) fn count(&self) -> usize {
         self.members.len()
+    }
+
+    /// Whether one of them puts a value.
+    pub(crate) fn holds_puts(&self) -> bool {
+        self.holds_puts
     }
 
     pub(crate) fn is_empty(&self) -> bool {
