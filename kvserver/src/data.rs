@@ -17,6 +17,7 @@ mod event;
 pub(crate) mod hashed;
 mod hot;
 mod joined;
+mod list_ends;
 mod parts;
 mod pending;
 mod reverse;
@@ -25,7 +26,7 @@ mod uses;
 
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
-pub(crate) use ends::{Outermost, Removed};
+pub(crate) use ends::Removed;
 pub(crate) use engine::{
     Ahead, Check, Checked, Cleaning, Engine, Large, MemoryHeld, Named, Position, ReverseIndex,
     Round, Staged, StoreError, Value,
@@ -33,6 +34,7 @@ pub(crate) use engine::{
 pub(crate) use event::{Class, Classes, Event};
 pub(crate) use joined::Joined;
 pub(crate) use kvcore::Direction;
+pub(crate) use list_ends::OuterNumber;
 pub(crate) use parts::Parts;
 pub(crate) use uses::{Among, LastUse};
 
@@ -248,7 +250,7 @@ impl Data {
     }
     /// Whether looking up a key that is not there is an event from now on, if such are published.
     pub(crate) fn tell_misses(&mut self, tells_misses: bool) {
-        self.tells_misses = tells_misses;
+        self.tells_misses = tells_misses && self.notified.has(Class::KeyMiss);
     }
     /// Forgets the events.
     pub(crate) fn clear_events(&mut self) {
@@ -274,6 +276,14 @@ impl Data {
     /// All of them are done: what is replaced will not be written.
     pub(crate) fn shrink_at_end(&mut self) {
         self.pending.shrink_at_end();
+    }
+    /// The same of a command that has failed: what it did not find has been missed all the same.
+    pub(crate) fn roll_back_failed(&mut self, mark: Mark) {
+        let misses = if self.tells_misses { self.pending.misses_since(mark) } else { Vec::new() };
+        self.roll_back(mark);
+        for (place, key) in misses {
+            Db::new(self, place).tell(Class::KeyMiss, "keymiss", &key);
+        }
     }
     /// The look-ups since this was asked last.
     pub(crate) fn take_lookups(&mut self) -> Lookups {

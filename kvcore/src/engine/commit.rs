@@ -17,10 +17,11 @@ use super::{
 use crate::{
     error::{Error, Result},
     ids::{Location, Sequence},
-    index::{Applying, Change, Garbage, Index, KeyHash},
-    keydir::EntryFlags,
-    log::{BatchEncoder, LogEnd, Record},
+    index::{Applying, Garbage, Index, KeyHash},
+    keydir::{EntryFlags, EntryRef},
+    log::{BatchEncoder, DataFile, FileTable, LogEnd, Record},
     options::Durability,
+    view::Views,
 };
 use parking_lot::MutexGuard;
 use std::{
@@ -276,7 +277,10 @@ impl WriteGuard<'_> {
         let engine = self.engine;
         check_frozen(index)?;
         engine.check_memory(|| record.key().map_or(0, |key| index.added_bytes(key)))?;
-        let last = self.commit_one(index, batch, (hash, when), |cx, at| {
+        let fetch = || {
+            index.fetch_entry(hash);
+        };
+        let last = self.commit_one(index, batch, (fetch, when), |cx, at| {
             let offset = u32::try_from(at.offset).expect("a data file ends below 4 GiB");
             let location = Location { file: at.file.id, offset };
             index.put(cx, &put_change(record, hash, at.last, location, EntryFlags::NONE));
@@ -285,40 +289,38 @@ impl WriteGuard<'_> {
         Ok(last)
     }
 
-    /// Appends and applies the deletion of one key: the only record in `batch`.
+    /// Appends and applies the deletion of one key, whose entry was found under this lock: the
+    /// only record in `batch`.
     pub(crate) fn commit_delete(
         &mut self,
         index: &Arc<Index>,
         (key, batch): (&[u8], &BatchEncoder),
-        hash: KeyHash,
+        (hash, entry): (KeyHash, EntryRef),
         when: When,
     ) -> Result<Sequence> {
         check_frozen(index)?;
-        self.commit_one(index, batch, (hash, when), |cx, at| {
-            let change = Change::Delete { key, hash, sequence: at.last };
-            index.hold(1 << hash.shard).apply(cx, &change);
+        self.commit_one(index, batch, (|| {}, when), |cx, at| {
+            index.remove_entry(cx, (key, hash), entry, at.last);
         })
     }
 
-    /// Appends a batch of one record, about the key of this hash, which `apply` then applies.
+    /// Appends a batch of one record, which `apply` then applies; `fetch` starts fetching what it
+    /// will look at.
     #[inline]
     fn commit_one(
         &mut self,
         index: &Arc<Index>,
         batch: &BatchEncoder,
-        (hash, when): (KeyHash, When),
+        (fetch, when): (impl Fn(), When),
         apply: impl FnOnce(&Applying<'_>, &Appended),
     ) -> Result<Sequence> {
         let engine = self.engine;
-        let fetch = || {
-            index.fetch_entry(hash);
-        };
         let at = engine.append(&mut self.writer, batch, when.write(), &fetch)?;
-        let files = engine.files.load();
+        let table = engine.files.load();
         let mut views = engine.views.lock();
         views.touch(index);
         let telling = engine.start_telling(batch, &at, std::slice::from_ref(index));
-        let cx = Applying { files: &files, views: &views, file: &at.file, blobs: &engine.blobs };
+        let cx = applying(engine, &table, &views, &at.file);
         apply(&cx, &at);
         views.advance(at.last);
         drop(views);
@@ -346,11 +348,11 @@ impl WriteGuard<'_> {
         batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
         engine.check_memory(|| batch.added_memory_bytes())?;
         let at = engine.append(&mut self.writer, &batch.encoder, when.write(), &|| {})?;
-        let files = engine.files.load();
+        let table = engine.files.load();
         let mut views = engine.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
         let telling = engine.start_telling(&batch.encoder, &at, &batch.indexes);
-        let cx = Applying { files: &files, views: &views, file: &at.file, blobs: &engine.blobs };
+        let cx = applying(engine, &table, &views, &at.file);
         batch.apply(&cx, &at);
         views.advance(at.last);
         let pending = batch.indexes.iter().any(|i| i.has_pending());
@@ -399,11 +401,11 @@ impl WriteGuard<'_> {
     /// later, when fewer wait.
     pub(crate) fn work_off(&mut self, index: &Arc<Index>, limit: usize) -> Garbage {
         let engine = self.engine;
-        let files = engine.files.load();
-        let Some(file) = files.iter().next() else { return Garbage::new() };
+        let table = engine.files.load();
+        let Some(file) = table.iter().next() else { return Garbage::new() };
         let mut views = engine.views.lock();
         views.touch(index);
-        let cx = Applying { files: &files, views: &views, file, blobs: &engine.blobs };
+        let cx = applying(engine, &table, &views, file);
         let garbage = index.work_off(&cx, limit);
         MutexGuard::unlock_fair(views);
         garbage
@@ -415,6 +417,15 @@ impl WriteGuard<'_> {
         MutexGuard::bump(&mut self.writer);
         self.engine.owner.store(thread_token(), Ordering::Relaxed);
     }
+}
+
+fn applying<'a>(
+    engine: &'a Engine,
+    table: &'a FileTable,
+    views: &'a Views,
+    file: &'a DataFile,
+) -> Applying<'a> {
+    Applying { files: &engine.files, table, views, file, blobs: &engine.blobs }
 }
 
 /// A keyspace that was dropped, or is being migrated, takes no writes.

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 
 impl Index {
     /// Applies one put. The common case, an overwrite, takes one shard lock and nothing else, and
-    /// keeps readers out for one store only (X6).
+    /// keeps readers out for one store only (X6). A new key is looked for once.
     pub(crate) fn put(&self, cx: &Applying<'_>, put: &PutChange<'_>) {
         let shard = self.shard_to_change(put.hash);
         match shard.table.get(put.hash.tag, put.key) {
@@ -26,7 +26,12 @@ impl Index {
                 let mut shard = RwLockUpgradableReadGuard::upgrade(shard);
                 self.insert_absent(cx, &mut shard, put);
             }
-            _ => {
+            None => {
+                // The order index is locked first (X2); nobody else adds the key meanwhile (X1).
+                drop(shard);
+                self.insert_ordered(cx, put);
+            }
+            Some(_) => {
                 drop(shard);
                 self.hold(1 << put.hash.shard).apply(cx, &Change::Put(*put));
             }
@@ -124,10 +129,10 @@ impl Index {
         if old.flags.has(EntryFlags::BLOB) {
             cx.blobs.supersede(old.sequence, until);
         }
-        if let Some(file) = cx.files.get(old.location.file) {
+        cx.with_file(old.location.file, |file| {
             file.sub_live(record_bytes(self.id, key_len, old));
             file.note_dead(old.sequence);
-        }
+        });
     }
 
     pub(super) fn keep_undo(
@@ -140,8 +145,7 @@ impl Index {
         if cx.views.is_empty() {
             return;
         }
-        let old =
-            old.map(|state| OldState { state, file: cx.files.pin(state.entry.location.file) });
+        let old = old.map(|state| OldState { state, file: cx.pin(state.entry.location.file) });
         self.undo.write().keep(key, old, until, cx.views);
         self.has_undo.store(true, Ordering::Release);
     }

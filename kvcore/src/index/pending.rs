@@ -221,7 +221,7 @@ impl Index {
         }
         self.note_removed(shard, r);
         self.entries_bytes.fetch_sub(self.entry_bytes(key.len()), Ordering::Relaxed);
-        shard.table.take(tag, key).and_then(|(_, _, freed)| freed)
+        shard.table.take(tag, r)
     }
 
     /// Drops undo that no open view needs; whether any is left, and what is to be freed when the

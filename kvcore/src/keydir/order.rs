@@ -308,7 +308,7 @@ impl OrderIndex {
             self.high = key.to_vec();
         }
         let edge = if key < &self.low[..] {
-            replace(&mut self.low, key);
+            lower(&mut self.low, key);
             Edge::Low
         } else if key > &self.high[..] {
             raise(&mut self.high, key);
@@ -427,7 +427,14 @@ fn raise(high: &mut Vec<u8>, key: &[u8]) {
     }
 }
 
-/// How many bytes before the first one that differs the upper fence is raised.
+/// Moves the lower fence to `key` or, if they begin alike, further: so keys that come in descending
+/// order do not move it again and again, either.
+fn lower(low: &mut Vec<u8>, key: &[u8]) {
+    let shared = prefix::shared_len(low, key);
+    replace(low, shared.checked_sub(ROOM_BYTES).map_or(key, |room| &key[..room]));
+}
+
+/// How many bytes before the first one that differs an outer fence is moved.
 const ROOM_BYTES: usize = 2;
 
 /// Overwrites a key in place, so that ascending inserts do not allocate for every one.

@@ -87,19 +87,27 @@ impl Table {
 
     /// Removes an entry by its key and returns what it was. The reference is dead.
     pub(crate) fn remove(&mut self, tag: u32, key: &[u8]) -> Option<(EntryRef, Entry)> {
-        self.take(tag, key).map(|(r, entry, _)| (r, entry))
+        let (at, r, entry) = self.find(tag, key)?;
+        self.take_at(at, r);
+        Some((r, entry))
     }
 
-    /// The same, with memory that the caller may drop later.
-    pub(crate) fn take(&mut self, tag: u32, key: &[u8]) -> Option<(EntryRef, Entry, Freed)> {
-        let (at, r, entry) = self.find(tag, key)?;
+    /// Removes the entry at a live reference without a look at its key, and returns memory that
+    /// the caller may drop later. The reference is dead.
+    pub(crate) fn take(&mut self, tag: u32, r: EntryRef) -> Freed {
+        let (home, wanted) = (self.home(tag), bucket(tag, r));
+        let steps = self.buckets[home..].iter().position(|&bucket| bucket == wanted);
+        self.take_at(home + steps.expect("a live entry has a bucket behind its home (T2, T3)"), r)
+    }
+
+    fn take_at(&mut self, at: usize, r: EntryRef) -> Freed {
         self.close_gap(at);
         let freed = self.arena.remove(r);
         self.len -= 1;
         if self.homes > HOMES_MIN && self.len * 16 < self.homes * LOAD_MIN_SIXTEENTHS {
             self.resize(self.homes / 2);
         }
-        Some((r, entry, freed))
+        freed
     }
 
     /// The entry at a live reference.

@@ -9,6 +9,7 @@ use crate::{
     engine::{PreparedBatch, Scratch, When},
     error::Result,
     ids::Sequence,
+    index::State,
     key::{AsKey, Key, KeyRange, Position},
     log::Record,
 };
@@ -47,11 +48,14 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
             check_key(&s.key)?;
             let hash = self.index().hash(&s.key);
             let mut guard = self.engine().write_paced(when)?;
-            if self.state_of(&s.key, hash).is_none() {
+            let found = self.index().find_entry(&s.key, hash);
+            let is_alive = |state: &State| state.is_alive(|| self.engine().clock.now_ms());
+            let Some((entry, _)) = found.filter(|(_, state)| is_alive(state)) else {
                 return Ok(None);
-            }
+            };
             s.batch.push(&Record::Tombstone { keyspace: self.index().id, key: &s.key });
-            guard.commit_delete(self.index(), (&s.key, &s.batch), hash, when).map(Some)
+            let found = (hash, entry);
+            guard.commit_delete(self.index(), (&s.key, &s.batch), found, when).map(Some)
         })
     }
 

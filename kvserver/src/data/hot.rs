@@ -1,5 +1,6 @@
 //! Collections used lately: the id a key holds, how many elements there are and, where somebody
-//! has asked, which ones are the outermost: of a list, or of the part of a sorted set in order.
+//! has asked, which ones are the outermost: of a list (in `runs`), or of the part of a sorted set
+//! in order.
 //!
 //! What is here is what the store would answer; it spares the look-ups where one collection is
 //! used again and again. Knows changes. Does not know the store, nor what elements mean.
@@ -16,6 +17,8 @@
 //! H5. A collection that is found by its key is found by its id, or its elements would change
 //!     unnoticed. One at a time is added, so that nobody takes a place of ids in between.
 
+mod runs;
+
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -26,6 +29,8 @@ use parking_lot::{Mutex, RwLock};
 use super::collection::{ID_LEN, Id};
 use super::pending::{Change, What};
 use super::{Joined, Place, Type};
+pub(super) use runs::Outer;
+use runs::Runs;
 
 /// Collections remembered at most; a power of two.
 const PLACES: usize = 256;
@@ -57,6 +62,8 @@ struct Elements {
     /// From the low end and from the high one: elements without a gap, outermost first; empty if
     /// nothing is known.
     near: [VecDeque<Joined>; 2],
+    /// The same of a list, whose elements are numbers.
+    runs: Runs,
 }
 
 /// One place, beside no other in a cache line.
@@ -113,7 +120,10 @@ impl Hot {
         self.look_at(id, |elements| elements.len)?
     }
     pub(super) fn set_len(&self, id: Id, len: u64) {
-        self.change(id, |elements| elements.len = Some(len));
+        self.change(id, |_, elements| {
+            elements.len = Some(len);
+            elements.runs.know_len(elements.len);
+        });
     }
     /// The outermost element from `floor` on, of the end that a walk in this direction begins at;
     /// none unless it and another one are known.
@@ -132,13 +142,25 @@ impl Hot {
         end: Direction,
         near: VecDeque<Joined>,
     ) {
-        self.change(id, |elements| {
+        self.change(id, |_, elements| {
             if elements.floor != floor {
                 elements.floor = floor;
                 elements.near.iter_mut().for_each(VecDeque::clear);
             }
             elements.near[side(end)] = near;
         });
+    }
+    /// The outermost element of a list, if it is known, and whether there is another one.
+    pub(super) fn outer(&self, id: Id, end: Direction) -> Option<(Outer, bool)> {
+        self.look_at(id, |elements| {
+            let outer = elements.runs.outer(end)?;
+            let is_more = outer.known > 1 || elements.len? > 1;
+            Some((outer, is_more))
+        })?
+    }
+    /// Remembers the elements at an end of a list, without a gap, outermost first.
+    pub(super) fn set_outer(&self, id: Id, end: Direction, numbers: &[u64]) {
+        self.change(id, |_, elements| elements.runs.set(end, numbers, elements.len));
     }
 
     /// These changes have been committed.
@@ -153,7 +175,8 @@ impl Hot {
                 }
                 Change::Element(key, value) => {
                     let Some((id, sub)) = key.split_first_chunk::<ID_LEN>() else { continue };
-                    self.change(Id(u64::from_be_bytes(*id)), |elements| match value {
+                    self.change(Id(u64::from_be_bytes(*id)), |kind, elements| match value {
+                        _ if kind == Type::List => elements.change_number(sub, value.is_some()),
                         Some(_) => elements.put(sub),
                         None => elements.remove(sub),
                     });
@@ -180,14 +203,10 @@ impl Hot {
         let slot = self.slots[self.place_by_id(id)].0.read();
         slot.as_ref().filter(|slot| slot.known.id == id).map(|slot| f(&slot.elements))
     }
-    fn change(&self, id: Id, f: impl FnOnce(&mut Elements)) {
-        let slot = &self.slots[self.place_by_id(id)].0;
-        // Most elements that are written belong to no collection that is remembered.
-        if slot.read().as_ref().is_none_or(|slot| slot.known.id != id) {
-            return;
-        }
-        if let Some(slot) = slot.write().as_mut().filter(|slot| slot.known.id == id) {
-            f(&mut slot.elements);
+    fn change(&self, id: Id, f: impl FnOnce(Type, &mut Elements)) {
+        let mut slot = self.slots[self.place_by_id(id)].0.write();
+        if let Some(slot) = slot.as_mut().filter(|slot| slot.known.id == id) {
+            f(slot.known.kind, &mut slot.elements);
         }
     }
     fn forget_slot(&self, at: usize) {
@@ -214,6 +233,20 @@ impl Elements {
             Some(is_new) => self.len.map(|len| len + u64::from(is_new)),
             None => None,
         };
+    }
+
+    /// The same of an element of a list, which is written or removed.
+    fn change_number(&mut self, sub: &[u8], is_put: bool) {
+        let Ok(number) = sub.try_into().map(u64::from_be_bytes) else {
+            return *self = Elements::default();
+        };
+        if is_put {
+            let is_new = self.runs.put(number, self.len);
+            self.len = is_new.and_then(|is_new| Some(self.len? + u64::from(is_new)));
+        } else {
+            self.len = self.len.and_then(|len| len.checked_sub(1));
+            self.runs.remove(number, self.len);
+        }
     }
 
     /// Only elements that are there are removed.

@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use super::position::{ALL, End, push};
+use super::position::{End, push};
 use super::{find, find_or_create};
 use crate::command::arguments::{counted_keys, pop_count, positive};
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
-use crate::data::{Class, Collection, Db, Element, Outermost, WHOLE};
+use crate::data::{Class, Collection, Db, Element, OuterNumber, WHOLE};
 
 /// `LPUSH key element [element …]`
 pub(super) fn lpush(ctx: &mut Context<'_>) -> Outcome {
@@ -124,11 +124,12 @@ fn reply_popped(ctx: &mut Context<'_>, end: End, command: &'static str) -> Outco
 fn reply_one_popped(ctx: &mut Context<'_>, list: Collection<'_>, end: End) -> Outcome {
     let Context { reply, data, client, .. } = ctx;
     let mut db = data.db(client.db);
-    let outermost = db.outermost(list, ALL, end.inwards(), |_| ())?;
-    let Some(Outermost { sub, is_more }) = outermost else {
+    let outermost = db.outer_number_to_take(list, end.inwards())?;
+    let Some(OuterNumber { number, is_more }) = outermost else {
         reply.null();
         return Ok(());
     };
+    let sub = number.to_be_bytes();
     if db.element_with(list, &sub, |value| reply.bulk(value))?.is_none() {
         reply.null();
         return Ok(());

@@ -50,13 +50,9 @@ impl End {
     }
 }
 
-/// What elements are taken together at an end: all of a list.
-pub(super) const ALL: &[u8] = &[];
-
 /// The outermost position at one end; `None` if the list is empty.
 fn outermost(db: &mut Db<'_>, list: Collection<'_>, end: End) -> Result<Option<u64>> {
-    let outermost = db.outermost(list, ALL, end.inwards(), |_| ())?;
-    Ok(outermost.map(|outermost| of(&outermost.sub)))
+    Ok(db.outer_number(list, end.inwards())?.map(|outermost| outermost.number))
 }
 
 /// Adds values at one end, one after the other: the last one given is the outermost.

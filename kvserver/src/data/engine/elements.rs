@@ -106,6 +106,14 @@ impl Engine {
     ) {
         self.homes[home].elements.fetch_deletes_ahead(keys);
     }
+    /// Starts fetching where the elements of these keys are, and their values.
+    pub(in crate::data) fn fetch_elements<'k>(
+        &self,
+        home: usize,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) {
+        self.homes[home].elements.fetch_ahead(keys);
+    }
     /// The same of elements by name, as far as their collections are remembered; for whoever does
     /// not hold the gate. Of a collection that is replaced meanwhile it fetches in vain.
     pub(crate) fn fetch_named_ahead<'n>(
