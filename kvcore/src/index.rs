@@ -265,8 +265,8 @@ impl Index {
         first.inspect(|r| prefetch(shard.table.front(*r))).is_some()
     }
 
-    /// Starts fetching what adding or removing some keys, few enough for the cache, changes of their
-    /// order; nothing while somebody else changes it.
+    /// Starts fetching what adding or removing some keys, few enough for the cache, changes of
+    /// their order; nothing while somebody else changes it.
     pub(crate) fn fetch_order<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
         if let Some(order) = self.order.as_ref().and_then(|order| order.try_read()) {
             keys.for_each(|key| prefetch(order.leaf_of(key)));
