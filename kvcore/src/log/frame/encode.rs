@@ -23,6 +23,8 @@ pub(crate) struct BatchEncoder {
     bytes: Vec<u8>,
     members: Vec<Encoded>,
     holds_puts: bool,
+    /// Of members that are no puts there is at least one.
+    takes_away: bool,
 }
 
 /// Room for a member's checksum. What a batch of one has before its record is in its last byte, so
@@ -49,6 +51,7 @@ impl BatchEncoder {
         self.bytes.clear();
         self.members.clear();
         self.holds_puts = false;
+        self.takes_away = false;
     }
 
     /// Bytes its memory has room for.
@@ -61,6 +64,7 @@ impl BatchEncoder {
         let at = self.bytes.len();
         self.bytes.extend_from_slice(&SINGLE_FRONT);
         record.encode(&mut self.bytes);
+        self.takes_away |= !matches!(record, Record::Put { .. } | Record::BlobRef { .. });
         if let [first] = self.members.as_mut_slice() {
             first.partial = Partial::of(&self.bytes[first.at + CRC_LEN..at]);
         }
@@ -90,6 +94,12 @@ impl BatchEncoder {
     /// Whether the batch holds one record, which then lies bare in its frame.
     pub(crate) fn is_single(&self) -> bool {
         self.members.len() == 1
+    }
+
+    /// Whether the batch holds anything but puts.
+    #[inline]
+    pub(crate) fn takes_away(&self) -> bool {
+        self.takes_away
     }
 
     /// How many bytes [`BatchEncoder::seal`] appends. More than fits a data file must not be
