@@ -175,7 +175,7 @@ impl Inbox {
                     let at = |index: usize| &self.bytes[self.places[index].clone()];
                     let second = (self.places.len() > first + 1).then(|| at(first + 1));
                     let entry = table().resolve(at(first), second);
-                    self.fetches |= entry.and_then(|entry| entry.fetch).map_or(0, Fetch::bit);
+                    self.fetches |= entry.map_or(0, |entry| entry.fetch_bit);
                     let args = Args::At(first..self.places.len());
                     self.requests.push(Request { entry, args });
                 }

@@ -19,9 +19,9 @@ use crate::{
 use std::{cell::Cell, sync::Arc};
 
 /// The target of a record that is about no keyspace.
-/// Where the keys of a batch are is fetched ahead up to so many records: of a long one the first
-/// would be forgotten by the caches before it is applied.
-const FETCHED_RECORDS_MAX: usize = 8;
+/// Where the keys of a batch are is fetched ahead up to so many records: keys of longer ones do not
+/// come by surprise, and who has many may fetch them together, for less.
+const FETCHED_RECORDS_MAX: usize = 2;
 
 const NO_INDEX: u16 = u16::MAX;
 

@@ -52,6 +52,8 @@ pub(crate) struct Entry {
     pub(crate) subcommands: Vec<Entry>,
     /// Which of its arguments to fetch by before it runs.
     pub(crate) fetch: Option<Fetch>,
+    /// Its [`Fetch::bit`], or none: asked of every request that comes.
+    pub(crate) fetch_bit: u8,
 }
 
 /// What to fetch ahead of a command: the argument at `first`, or every `step`-th one from there on.
@@ -213,7 +215,9 @@ impl Entry {
         *count += 1;
         let children = command.subcommands.iter();
         let subcommands = children.map(|child| Entry::build(child, &full_name, count)).collect();
-        Entry { command, full_name, index, subcommands, fetch: Fetch::of(command) }
+        let fetch = Fetch::of(command);
+        let fetch_bit = fetch.map_or(0, Fetch::bit);
+        Entry { command, full_name, index, subcommands, fetch, fetch_bit }
     }
     /// The subcommand called `name`.
     pub(crate) fn subcommand(&self, name: &[u8]) -> Option<&Entry> {

@@ -22,6 +22,7 @@ pub(crate) struct BatchEncoder {
     /// The members: room for a checksum, then the record; each.
     bytes: Vec<u8>,
     members: Vec<Encoded>,
+    /// Of members that put a value there is at least one.
     holds_puts: bool,
     /// Of members that are no puts there is at least one.
     takes_away: bool,
