@@ -25,7 +25,7 @@ use crate::{
     keydir::{
         Entry, EntryFlags, EntryRef, ExpiryIndex, KeySource, OrderIndex, OrderRef, Table, Uses,
     },
-    log::{DataFile, FileTable},
+    log::{DataFile, FilesOnce},
     view::Views,
 };
 use parking_lot::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
@@ -126,7 +126,8 @@ pub(crate) struct Index {
 
 /// What applying a change needs to know of the world.
 pub(crate) struct Applying<'a> {
-    pub(crate) files: &'a FileTable,
+    /// Asked for under the lock of an entry's shard, it lists the file the entry points into.
+    pub(crate) files: &'a FilesOnce<'a>,
     pub(crate) views: &'a Views,
     /// The file that the records being applied are in.
     pub(crate) file: &'a DataFile,

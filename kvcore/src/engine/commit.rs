@@ -19,7 +19,7 @@ use crate::{
     ids::{Location, Sequence},
     index::{Applying, Garbage, Index, KeyHash},
     keydir::{EntryFlags, EntryRef},
-    log::{BatchEncoder, LogEnd, Record},
+    log::{BatchEncoder, FilesOnce, LogEnd, Record},
     options::Durability,
 };
 use parking_lot::MutexGuard;
@@ -313,7 +313,7 @@ impl WriteGuard<'_> {
     ) -> Result<Sequence> {
         let engine = self.engine;
         let at = engine.append(&mut self.writer, batch, when.write(), &fetch)?;
-        let files = engine.files.load();
+        let files = FilesOnce::new(&engine.files);
         let mut views = engine.views.lock();
         views.touch(index);
         let telling = engine.start_telling(batch, &at, std::slice::from_ref(index));
@@ -345,7 +345,7 @@ impl WriteGuard<'_> {
         batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
         engine.check_memory(|| batch.added_memory_bytes())?;
         let at = engine.append(&mut self.writer, &batch.encoder, when.write(), &|| {})?;
-        let files = engine.files.load();
+        let files = FilesOnce::new(&engine.files);
         let mut views = engine.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
         let telling = engine.start_telling(&batch.encoder, &at, &batch.indexes);
@@ -398,7 +398,7 @@ impl WriteGuard<'_> {
     /// later, when fewer wait.
     pub(crate) fn work_off(&mut self, index: &Arc<Index>, limit: usize) -> Garbage {
         let engine = self.engine;
-        let files = engine.files.load();
+        let files = FilesOnce::new(&engine.files);
         let Some(file) = files.iter().next() else { return Garbage::new() };
         let mut views = engine.views.lock();
         views.touch(index);
