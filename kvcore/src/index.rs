@@ -21,11 +21,11 @@
 use crate::{
     disk::prefetch,
     engine::BlobTable,
-    ids::{KeyspaceId, Sequence},
+    ids::{FileId, KeyspaceId, Sequence},
     keydir::{
         Entry, EntryFlags, EntryRef, ExpiryIndex, KeySource, OrderIndex, OrderRef, Table, Uses,
     },
-    log::{DataFile, FilesOnce},
+    log::{DataFile, FilePin, Files, FilesOnce},
     view::Views,
 };
 use parking_lot::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
@@ -126,12 +126,41 @@ pub(crate) struct Index {
 
 /// What applying a change needs to know of the world.
 pub(crate) struct Applying<'a> {
-    /// Asked for under the lock of an entry's shard, it lists the file the entry points into.
-    pub(crate) files: &'a FilesOnce<'a>,
+    pub(crate) files: &'a Files,
+    /// The files of when they were first asked for. A merge may have pointed entries at others
+    /// since.
+    pub(crate) table: &'a FilesOnce<'a>,
     pub(crate) views: &'a Views,
     /// The file that the records being applied are in.
     pub(crate) file: &'a DataFile,
     pub(crate) blobs: &'a BlobTable,
+}
+
+impl Applying<'_> {
+    /// Keeps the file that an entry points into. Called under the lock of the entry's shard, so
+    /// the file is listed.
+    fn pin(&self, id: FileId) -> Option<FilePin> {
+        self.table.pin(id).or_else(|| self.files.load().pin(id))
+    }
+
+    /// Hands over the file that an entry points into. Called under the lock of the entry's shard,
+    /// so the file is listed.
+    #[inline]
+    fn with_file(&self, id: FileId, f: impl FnOnce(&DataFile)) {
+        match self.table.get(id) {
+            Some(file) => f(file),
+            None => self.with_new_file(id, f),
+        }
+    }
+
+    #[cold]
+    fn with_new_file(&self, id: FileId, f: impl FnOnce(&DataFile)) {
+        let table = self.files.load();
+        debug_assert!(table.get(id).is_some(), "an entry points into a file that is not listed");
+        if let Some(file) = table.get(id) {
+            f(file);
+        }
+    }
 }
 
 impl Index {

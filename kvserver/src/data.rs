@@ -258,7 +258,7 @@ impl Data {
     }
     /// Whether looking up a key that is not there is an event from now on, if such are published.
     pub(crate) fn tell_misses(&mut self, tells_misses: bool) {
-        self.tells_misses = tells_misses;
+        self.tells_misses = tells_misses && self.notified.has(Class::KeyMiss);
     }
     /// Forgets the events.
     pub(crate) fn clear_events(&mut self) {
@@ -284,6 +284,14 @@ impl Data {
     /// All of them are done: what is replaced will not be written.
     pub(crate) fn shrink_at_end(&mut self) {
         self.pending.shrink_at_end();
+    }
+    /// The same of a command that has failed: what it did not find has been missed all the same.
+    pub(crate) fn roll_back_failed(&mut self, mark: Mark) {
+        let misses = if self.tells_misses { self.pending.misses_since(mark) } else { Vec::new() };
+        self.roll_back(mark);
+        for (place, key) in misses {
+            Db::new(self, place).tell(Class::KeyMiss, "keymiss", &key);
+        }
     }
     /// The look-ups since this was asked last.
     pub(crate) fn take_lookups(&mut self) -> Lookups {

@@ -363,7 +363,7 @@ pub(crate) fn call(entry: &'static Entry, ctx: &mut Context<'_>) {
     let outcome = (entry.command.handler)(ctx);
     ctx.server.observer.end(begun, entry, ctx);
     if let Err(error) = outcome {
-        ctx.data.roll_back(mark);
+        ctx.data.roll_back_failed(mark);
         ctx.reply.truncate(len);
         ctx.reply.error(&error);
         ctx.client.failed.push((entry, error.to_string()));

@@ -29,12 +29,13 @@ const READERS: [&str; 16] = [
     "geosearchstore",
 ];
 
-/// True if a key that a command does not find is a miss. (OBJECT looks without being noticed.)
+/// True if a key that a command does not find is a miss. (OBJECT and MEMORY look without being
+/// noticed.)
 #[cold]
 pub(crate) fn misses(entry: &Entry) -> bool {
     let name = entry.full_name.as_str();
     let reads = entry.command.flags.has(Flags::READONLY) || READERS.contains(&name);
-    reads && !name.starts_with("object|")
+    reads && !name.starts_with("object|") && !name.starts_with("memory|")
 }
 
 /// Hands to `f` what is published for an event: to the channel of the key, then to that of the

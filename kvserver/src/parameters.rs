@@ -113,7 +113,7 @@ impl Parameters {
             if HAVE_FIELDS.contains(&PARAMETERS[at].name) {
                 return Err(refuse("it has a flag of its own".to_owned()));
             }
-            let accepted = PARAMETERS[at].kind.accept(value.as_bytes(), &values[at]);
+            let accepted = PARAMETERS[at].accept(value.as_bytes(), &values[at]);
             values[at] = accepted.map_err(refuse)?;
         }
         let numbers = std::array::from_fn(|_| AtomicI64::new(0));
@@ -183,7 +183,7 @@ impl Parameters {
         let mut new = Vec::new();
         for (&at, (asked, value)) in places.iter().zip(pairs) {
             let (parameter, current) = (PARAMETERS[at], &values[at]);
-            let value = parameter.kind.accept(value, current).map_err(|why| refused(asked, why))?;
+            let value = parameter.accept(value, current).map_err(|why| refused(asked, why))?;
             if parameter.access == Access::Same && value != *current {
                 return Err(refused(asked, only_at_the_start(parameter)));
             }
@@ -266,7 +266,7 @@ mod tests {
         let names: Vec<&str> = PARAMETERS.iter().map(|row| row.name).collect();
         assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
         for row in PARAMETERS.iter().filter(|row| !row.default.is_empty()) {
-            let accepted = row.kind.accept(row.default.as_bytes(), row.default);
+            let accepted = row.accept(row.default.as_bytes(), row.default);
             assert_eq!(accepted.as_deref(), Ok(row.default), "{}", row.name);
         }
     }

@@ -19,8 +19,9 @@ use crate::{
     ids::{Location, Sequence},
     index::{Applying, Garbage, Index, KeyHash},
     keydir::{EntryFlags, EntryRef},
-    log::{BatchEncoder, FilesOnce, LogEnd, Record},
+    log::{BatchEncoder, DataFile, FilesOnce, LogEnd, Record},
     options::Durability,
+    view::Views,
 };
 use parking_lot::MutexGuard;
 use std::{
@@ -313,11 +314,11 @@ impl WriteGuard<'_> {
     ) -> Result<Sequence> {
         let engine = self.engine;
         let at = engine.append(&mut self.writer, batch, when.write(), &fetch)?;
-        let files = FilesOnce::new(&engine.files);
+        let table = FilesOnce::new(&engine.files);
         let mut views = engine.views.lock();
         views.touch(index);
         let telling = engine.start_telling(batch, &at, std::slice::from_ref(index));
-        let cx = Applying { files: &files, views: &views, file: &at.file, blobs: &engine.blobs };
+        let cx = applying(engine, &table, &views, &at.file);
         apply(&cx, &at);
         views.advance(at.last);
         drop(views);
@@ -345,11 +346,11 @@ impl WriteGuard<'_> {
         batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
         engine.check_memory(|| batch.added_memory_bytes())?;
         let at = engine.append(&mut self.writer, &batch.encoder, when.write(), &|| {})?;
-        let files = FilesOnce::new(&engine.files);
+        let table = FilesOnce::new(&engine.files);
         let mut views = engine.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
         let telling = engine.start_telling(&batch.encoder, &at, &batch.indexes);
-        let cx = Applying { files: &files, views: &views, file: &at.file, blobs: &engine.blobs };
+        let cx = applying(engine, &table, &views, &at.file);
         batch.apply(&cx, &at);
         views.advance(at.last);
         let pending = batch.indexes.iter().any(|i| i.has_pending());
@@ -398,11 +399,11 @@ impl WriteGuard<'_> {
     /// later, when fewer wait.
     pub(crate) fn work_off(&mut self, index: &Arc<Index>, limit: usize) -> Garbage {
         let engine = self.engine;
-        let files = FilesOnce::new(&engine.files);
-        let Some(file) = files.iter().next() else { return Garbage::new() };
+        let table = FilesOnce::new(&engine.files);
+        let Some(file) = table.iter().next() else { return Garbage::new() };
         let mut views = engine.views.lock();
         views.touch(index);
-        let cx = Applying { files: &files, views: &views, file, blobs: &engine.blobs };
+        let cx = applying(engine, &table, &views, file);
         let garbage = index.work_off(&cx, limit);
         MutexGuard::unlock_fair(views);
         garbage
@@ -414,6 +415,15 @@ impl WriteGuard<'_> {
         MutexGuard::bump(&mut self.writer);
         self.engine.owner.store(thread_token(), Ordering::Relaxed);
     }
+}
+
+fn applying<'a>(
+    engine: &'a Engine,
+    table: &'a FilesOnce<'a>,
+    views: &'a Views,
+    file: &'a DataFile,
+) -> Applying<'a> {
+    Applying { files: &engine.files, table, views, file, blobs: &engine.blobs }
 }
 
 /// A keyspace that was dropped, or is being migrated, takes no writes.

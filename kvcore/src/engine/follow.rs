@@ -282,11 +282,12 @@ impl Engine {
             Appended { file: Arc::clone(file), offset, first: frame.first, last: frame.last() };
         file.grow(end);
         file.note_sequence(at.last);
-        let files = FilesOnce::new(&self.files);
+        let table = FilesOnce::new(&self.files);
         let mut views = self.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
         let telling = self.start_telling(&batch.encoder, &at, &batch.indexes);
-        let cx = Applying { files: &files, views: &views, file, blobs: &self.blobs };
+        let files = &self.files;
+        let cx = Applying { files, table: &table, views: &views, file, blobs: &self.blobs };
         batch.apply(&cx, &at);
         views.advance(at.last);
         drop(views);

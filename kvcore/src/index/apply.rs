@@ -129,10 +129,10 @@ impl Index {
         if old.flags.has(EntryFlags::BLOB) {
             cx.blobs.supersede(old.sequence, until);
         }
-        if let Some(file) = cx.files.get(old.location.file) {
+        cx.with_file(old.location.file, |file| {
             file.sub_live(record_bytes(self.id, key_len, old));
             file.note_dead(old.sequence);
-        }
+        });
     }
 
     pub(super) fn keep_undo(
@@ -145,8 +145,7 @@ impl Index {
         if cx.views.is_empty() {
             return;
         }
-        let old =
-            old.map(|state| OldState { state, file: cx.files.pin(state.entry.location.file) });
+        let old = old.map(|state| OldState { state, file: cx.pin(state.entry.location.file) });
         self.undo.write().keep(key, old, until, cx.views);
         self.has_undo.store(true, Ordering::Release);
     }

@@ -5,6 +5,9 @@ use crate::{
     BytesKeyspace, Durability, Options, ReadMode, Store,
     clock::SimClock,
     disk::{Fault, Repeat, SimDisk},
+    index::{Applying, PutChange},
+    keydir::Entry,
+    log::FilesOnce,
 };
 
 #[test]
@@ -77,5 +80,35 @@ fn m2_merge_that_could_not_read_its_output_revives_nothing() -> Result<()> {
         assert_eq!(keys, [0, 2, 3, 5], "read {read}");
     }
     assert!(after_publishing > 0, "no read of an output has failed");
+    Ok(())
+}
+
+/// A commit has its table of files before it is applied, and waits for locks in between.
+#[test]
+fn m3_commit_that_began_before_a_merge_knows_the_files_that_the_merge_has_written() -> Result<()> {
+    let (_disk, store, keyspace) = to_be_merged()?;
+    let engine = store.engine();
+    let index = &keyspace.inner.core.index;
+    let table = FilesOnce::new(&engine.files);
+    assert!(table.iter().next().is_some(), "asked for before the merge");
+    store.merge()?;
+    let snapshot = store.snapshot();
+    let old = index.state(&[4], index.hash(&[4])).expect("it is there").entry;
+    let written = Arc::clone(engine.files.load().get(old.location.file).expect("it is listed"));
+    assert!(table.get(old.location.file).is_none(), "the merge has written it");
+
+    let mut views = engine.views.lock();
+    views.touch(index);
+    let (files, blobs) = (&engine.files, &engine.blobs);
+    let cx = Applying { files, table: &table, views: &views, file: &written, blobs };
+    let sequence = Sequence(views.tip().0 + 1);
+    let entry = Entry { sequence, ..old };
+    let hash = index.hash(&[4]);
+    index.put(&cx, &PutChange { key: &[4], hash, entry, expires_at_ms: None, blob: None });
+    drop(views);
+
+    assert_eq!(written.min_dead(), Some(old.sequence), "M2 rests on it");
+    let seen = snapshot.get(&keyspace, [4].as_slice())?;
+    assert_eq!(seen.as_deref(), Some(&[4; 30][..]), "the snapshot is of before the put");
     Ok(())
 }

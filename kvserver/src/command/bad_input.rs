@@ -7,10 +7,12 @@
 
 mod aliases;
 mod arity;
+mod events;
 mod examples;
 mod globs;
 mod limits;
 mod mutate;
+mod parameters;
 
 use super::differential::{Reference, comparable, is_newer, read_reply};
 use super::table::{Entry, table};

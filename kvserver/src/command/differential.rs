@@ -23,7 +23,7 @@ use crate::resp::Protocol;
 use beside::{Beside, may_wait};
 use generate::request;
 pub(super) use likeness::{comparable, is_newer};
-pub(super) use reference::{Reference, read_reply};
+pub(super) use reference::{Hearer, Reference, read_reply};
 
 /// How many requests a comparison makes, unless told otherwise.
 const REQUESTS_DEFAULT: usize = 10_000;

@@ -32,6 +32,7 @@ pub(crate) struct Fixture {
     /// Clients that do not speak now.
     others: Vec<ClientState>,
     served: Vec<Delivery>,
+    outbox: Outbox,
 }
 
 impl Fixture {
@@ -69,6 +70,7 @@ impl Fixture {
             rng: fastrand::Rng::with_seed(0x5eed),
             others: Vec::new(),
             served: Vec::new(),
+            outbox: Outbox::default(),
         }
     }
 
@@ -91,7 +93,7 @@ impl Fixture {
             data: &mut self.data,
             rng: &mut self.rng,
             tally: &mut Tally::new(),
-            outbox: &mut Outbox::default(),
+            outbox: &mut self.outbox,
             time: self.shared.engine.hold_time(),
             turn: Turn::default(),
         };
@@ -137,6 +139,14 @@ impl Fixture {
             served.push((client.id, reply.replace("\r\n", " ").trim_end().to_owned()));
         }
         served
+    }
+
+    /// The messages to anybody since this was asked last, each with its channel.
+    pub(crate) fn told(&mut self) -> Vec<(String, String)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let messages = self.outbox.messages().map(|(to, what)| (text(to), text(what))).collect();
+        self.outbox.clear();
+        messages
     }
 
     /// Counts of those who wait.

@@ -116,15 +116,20 @@ impl<'a> Db<'a> {
     /// `Some(None)`: it exists and does not expire.
     #[expect(clippy::option_option, reason = "absent and without expiry are different answers")]
     pub(crate) fn expires_at_ms(&mut self, key: &[u8]) -> Result<Option<Option<u64>>> {
-        let at = match self.seen(key) {
-            Seen::Untouched => self.data.engine.expires_at_ms(self.place.home, key)?,
-            Seen::Touched(at) | Seen::Put(_, at) => (!self.is_past(at)).then_some(at),
-            Seen::Absent => None,
-        };
+        let at = self.expiry(key)?;
         if at.is_none() {
             self.miss(key);
         }
         Ok(at)
+    }
+    /// The same, without being noticed.
+    #[expect(clippy::option_option, reason = "absent and without expiry are different answers")]
+    fn expiry(&mut self, key: &[u8]) -> Result<Option<Option<u64>>> {
+        Ok(match self.seen(key) {
+            Seen::Untouched => self.data.engine.expires_at_ms(self.place.home, key)?,
+            Seen::Touched(at) | Seen::Put(_, at) => (!self.is_past(at)).then_some(at),
+            Seen::Absent => None,
+        })
     }
 
     /// Writes a value; what `key` held is gone. Costs no look-up unless the expiry is kept, or the
@@ -152,7 +157,7 @@ impl<'a> Db<'a> {
         let at = match expiry {
             Expiry::None => None,
             Expiry::At(at) => Some(at),
-            Expiry::Keep => self.expires_at_ms(key)?.flatten(),
+            Expiry::Keep => self.expiry(key)?.flatten(),
         };
         if self.data.is_heard {
             self.foretell(key)?;

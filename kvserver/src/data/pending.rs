@@ -313,6 +313,12 @@ impl Pending {
         })
     }
 
+    /// The keys that were looked up in vain since `mark`, if that is told.
+    pub(super) fn misses_since(&self, mark: Mark) -> Vec<(Place, Vec<u8>)> {
+        let told = self.events[mark.events..].iter().filter(|told| told.class == Class::KeyMiss);
+        told.map(|told| (told.place, self.bytes[told.key.clone()].to_vec())).collect()
+    }
+
     fn store(&mut self, bytes: &[u8]) -> Range<usize> {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);

@@ -1,6 +1,6 @@
 //! Parameters of connections and of who may use them.
 
-use super::kind::{ANY, INT, Kind, PORT};
+use super::kind::{ANY, INT, Kind, PORT, memory_from};
 use super::row::{Live, Parameter};
 use crate::open_files;
 
@@ -23,7 +23,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     )
     .then(|shared, value| shared.output_limits.set(value))
     .effect("how much may wait to be sent to a client"),
-    Parameter::new("client-query-buffer-limit", Kind::Memory { min: 1 << 20 }, "1073741824")
+    Parameter::new("client-query-buffer-limit", memory_from(1 << 20), "1073741824")
         .live(Live::InputBytesMax)
         .effect("bytes of requests kept for one client"),
     Parameter::new("enable-debug-command", PROTECTED, "no")
@@ -44,7 +44,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter::new("protected-mode", Kind::YesNo, "yes")
         .same()
         .effect("addresses other machines can reach are refused"),
-    Parameter::new("proto-max-bulk-len", Kind::Memory { min: 1 << 20 }, "536870912")
+    Parameter::new("proto-max-bulk-len", memory_from(1 << 20), "536870912")
         .live(Live::BulkLenMax)
         .effect("bytes of an argument, and of a string"),
     Parameter::new("requirepass", Kind::Password, "")

@@ -20,9 +20,10 @@ pub(super) enum Kind {
     },
     /// A number written in base eight.
     Octal,
-    /// Bytes, with units, at least so many.
+    /// Bytes, with units.
     Memory {
         min: u64,
+        max: u64,
     },
     /// Bytes, or a share of the memory in percent.
     MemoryOrPercent,
@@ -46,7 +47,12 @@ pub(super) const ANY: Kind = Kind::Integer { min: 0, max: i64::MAX };
 pub(super) const INT: Kind = Kind::Integer { min: 0, max: i32::MAX as i64 };
 pub(super) const SIGNED_INT: Kind = Kind::Integer { min: i32::MIN as i64, max: i32::MAX as i64 };
 pub(super) const PORT: Kind = Kind::Integer { min: 0, max: 65_535 };
-pub(super) const MEMORY: Kind = Kind::Memory { min: 0 };
+pub(super) const MEMORY: Kind = memory_from(0);
+
+/// At least so many bytes, and no more than a signed number tells.
+pub(super) const fn memory_from(min: u64) -> Kind {
+    Kind::Memory { min, max: i64::MAX.cast_unsigned() }
+}
 
 const SIGNAL_WORDS: [&str; 5] = ["default", "save", "nosave", "now", "force"];
 
@@ -64,7 +70,7 @@ impl Kind {
             Kind::OnSignal => on_signal(&lower),
             Kind::Integer { min, max } => integer(value, min, max),
             Kind::Octal => octal(&text),
-            Kind::Memory { min } => memory(&lower, min).map(|bytes| bytes.to_string()),
+            Kind::Memory { min, max } => memory(&lower, min, max).map(|bytes| bytes.to_string()),
             Kind::MemoryOrPercent => memory_or_percent(&lower),
             Kind::Save => save(&text),
             Kind::Events => events(&text),
@@ -115,13 +121,18 @@ fn one_of(words: &[&str], given: String) -> Result<String, String> {
 
 fn on_signal(text: &str) -> Result<String, String> {
     let words: Vec<&str> = text.split_whitespace().collect();
+    if words.is_empty() {
+        return one_of(&SIGNAL_WORDS, String::new());
+    }
     for word in &words {
         one_of(&SIGNAL_WORDS, (*word).to_owned())?;
     }
     if words.contains(&"save") && words.contains(&"nosave") {
         return refuse("shutdown options SAVE and NOSAVE can't be used simultaneously");
     }
-    Ok(words.join(" "))
+    let asked = SIGNAL_WORDS[1..].iter().copied().filter(|word| words.contains(word));
+    let asked: Vec<&str> = asked.collect();
+    Ok(if asked.is_empty() { SIGNAL_WORDS[0].to_owned() } else { asked.join(" ") })
 }
 
 fn integer(value: &[u8], min: i64, max: i64) -> Result<String, String> {
@@ -144,7 +155,8 @@ fn octal(text: &str) -> Result<String, String> {
     }
 }
 
-/// Bytes from a number with a unit, in lower case.
+/// Bytes from a number with a unit, in lower case; no number is none. One that is too large is the
+/// largest there is.
 fn bytes(text: &str) -> Option<u64> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
@@ -158,14 +170,15 @@ fn bytes(text: &str) -> Option<u64> {
         "gb" => 1 << 30,
         _ => return None,
     };
-    digits.parse().ok().and_then(|n: u64| n.checked_mul(factor))
+    let number = if digits.is_empty() { 0 } else { digits.parse().unwrap_or(u64::MAX) };
+    Some(number.saturating_mul(factor))
 }
 
-fn memory(text: &str, min: u64) -> Result<u64, String> {
+fn memory(text: &str, min: u64, max: u64) -> Result<u64, String> {
     match bytes(text) {
         None => refuse("argument must be a memory value"),
-        Some(n) if n < min => {
-            Err(format!("argument must be between {min} and {} inclusive", i64::MAX))
+        Some(n) if n < min || n > max => {
+            Err(format!("argument must be between {min} and {max} inclusive"))
         }
         Some(n) => Ok(n),
     }
@@ -173,12 +186,19 @@ fn memory(text: &str, min: u64) -> Result<u64, String> {
 
 fn memory_or_percent(text: &str) -> Result<String, String> {
     const WHY: &str = "argument must be a memory or percent value";
+    const TOO_MUCH: &str = "percentage argument must be less or equal to 100";
     let Some(percent) = text.strip_suffix('%') else {
-        return bytes(text).map(|n| n.to_string()).ok_or_else(|| WHY.to_owned());
+        return match bytes(text).map(i64::try_from) {
+            None => refuse(WHY),
+            // Percentages are kept as negative numbers there, and so this is taken for one.
+            Some(Err(_)) => refuse(TOO_MUCH),
+            Some(Ok(n)) => Ok(n.to_string()),
+        };
     };
     match percent.parse::<u64>() {
         Err(_) => refuse(WHY),
-        Ok(101..) => refuse("percentage argument must be less or equal to 100"),
+        Ok(101..) => refuse(TOO_MUCH),
+        Ok(0) => Ok("0".to_owned()),
         Ok(n) => Ok(format!("{n}%")),
     }
 }
@@ -213,7 +233,7 @@ fn output_limits(text: &str, current: &str) -> Result<String, String> {
         let Some(at) = limits.iter().position(|word| word == class) else {
             return refuse("Invalid client class specified in buffer limit configuration.");
         };
-        let seconds = limit[3].parse::<u32>().ok().map(u64::from);
+        let seconds = limit[3].parse::<i32>().ok().and_then(|seconds| u64::try_from(seconds).ok());
         let (Some(hard), Some(soft), Some(seconds)) = (bytes(limit[1]), bytes(limit[2]), seconds)
         else {
             return refuse(
@@ -268,7 +288,8 @@ mod tests {
             (Kind::YesNo, "YES", "yes"),
             (Kind::Octal, "0700", "700"),
             (Kind::Save, " 60   5 ", "60 5"),
-            (Kind::OnSignal, "nosave NOW", "nosave now"),
+            (Kind::OnSignal, "now nosave NOW", "nosave now"),
+            (Kind::OnSignal, "default", "default"),
             (Kind::Percentiles, "50.0 0.1 100", "50 0.1 100"),
             (Kind::Adjustments, "0 1 -2000", "0 1 -2000"),
             (Kind::OutputLimits, "replica 1kb 7 8", "normal 0 0 0 slave 1024 7 8 pubsub 4 5 6"),
@@ -282,7 +303,8 @@ mod tests {
         for (kind, given) in [
             (MEMORY, "-1"),
             (MEMORY, "1tb"),
-            (Kind::Memory { min: 10 }, "9"),
+            (memory_from(10), "9"),
+            (memory_from(10), "9223372036854775808"),
             (Kind::MemoryOrPercent, "101%"),
             (Kind::Octal, "8"),
             (Kind::Save, "60"),

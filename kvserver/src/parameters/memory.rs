@@ -1,6 +1,6 @@
 //! Parameters of memory: its limit, what gives way, and when it is given back.
 
-use super::kind::{INT, Kind, MEMORY};
+use super::kind::{INT, Kind};
 use super::row::{Live, Parameter};
 use crate::eviction;
 
@@ -16,9 +16,13 @@ const POLICIES: &[&str] = &[
     "noeviction",
 ];
 
+const NO_DEFRAGMENTATION: &str = "Active defragmentation cannot be enabled: it requires a Redis \
+     server compiled with a modified Jemalloc like the one shipped by default with the Redis \
+     source distribution";
+
 pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter::new("active-expire-effort", Kind::Integer { min: 1, max: 10 }, "1"),
-    Parameter::new("activedefrag", Kind::OneOf(&["no"]), "no"),
+    Parameter::new("activedefrag", Kind::YesNo, "no").check(|_| Err(NO_DEFRAGMENTATION.to_owned())),
     Parameter::new("jemalloc-bg-thread", Kind::YesNo, "yes"),
     Parameter::new("lazyfree-lazy-eviction", Kind::YesNo, "no"),
     Parameter::new("lazyfree-lazy-expire", Kind::YesNo, "no"),
@@ -33,7 +37,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         .live(Live::LfuLogFactor)
         .then(|shared, _| eviction::policy_changed(shared))
         .effect("how many uses it takes to raise a counter"),
-    Parameter::new("maxmemory", MEMORY, "0")
+    Parameter::new("maxmemory", Kind::Memory { min: 0, max: u64::MAX }, "0")
         .live(Live::MaxMemory)
         .effect("a bound on the memory for keys and elements; values are on the disk"),
     Parameter::new("maxmemory-eviction-tenacity", Kind::Integer { min: 0, max: 100 }, "10"),

@@ -1,6 +1,6 @@
 //! Parameters of replicas and clusters, which a single node has none of.
 
-use super::kind::{ANY, INT, Kind, PORT};
+use super::kind::{ANY, INT, Kind, PORT, memory_from};
 use super::row::Parameter;
 
 const AT_LEAST_ONE: Kind = Kind::Integer { min: 1, max: i32::MAX as i64 };
@@ -13,7 +13,8 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter::new("masteruser", Kind::Text, ""),
     Parameter::new("min-replicas-max-lag", INT, "10").alias("min-slaves-max-lag"),
     Parameter::new("min-replicas-to-write", INT, "0").alias("min-slaves-to-write"),
-    Parameter::new("repl-backlog-size", Kind::Memory { min: 1 }, "1048576"),
+    Parameter::new("repl-backlog-size", memory_from(1), "1048576")
+        .adjust(|bytes| bytes.max(16 << 10)),
     Parameter::new("repl-backlog-ttl", ANY, "3600"),
     Parameter::new("repl-disable-tcp-nodelay", Kind::YesNo, "no"),
     Parameter::new(

@@ -22,6 +22,9 @@ pub(super) type Then = fn(&Shared, &str);
 /// Whether a value can be made true, before it is set; and why not.
 pub(super) type Check = fn(&str) -> Result<(), String>;
 
+/// A number that is accepted, brought between bounds of its own.
+pub(super) type Adjust = fn(u64) -> u64;
+
 /// A parameter. Built with the methods below, so that tables stay readable.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parameter {
@@ -34,11 +37,20 @@ pub(super) struct Parameter {
     pub(super) default: &'static str,
     pub(super) live: Option<Live>,
     pub(super) check: Option<Check>,
+    pub(super) adjust: Option<Adjust>,
     pub(super) then: Option<Then>,
     pub(super) effect: &'static str,
 }
 
 impl Parameter {
+    /// The text to remember, or why it is refused; `current` is what it would replace.
+    pub(super) fn accept(&self, value: &[u8], current: &str) -> Result<String, String> {
+        let accepted = self.kind.accept(value, current)?;
+        Ok(match (self.adjust, accepted.parse()) {
+            (Some(adjust), Ok(number)) => adjust(number).to_string(),
+            _ => accepted,
+        })
+    }
     /// A parameter that is checked and remembered.
     pub(super) const fn new(name: &'static str, kind: Kind, default: &'static str) -> Self {
         Parameter {
@@ -50,6 +62,7 @@ impl Parameter {
             default,
             live: None,
             check: None,
+            adjust: None,
             then: None,
             effect: "",
         }
@@ -79,6 +92,11 @@ impl Parameter {
     /// Asked by CONFIG SET before it changes it.
     pub(super) const fn check(mut self, check: Check) -> Self {
         self.check = Some(check);
+        self
+    }
+    /// What it becomes without a word if it is accepted.
+    pub(super) const fn adjust(mut self, adjust: Adjust) -> Self {
+        self.adjust = Some(adjust);
         self
     }
     /// Called after CONFIG SET has changed it, outside of all locks but the gate.

@@ -11,7 +11,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter::new("disable-thp", Kind::YesNo, "yes").fixed(),
     Parameter::new("dynamic-hz", Kind::YesNo, "yes"),
     Parameter::new("extended-redis-compatibility", Kind::YesNo, "no"),
-    Parameter::new("hz", INT, "10"),
+    Parameter::new("hz", INT, "10").adjust(|hz| hz.clamp(1, 500)),
     Parameter::new("ignore-warnings", Kind::Text, ""),
     Parameter::new("io-threads", INT, "").fixed().effect("the number of worker threads"),
     Parameter::new("io-threads-do-reads", Kind::YesNo, "yes").fixed(),

@@ -42,6 +42,10 @@ impl Message {
     pub(super) fn channel(&self) -> &Name {
         &self.channel
     }
+    #[cfg(test)]
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
     /// What subscribers of the channel are sent.
     pub(super) fn frame(&self) -> &Frame {
         let word: &[u8] = if self.kind == Kind::Shard { b"smessage" } else { b"message" };

@@ -121,6 +121,14 @@ impl Outbox {
             self.by_worker[worker].push(letter.clone());
         }
     }
+    /// The messages for the first worker, each with its channel.
+    #[cfg(test)]
+    pub(crate) fn messages(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.by_worker.first().into_iter().flatten().filter_map(|letter| match letter {
+            Letter::Message(message) => Some((&message.channel()[..], message.payload())),
+            Letter::Line(_) => None,
+        })
+    }
     /// Nothing of it has happened.
     pub(crate) fn clear(&mut self) {
         self.by_worker.iter_mut().for_each(Vec::clear);

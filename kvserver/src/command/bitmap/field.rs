@@ -64,7 +64,10 @@ struct Step {
 pub(super) fn bitfield(ctx: &mut Context<'_>) -> Outcome {
     let steps = parse(ctx)?;
     let ends = steps.iter().filter(|step| step.action != Action::Get).map(Step::end);
-    let Some(end) = ends.max() else { return read_only(ctx, &steps) };
+    let Some(end) = ends.max() else {
+        ctx.data.tell_misses(true);
+        return read_only(ctx, &steps);
+    };
     let key = ctx.args[1];
     check_key(key)?;
     let found = read(ctx, key)?;

@@ -17,8 +17,11 @@ const START_MAX: Duration = Duration::from_secs(120);
 pub(in crate::command) struct Reference {
     stream: BufReader<UnixStream>,
     child: Child,
-    _dir: TempDir,
+    dir: TempDir,
 }
+
+/// A second connection, which hears every message.
+pub(in crate::command) struct Hearer(BufReader<UnixStream>);
 
 impl Reference {
     /// Starts `redis-server`, on a socket in a directory of its own; `None`, and a line that says
@@ -57,10 +60,19 @@ impl Reference {
                 Err(_) => std::thread::park_timeout(Duration::from_millis(5)),
             }
         };
-        let mut reference = Reference { stream: BufReader::new(stream), child, _dir: dir };
+        let mut reference = Reference { stream: BufReader::new(stream), child, dir };
         // What has expired goes when it is asked for, not at a moment of the server's own.
         reference.call(&[b"debug", b"set-active-expire", b"0"]);
         Some(reference)
+    }
+
+    /// Somebody who hears every message from now on.
+    pub(in crate::command) fn hearer(&self) -> Hearer {
+        let stream = UnixStream::connect(self.dir.path().join("socket")).unwrap();
+        let mut hearer = Hearer(BufReader::new(stream));
+        hearer.0.get_mut().write_all(b"PSUBSCRIBE *\r\n").unwrap();
+        read_reply(&mut hearer.0, &mut Vec::new());
+        hearer
     }
 
     pub(in crate::command) fn call(&mut self, args: &[&[u8]]) -> Vec<u8> {
@@ -74,6 +86,18 @@ impl Reference {
         let mut reply = Vec::new();
         read_reply(&mut self.stream, &mut reply);
         reply
+    }
+}
+
+impl Hearer {
+    /// The next message: its channel and what it says.
+    pub(in crate::command) fn next(&mut self) -> (String, String) {
+        let mut frame = Vec::new();
+        read_reply(&mut self.0, &mut frame);
+        let frame = String::from_utf8(frame).unwrap();
+        let mut lines = frame.split("\r\n").skip(6).step_by(2);
+        let mut next = || lines.next().unwrap_or_default().to_owned();
+        (next(), next())
     }
 }
 

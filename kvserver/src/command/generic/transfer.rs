@@ -102,6 +102,9 @@ fn copy_to(
     existing: Existing,
 ) -> Result<bool, CommandError> {
     check_key(to)?;
+    if !ctx.db_at(from_db).contains(from)? {
+        return Ok(false);
+    }
     if existing == Existing::Kept && ctx.db_at(to_db).holds(to)? {
         return Ok(false);
     }

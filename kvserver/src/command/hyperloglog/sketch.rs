@@ -63,6 +63,8 @@ pub(super) fn pfmerge(ctx: &mut Context<'_>) -> Outcome {
     let target = args[1];
     check_key(target)?;
     let (registers, encoding) = merged(ctx, &args[1..])?;
+    // It was read with the others; from here it is written.
+    ctx.data.tell_misses(false);
     let found = string::read(ctx, target)?;
     let mut sketch = read(found.as_ref())?.unwrap_or_else(Sketch::empty);
     if encoding == Encoding::Dense {

@@ -17,7 +17,9 @@ pub(super) const GENERAL: &[&str] = &[
      `SUBSTR`, `BITCOUNT`, `BITPOS` and `BITFIELD … GET` the blocks (64 KiB) they need. A shorter \
      one is checked as a whole whenever a part of it is read, about 0.1 ms for each MiB. Every \
      change (`SETBIT`, `SETRANGE`, `APPEND`, `BITFIELD`) writes the string anew, whatever its \
-     length: keep what changes often in many short strings.",
+     length: keep what changes often in many short strings. Several clients that change one which \
+     has a file of its own at the same time slow each other down: whoever was overtaken while it \
+     wrote begins again, and after eight times others wait for it.",
     "**`maxmemory` bounds what keys and elements take**, not what waits to be sent to clients or \
      has been received of requests, which Redis counts too: `client-output-buffer-limit` and \
      `client-query-buffer-limit` bound those, and `mem_clients_normal` of `INFO memory` and \
@@ -81,6 +83,12 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("command|info", "without tips: they are for proxies in front of clusters."),
     ("config|rewrite", "refused: the flags of the command line are the configuration."),
     (
+        "config|set",
+        "bytes beyond 2⁶⁴ are the most there can be; Redis goes on with what is left modulo 2⁶⁴, \
+         and so takes `17179869184gb` for no limit. `maxmemory-samples` ends at 64, as in later \
+         versions; `port`, `bind` and `protected-mode` are set at the start.",
+    ),
+    (
         "debug",
         "serves what test suites use; what would only crash a server is unknown, and what is about \
          Redis' own structures answers OK.",
@@ -118,9 +126,20 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ),
     (
         "object|idletime",
-        "0 where uses of keys are not remembered: it would cost memory for every key.",
+        "counts from the last write of the key or from `TOUCH`, unless an LRU policy is set: reads \
+         are not remembered otherwise, as that costs memory for every key.",
     ),
     ("object|refcount", "what Redis would count: values are not shared."),
+    (
+        "pfadd",
+        "fails on a sketch whose bytes are broken and leaves it as it was; Redis leaves what was \
+         added before the broken place.",
+    ),
+    (
+        "pfmerge",
+        "fails on a sketch whose bytes are broken and leaves the destination as it was; Redis \
+         leaves what was merged before the broken place.",
+    ),
     ("psync", "refused: followers read the store's change feed (`Store::changes`)."),
     ("quit", "not deprecated here."),
     (
@@ -132,6 +151,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
         "scan",
         "a cursor is digits only; Redis also takes a sign or blanks, which no server ever answers. \
          Cursors stay valid across restarts.",
+    ),
+    (
+        "set",
+        "with a time in the past it tells the event `expired` at once; Redis when somebody asks \
+         for the key, or it is swept.",
     ),
     (
         "shutdown",

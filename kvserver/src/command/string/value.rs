@@ -51,7 +51,9 @@ pub(super) fn set(ctx: &mut Context<'_>) -> Outcome {
         }
     };
     if options.returns_old {
+        ctx.data.tell_misses(true);
         let old = read(ctx, key)?;
+        ctx.data.tell_misses(false);
         if options.condition.holds(old.is_some()) {
             write(ctx, key, value, after)?;
         }
@@ -194,7 +196,9 @@ fn write(ctx: &mut Context<'_>, key: &[u8], value: &[u8], after: After) -> Outco
         After::Gone => {
             // It was there for no time at all.
             let mut db = ctx.db();
-            db.delete(key)?;
+            if !db.delete(key)? {
+                db.tell(Class::New, "new", key);
+            }
             db.tell(Class::String, "set", key);
             db.tell(Class::Generic, "expire", key);
             db.tell(Class::Expired, "expired", key);
