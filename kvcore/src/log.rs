@@ -25,6 +25,7 @@ pub(crate) mod file_names;
 pub(crate) mod file_table;
 pub(crate) mod frame;
 pub(crate) mod header;
+pub(crate) mod hiding;
 pub(crate) mod hint;
 pub(crate) mod manifest;
 pub(crate) mod preamble;
@@ -41,13 +42,14 @@ pub(crate) use frame::{
     read_single,
 };
 pub(crate) use header::{DecodedHeader, FILE_HEADER_LEN, FileHeader, LogEnd, LogPosition, Role};
-pub(crate) use hint::{HintDraft, HintEntry, HintItem, HintKind, HintReader, Place};
+pub(crate) use hiding::{Burden, Deaths, DeathsBut, Hiding};
+pub(crate) use hint::{HintDraft, HintEntry, HintItem, HintKind, HintRange, HintReader, Place};
 pub(crate) use manifest::{
     COMPRESSED, EXPIRED_BY_OWNER, GENERATIONS_MAX, Generation, KeyspaceMeta, ListedFile, Manifest,
     UNORDERED,
 };
 pub(crate) use preamble::FormatError;
-pub(crate) use record::{Form, Found, KEY_LEN_MAX, Record, decode_put_value};
+pub(crate) use record::{Form, Found, KEY_LEN_MAX, Record, decode_put_value, tombstone_len};
 pub(crate) use walk::{FrameWalk, Step};
 
 use crate::{

@@ -7,7 +7,8 @@
 //!
 //! M1. Inputs are sealed and wholly below the durable watermark; the file being written and the
 //!     outputs of a running merge are none.
-//! M2. A tombstone is dropped only if no file outside the merge has a dead put older than it.
+//! M2. A delete is dropped only if no file outside the merge has a put that had died by then: its
+//!     own put is gone then, and so is everything that it may have to hide (`log/hiding.rs`).
 //! M3. A keydir entry is changed only if it still has the copied record's sequence; a copy that
 //!     lost is a dead put of the output.
 //! M4. Nothing is published before everything it relied on to drop something is durable, and a
@@ -16,13 +17,15 @@
 //!     whether it was, removes nothing.
 //! M6. What followers may still ask for is left alone, unless writers wait for space; the manifest
 //!     says up to where records are no longer as they were committed (`engine/feed.rs` N1).
+//! M7. An input is not read if nothing in it lives and M2 keeps nothing of it. What has taken the
+//!     last of it is applied and durable before it goes (M4).
 
 use crate::{
     engine::{Engine, Keep, Share},
     error::{Error, Result},
     ids::{FileId, KeyspaceId, Sequence},
     index::Index,
-    log::{DataFile, ListedFile, Manifest, Role, file_names},
+    log::{DataFile, Deaths, ListedFile, Manifest, Role, file_names},
     options::{AutoMerge, Background},
 };
 use std::{
@@ -118,7 +121,7 @@ impl Engine {
         }
         let _until_done = self.use_reserve(Share::All);
         let mut pieces = inputs;
-        pieces.sort_by_cached_key(live);
+        pieces.sort_by_cached_key(|f| live(f) + f.hiding.needed_bytes(&Deaths::ANY));
         let mut all = MergeResult::default();
         loop {
             let (mut later, mut full, before) = (Vec::new(), None, all.files_in);
@@ -157,8 +160,10 @@ impl Engine {
             return Ok(MergeResult::default());
         }
         crate::trace::merging(&self.dir, inputs.len());
+        // Before range deletes are worked off: whoever dies from here on dies later than this.
+        let begun_at = self.tip();
         self.work_off_for_merge()?;
-        let plan = Plan::new(self, inputs);
+        let plan = Plan::new(self, inputs, begun_at);
         let mut outputs = copy::Outputs::new(self);
         let copied = plan.copy_all(&mut outputs).and_then(|()| outputs.finish());
         if let Err(e) = copied.and_then(|()| self.publish_merge(&plan, &outputs.files())) {
@@ -173,15 +178,17 @@ impl Engine {
         if let Err(e) = swapped {
             // The inputs stay in use, and what of the outputs is dead later is not noted there:
             // until the outputs are merged again, no delete that could hide any of it is dropped.
-            outputs.iter().for_each(|output| output.file.note_dead(Sequence::ZERO));
+            outputs.iter().for_each(|output| output.file.hiding.note_unknown_deaths());
             return Err(e);
         }
-        let bytes_in = inputs.iter().map(|f| f.written()).sum();
+        let bytes_in: u64 = inputs.iter().map(|f| f.written()).sum();
+        let bytes_read: u64 = plan.read().map(|f| f.written()).sum();
         let bytes_out = outputs.iter().map(|output| output.file.written()).sum();
         self.remove_inputs(inputs);
         self.store_hints(outputs);
         self.counters.merges.fetch_add(1, Ordering::Relaxed);
-        self.counters.merge_read_bytes.fetch_add(bytes_in, Ordering::Relaxed);
+        self.counters.merge_read_bytes.fetch_add(bytes_read, Ordering::Relaxed);
+        self.counters.merge_unread_bytes.fetch_add(bytes_in - bytes_read, Ordering::Relaxed);
         self.counters.merge_written_bytes.fetch_add(bytes_out, Ordering::Relaxed);
         crate::trace::merged(&self.dir, bytes_in, bytes_out);
         Ok(MergeResult { files_in: inputs.len() as u64, bytes_in, bytes_out })
@@ -263,24 +270,32 @@ impl MergeState {
 /// What a merge has decided before it copies.
 struct Plan<'a> {
     inputs: &'a [Arc<DataFile>],
+    /// Those of them that are not read (M7).
+    unread: Vec<FileId>,
     indexes: HashMap<KeyspaceId, Arc<Index>>,
-    /// The oldest dead put outside the inputs: tombstones newer than it are kept (M2).
-    oldest_dead_outside: Option<Sequence>,
+    /// What had died outside the inputs (M2).
+    deaths_outside: Deaths,
+    /// What was there when it is copied, and is not when it would be swapped, died after this.
+    begun_at: Sequence,
 }
 
 impl<'a> Plan<'a> {
-    fn new(engine: &'a Engine, inputs: &'a [Arc<DataFile>]) -> Plan<'a> {
-        let is_input = |f: &&Arc<DataFile>| inputs.iter().any(|i| i.id == f.id);
-        let outside =
-            engine.files.load().iter().filter(|f| !is_input(f)).filter_map(|f| f.min_dead()).min();
+    fn new(engine: &'a Engine, inputs: &'a [Arc<DataFile>], begun_at: Sequence) -> Plan<'a> {
+        let files = engine.files.load();
+        let is_outside = |f: &&Arc<DataFile>| !inputs.iter().any(|i| i.id == f.id);
+        let outside = files.iter().filter(is_outside).map(|f| f.hiding.deaths());
+        let deaths_outside = Deaths::of_all(outside);
         let indexes =
             engine.all_keyspaces().iter().map(|k| (k.id(), Arc::clone(&k.index))).collect();
-        Plan { inputs, indexes, oldest_dead_outside: outside }
+        let is_unread =
+            |f: &&Arc<DataFile>| f.is_wholly_dead() && !f.hiding.is_needed(&deaths_outside);
+        let unread = inputs.iter().filter(is_unread).map(|f| f.id).collect();
+        Plan { inputs, unread, indexes, deaths_outside, begun_at }
     }
 
-    /// A delete with this sequence may still have something to hide in another file.
-    fn must_keep_tombstone(&self, sequence: Sequence) -> bool {
-        self.oldest_dead_outside.is_some_and(|dead| dead < sequence)
+    /// The inputs that are read.
+    fn read(&self) -> impl Iterator<Item = &'a Arc<DataFile>> {
+        self.inputs.iter().filter(|f| !self.unread.contains(&f.id))
     }
 
     /// The manifest after this merge.
@@ -313,7 +328,8 @@ pub(crate) fn listed(file: &Arc<DataFile>) -> ListedFile {
         id: file.id,
         role: file.role,
         length: file.written(),
-        min_dead_sequence: file.min_dead(),
+        // What is dead is found while loading.
+        min_dead_sequence: None,
         max_sequence: file.max_sequence(),
     }
 }

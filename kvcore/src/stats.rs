@@ -116,7 +116,7 @@ pub struct Stats {
     pub background_holds: Latencies,
     /// Merges since open.
     pub merges: u64,
-    /// Bytes that merges read.
+    /// Bytes that merges read: not those of files in which nothing lived.
     pub merge_read_bytes: u64,
     /// Bytes that merges wrote.
     pub merge_written_bytes: u64,
@@ -124,7 +124,7 @@ pub struct Stats {
     pub compressed_from_bytes: u64,
     /// The same bytes as stored.
     pub compressed_to_bytes: u64,
-    /// Bytes that merges gave back: those they read less those they wrote.
+    /// Bytes that merges gave back: those of the files they took less those they wrote.
     pub merge_reclaimed_bytes: u64,
     /// Expired entries removed since open, other than by their owners.
     pub expired: u64,
@@ -226,6 +226,7 @@ pub(crate) struct Counters {
     pub(crate) background_holds: LatencyCounters,
     pub(crate) merges: AtomicU64,
     pub(crate) merge_read_bytes: AtomicU64,
+    pub(crate) merge_unread_bytes: AtomicU64,
     pub(crate) merge_written_bytes: AtomicU64,
     pub(crate) compressed_from_bytes: AtomicU64,
     pub(crate) compressed_to_bytes: AtomicU64,
@@ -253,6 +254,7 @@ impl Default for Counters {
             background_holds: LatencyCounters::default(),
             merges: zero(),
             merge_read_bytes: zero(),
+            merge_unread_bytes: zero(),
             merge_written_bytes: zero(),
             compressed_from_bytes: zero(),
             compressed_to_bytes: zero(),

@@ -26,6 +26,7 @@ mod uses;
 
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
+pub(crate) use ends::Removed;
 pub(crate) use engine::{
     Ahead, Check, Checked, Cleaning, Engine, Large, MemoryHeld, Named, Position, ReverseIndex,
     Round, Staged, StoreError, Value,

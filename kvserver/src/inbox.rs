@@ -369,8 +369,9 @@ mod tests {
         };
         let places = [("s", 0, "a"), ("s", 0, "b"), ("h", 0, "f"), ("h", 0, "g"), ("s", 0, "c")];
         assert_eq!(names(&inbox, Ahead::Place), expected(&places));
-        let values = [("z", 1, "m"), ("z", 1, "n"), ("z", 1, "o")];
-        assert_eq!(names(&inbox, Ahead::Value), expected(&values));
+        let updates = [("z", 1, "m"), ("z", 1, "n")];
+        assert_eq!(names(&inbox, Ahead::Both), expected(&updates));
+        assert_eq!(names(&inbox, Ahead::Value), expected(&[("z", 1, "o")]));
         assert_eq!(inbox.keys_to_fetch(Ahead::Place).collect::<Vec<_>>(), [b"k"]);
         assert_eq!(inbox.keys_to_fetch(Ahead::Value).collect::<Vec<_>>(), [b"k", b"q"]);
         inbox.discard();

@@ -16,7 +16,8 @@ use crate::{
     ids::{FileId, Sequence},
     log::{
         BatchEncoder, DataFile, FILE_HEADER_LEN, FRAME_HEADER_LEN, FileHeader, FileKey, FileParts,
-        Generation, LogEnd, LogPosition, Role, WATERMARK_IN_HEADER, file_names,
+        Generation, LogEnd, LogPosition, MEMBER_OVERHEAD, Role, SINGLE_OVERHEAD,
+        WATERMARK_IN_HEADER, file_names,
     },
     options::{DATA_FILE_BYTES_MAX, ReadMode},
 };
@@ -212,6 +213,9 @@ impl Engine {
             self.notify(Task::NearlyFull);
         }
         file.note_sequence(Sequence(last));
+        if batch.takes_away() {
+            note_taken_away(&file, batch, first);
+        }
         writer.end.last_sequence = Sequence(last);
         if self.counters.appended(len) > self.options.sync_after_bytes {
             self.notify(Task::SyncSoon);
@@ -453,6 +457,15 @@ impl Engine {
             self.space.prepared_bytes.store(0, Ordering::Relaxed);
             let _ = self.disk.unlink(&file.path);
         }
+    }
+}
+
+/// Notes what merge asks of deletes and expiry changes.
+fn note_taken_away(file: &DataFile, batch: &BatchEncoder, first: u64) {
+    let overhead = if batch.is_single() { SINGLE_OVERHEAD } else { MEMBER_OVERHEAD };
+    for (record, sequence) in (0..batch.count()).map(|i| batch.record(i)).zip(first..) {
+        let len = record.encoded_len() + overhead;
+        file.hiding.note_record(&record, Sequence(sequence), len as u64);
     }
 }
 

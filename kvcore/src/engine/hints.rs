@@ -27,7 +27,7 @@ pub(crate) enum Hinted {
 
 impl Hinted {
     fn includes(self, file: &DataFile) -> bool {
-        self == Hinted::All || !file.is_worth_merging()
+        self == Hinted::All || !file.is_dying()
     }
 }
 

@@ -131,7 +131,7 @@ impl Index {
         }
         cx.with_file(old.location.file, |file| {
             file.sub_live(record_bytes(self.id, key_len, old));
-            file.note_dead(old.sequence);
+            file.hiding.note_death(self.id, until);
         });
     }
 

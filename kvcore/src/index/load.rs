@@ -26,6 +26,8 @@ pub(crate) struct Loaded<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dead {
     pub(crate) entry: Entry,
+    /// A newer record that hides it.
+    pub(crate) until: Sequence,
     /// It had been counted as live.
     pub(crate) was_live: bool,
 }
@@ -47,7 +49,7 @@ impl Index {
             Some((_, old)) if old.sequence >= entry.sequence => {
                 // The same record twice is possible: a hint given up half-way, then its data.
                 if old.sequence > entry.sequence {
-                    dead(key.len(), Dead { entry, was_live: false });
+                    dead(key.len(), Dead { entry, until: old.sequence, was_live: false });
                 }
                 return false;
             }
@@ -56,7 +58,7 @@ impl Index {
                     self.forget_expiry(shard, r);
                 }
                 shard.table.set(r, entry);
-                dead(key.len(), Dead { entry: old, was_live: true });
+                dead(key.len(), Dead { entry: old, until: entry.sequence, was_live: true });
                 r
             }
             None => insert(&mut shard.table, hash.tag, key, entry),
@@ -74,18 +76,19 @@ impl Index {
         let whole = |r: &&RangeBounds| r.1 == Bound::Unbounded && r.2 == Bound::Unbounded;
         let cleared = ranges.iter().filter(whole).map(|r| r.0).max().unwrap_or(Sequence::ZERO);
         let rest: Vec<_> = ranges.iter().filter(|r| !whole(r) && r.0 > cleared).collect();
-        let covered = |key: &[u8], sequence: Sequence| {
-            sequence < cleared
-                || rest.iter().any(|(s, start, end)| {
-                    sequence < *s && in_range(key, as_slices(start), as_slices(end))
-                })
+        let covered_by = |key: &[u8], sequence: Sequence| {
+            let covers = |r: &&&RangeBounds| {
+                sequence < r.0 && in_range(key, as_slices(&r.1), as_slices(&r.2))
+            };
+            let some = || rest.iter().find(covers).map(|r| r.0);
+            if sequence < cleared { Some(cleared) } else { some() }
         };
         self.retain(|key, entry| {
-            let gone = covered(key, entry.sequence);
-            if gone {
-                dead(key.len(), Dead { entry, was_live: true });
+            let until = covered_by(key, entry.sequence);
+            if let Some(until) = until {
+                dead(key.len(), Dead { entry, until, was_live: true });
             }
-            !gone
+            until.is_none()
         });
     }
 

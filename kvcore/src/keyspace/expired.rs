@@ -84,9 +84,10 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
     ///
     /// ```
     /// # fn main() -> kvcore::Result<()> {
-    /// use kvcore::{BytesKeyspace, Put, Store};
+    /// use kvcore::{Background, BytesKeyspace, Options, Put};
     /// use std::time::Duration;
-    /// let notes: BytesKeyspace = Store::in_memory()?.keyspace("notes")?;
+    /// let store = Options::new().background(Background::Manual).in_memory().open("/store")?;
+    /// let notes: BytesKeyspace = store.keyspace("notes")?;
     /// notes.put_with(b"a", b"text", Put::expires_in(Duration::ZERO))?;
     /// assert_eq!((notes.get(b"a")?, notes.stored_size_bytes(b"a")?), (None, Some(4)));
     /// # Ok(())

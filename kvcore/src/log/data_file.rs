@@ -8,13 +8,14 @@
 //! F1. Bytes below `written` never change and are in the file; bytes from `written` on are only in
 //!     the tail buffer. Only the holder of the writer lock moves `written`.
 //! F2. A file is never shrunk; it is unlinked as a whole.
-//! F3. `min_dead` is at most the sequence of every dead put in the file. It only goes down.
+//! F3. No live bytes means that the keydir points at nothing in the file, or that the commit that
+//!     has just taken the last of it is still held by the writer lock.
 
 use crate::{
     disk::{DiskFile, Mapping},
     error::{Error, Result},
     ids::{FileId, Sequence},
-    log::{FileKey, Role},
+    log::{FileKey, Hiding, Role},
     value::Bytes,
 };
 use parking_lot::RwLock;
@@ -42,10 +43,11 @@ pub(crate) struct DataFile {
     tail: RwLock<Vec<u8>>,
     /// Bytes of records that the keydir points at.
     pub(crate) live_bytes: AtomicU64,
-    min_dead: AtomicU64,
     max_sequence: AtomicU64,
-    /// Bytes of deletes and expiry changes that a merge had to keep.
+    /// Bytes of expiry changes that a merge had to keep.
     retained: AtomicU64,
+    /// Its deletes, and what is dead in it.
+    pub(crate) hiding: Hiding,
     /// No more appends; `written` is the exact length.
     sealed: AtomicBool,
     /// A valid hint file stands beside it.
@@ -94,9 +96,9 @@ impl DataFile {
             end: AtomicU64::new(written),
             tail: RwLock::new(Vec::new()),
             live_bytes: AtomicU64::new(0),
-            min_dead: AtomicU64::new(u64::MAX),
             max_sequence: AtomicU64::new(0),
             retained: AtomicU64::new(0),
+            hiding: Hiding::default(),
             sealed: AtomicBool::new(false),
             has_hint: AtomicBool::new(false),
         })
@@ -153,24 +155,9 @@ impl DataFile {
         self.retained.load(Ordering::Relaxed)
     }
 
-    /// Dead bytes that another merge of this file alone would give back.
-    pub(crate) fn reclaimable_bytes(&self) -> u64 {
-        self.dead_bytes().saturating_sub(self.retained_bytes())
-    }
-
-    pub(crate) fn min_dead(&self) -> Option<Sequence> {
-        match self.min_dead.load(Ordering::Acquire) {
-            u64::MAX => None,
-            s => Some(Sequence(s)),
-        }
-    }
-
-    /// A put with this sequence in this file is dead. Keeps F3.
-    pub(crate) fn note_dead(&self, sequence: Sequence) {
-        // It only goes down, and seldom: most of the time looking is enough.
-        if sequence.0 < self.min_dead.load(Ordering::Acquire) {
-            self.min_dead.fetch_min(sequence.0, Ordering::AcqRel);
-        }
+    /// Nothing in it lives, and no expiry change in it may still mean something (F3).
+    pub(crate) fn is_wholly_dead(&self) -> bool {
+        self.live_bytes.load(Ordering::Acquire) == 0 && !self.hiding.has_expiry_changes()
     }
 
     pub(crate) fn max_sequence(&self) -> Sequence {

@@ -51,7 +51,7 @@ const _: () = assert!(HEAD_LEN == 112);
 pub(crate) struct HintFacts {
     /// The data file's exact logical length, header included.
     pub(crate) data_len: u64,
-    /// Lowest sequence of a put that was dead when the hint was written; none if all lived.
+    /// Was meant for the lowest sequence of a dead put. Not looked at.
     pub(crate) min_dead_sequence: Option<Sequence>,
     /// Lowest sequence in the file.
     pub(crate) min_sequence: Sequence,

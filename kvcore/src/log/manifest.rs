@@ -56,7 +56,7 @@ pub(crate) struct ListedFile {
     pub(crate) role: Role,
     /// What counts of it, header included; more may lie behind.
     pub(crate) length: u64,
-    /// Lowest sequence of a dead put in it, as far as known when listed.
+    /// Of earlier versions: the lowest sequence of a dead put in it. Not looked at.
     pub(crate) min_dead_sequence: Option<Sequence>,
     /// Highest sequence in it.
     pub(crate) max_sequence: Sequence,

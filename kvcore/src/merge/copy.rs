@@ -19,6 +19,8 @@ use std::{
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 256 << 10;
+/// Bytes read between two looks at the clock.
+const LOOK_EVERY_BYTES: u64 = 32 << 10;
 /// Bytes of hints that one merge holds in memory: few enough in tests of this crate's inside that
 /// outputs without a hint come up there.
 const HINT_BYTES_MAX: usize = if cfg!(test) { 64 } else { 64 << 20 };
@@ -26,10 +28,15 @@ const HINT_BYTES_MAX: usize = if cfg!(test) { 64 } else { 64 << 20 };
 const HINT_ENTRY_BYTES: usize = 18;
 
 impl Plan<'_> {
-    /// Copies what must be kept of every input.
+    /// Copies what must be kept of every input that is read.
     pub(super) fn copy_all(&self, outputs: &mut Outputs<'_>) -> Result<()> {
+        if cfg!(debug_assertions) {
+            // Once whoever has just taken the last of a file is done with it.
+            let _ = outputs.engine.durable_below();
+            self.check_unread();
+        }
         let mut group = Group::default();
-        for input in self.inputs {
+        for input in self.read() {
             let mut walk = FrameWalk::new(input, input.written());
             loop {
                 let (at, frame) = match walk.step()? {
@@ -54,6 +61,33 @@ impl Plan<'_> {
             }
         }
         self.copy_group(&mut group, outputs)
+    }
+
+    /// M7, for tests: what is not read would not have been kept. Damage is as dead as the rest.
+    fn check_unread(&self) {
+        for input in self.inputs.iter().filter(|f| self.unread.contains(&f.id)) {
+            let mut walk = FrameWalk::new(input, input.written());
+            while let Ok(Step::Frame(at, frame)) = walk.step() {
+                for member in frame.members() {
+                    let Ok(offset) = offset_of(input, at, &member) else { return };
+                    let index = member.record.keyspace().and_then(|id| self.indexes.get(&id));
+                    let at = Location { file: input.id, offset };
+                    let queued = Queued { at, sequence: member.sequence, end: 0 };
+                    let hash = |index: &Index| member.record.key().map(|key| index.hash(key));
+                    let is_kept = index.is_some_and(|index| match member.record {
+                        // Worked off by now, whatever has come since.
+                        Record::RangeTombstone { keyspace, .. } => {
+                            self.deaths_outside.need(keyspace, member.sequence)
+                        }
+                        record => {
+                            let hash = hash(index).unwrap_or(KeyHash { shard: 0, tag: 0 });
+                            self.why_kept(index, &record, hash, &queued).is_some()
+                        }
+                    });
+                    assert!(!is_kept, "{} needs reading: {:?}", input.id, member.record);
+                }
+            }
+        }
     }
 
     /// Copies what must be kept of a group, and empties it.
@@ -86,13 +120,14 @@ impl Plan<'_> {
             Record::Put { key, .. } | Record::BlobRef { key, .. } => {
                 index.points_at(key, hash, *at).then_some(Kept::Live)
             }
-            Record::Tombstone { key, .. } => {
+            Record::Tombstone { keyspace, key } => {
                 // A newer record of the key hides whatever the tombstone hides.
                 let newer = index.state(key, hash).is_some_and(|s| s.entry.sequence > *sequence);
-                (!newer && self.must_keep_tombstone(*sequence)).then_some(Kept::Retained)
+                let hides = || self.deaths_outside.need(keyspace, *sequence);
+                (!newer && hides()).then_some(Kept::Retained)
             }
-            Record::RangeTombstone { .. } => {
-                let keep = index.has_pending() || self.must_keep_tombstone(*sequence);
+            Record::RangeTombstone { keyspace, .. } => {
+                let keep = index.has_pending() || self.deaths_outside.need(keyspace, *sequence);
                 keep.then_some(Kept::Retained)
             }
             Record::ExpiryChange { key, .. } => {
@@ -179,8 +214,12 @@ pub(super) struct Outputs<'a> {
     hint_bytes: usize,
     buffer: Vec<u8>,
     batch: BatchEncoder,
+    /// How large files are to be.
+    target: u64,
     started: Instant,
     read_bytes: u64,
+    /// When so many bytes are read, it is time to look at the clock.
+    look_at: u64,
 }
 
 impl<'a> Outputs<'a> {
@@ -193,8 +232,10 @@ impl<'a> Outputs<'a> {
             hint_bytes: 0,
             buffer: Vec::with_capacity(BUFFER_BYTES),
             batch: BatchEncoder::new(),
+            target: engine.file_bytes_target(),
             started: Instant::now(),
             read_bytes: 0,
+            look_at: 0,
         }
     }
 
@@ -203,7 +244,7 @@ impl<'a> Outputs<'a> {
         self.batch.clear();
         self.batch.push(record);
         let len = self.batch.frame_len() as u64;
-        let target = self.engine.file_bytes_target();
+        let target = self.target;
         if self.open.as_ref().is_some_and(|f| f.written() + self.buffered() + len > target) {
             self.end_file()?;
         }
@@ -215,7 +256,8 @@ impl<'a> Outputs<'a> {
         self.batch.seal(&mut self.buffer, file.key, at, sequence, WATERMARK_IN_HEADER);
         file.note_sequence(sequence);
         self.note_in_hint(record, sequence, at);
-        if kept == Kept::Retained {
+        file.hiding.note_record(record, sequence, len);
+        if kept == Kept::Retained && matches!(record, Record::ExpiryChange { .. }) {
             file.add_retained(len);
         }
         if self.buffer.len() >= BUFFER_BYTES {
@@ -322,6 +364,10 @@ impl<'a> Outputs<'a> {
     /// Keeps to the rate limit, unless writers wait for space, and stops for a closing store.
     fn pace(&mut self, read: usize) -> Result<()> {
         self.read_bytes += read as u64;
+        if self.read_bytes < self.look_at {
+            return Ok(());
+        }
+        self.look_at = self.read_bytes + LOOK_EVERY_BYTES;
         if self.engine.is_closed() {
             return Err(stopped());
         }

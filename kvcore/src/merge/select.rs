@@ -13,7 +13,7 @@
 
 use crate::{
     engine::{Engine, FILE_BYTES_SMALL, Keep},
-    log::DataFile,
+    log::{Burden, DataFile, Deaths, DeathsBut, FileTable},
 };
 use std::sync::{Arc, atomic::Ordering};
 
@@ -27,35 +27,55 @@ const WAIT_PERCENT: (u64, u64) = (70, 26);
 const SKEW_EVEN: u64 = 150;
 /// From this one on some files are worth merging much more than others.
 const SKEW_FULL: u64 = 190;
-/// A file is worth merging when this many hundredths of it can be given back.
+/// A file is worth merging by itself when this many hundredths of it can be given back.
 const FILE_PERCENT: u64 = 15;
 /// Small files are joined when there are more of them than this.
 const SMALL_FILES_MAX: usize = 8;
 
-/// Hundredths of a file that a merge of it gives back.
-fn reclaimable_percent(file: &DataFile) -> u64 {
-    file.reclaimable_bytes() * 100 / file.written().max(1)
-}
-
 impl DataFile {
-    /// Merge is likely to take it soon.
-    pub(crate) fn is_worth_merging(&self) -> bool {
-        reclaimable_percent(self) >= FILE_PERCENT
+    /// Merge is likely to take it soon: alone, or when its deletes have nothing left to hide.
+    pub(crate) fn is_dying(&self) -> bool {
+        percent_of(self.dead_bytes(), self) >= FILE_PERCENT
     }
 }
 
-/// How unevenly dead bytes lie: their part of what merge would take next, in hundredths of their
-/// part of everything.
-fn skew(inputs: &[Arc<DataFile>], space: &Space) -> u64 {
-    let written: u64 = inputs.iter().map(|f| f.written()).sum();
-    let given_back: u64 = inputs.iter().map(|f| f.reclaimable_bytes()).sum();
-    given_back * 100 / written.max(1) * (space.live + space.dead) / space.dead.max(1)
+/// Hundredths of a file.
+fn percent_of(bytes: u64, file: &DataFile) -> u64 {
+    bytes * 100 / file.written().max(1)
+}
+
+/// What merges of single files would give back.
+struct Prospects(DeathsBut);
+
+impl Prospects {
+    fn of(files: &FileTable) -> Prospects {
+        Prospects(DeathsBut::of_all(files.iter().map(|f| f.hiding.deaths())))
+    }
+
+    /// Deletes of this file that may hide something in another one.
+    fn needed_bytes(&self, file: &DataFile) -> u64 {
+        file.hiding.needed_bytes(&self.0.but(&file.hiding.deaths()))
+    }
+
+    /// Bytes that a merge of this file alone would give back.
+    fn reclaimable_bytes(&self, file: &DataFile) -> u64 {
+        let kept = file.retained_bytes() + self.needed_bytes(file);
+        file.dead_bytes().saturating_sub(kept)
+    }
 }
 
 /// A bound in hundredths, between the one for evenly spread dead bytes and the one for others.
 fn bound((even, skewed): (u64, u64), skew: u64) -> u64 {
     let above = skew.clamp(SKEW_EVEN, SKEW_FULL) - SKEW_EVEN;
     even - (even - skewed) * above / (SKEW_FULL - SKEW_EVEN)
+}
+
+/// How unevenly dead bytes lie: their part of what merge would take next, in hundredths of their
+/// part of everything.
+fn skew(inputs: &[Arc<DataFile>], prospects: &Prospects, space: &Space) -> u64 {
+    let written: u64 = inputs.iter().map(|f| f.written()).sum();
+    let given_back: u64 = inputs.iter().map(|f| prospects.reclaimable_bytes(f)).sum();
+    given_back * 100 / written.max(1) * (space.live + space.dead) / space.dead.max(1)
 }
 
 struct Space {
@@ -101,11 +121,7 @@ impl Engine {
             return self.select_all(keep);
         }
         if space.dead > self.start_bytes(space.live, SKEW_FULL) {
-            let inputs = match self.most_dead(&files) {
-                none if none.is_empty() => self.hiding(&files, space.live),
-                some if space.dead > self.start_bytes(space.live, skew(&some, &space)) => some,
-                _ => Vec::new(),
-            };
+            let inputs = self.select_dead(&files, &space);
             if !inputs.is_empty() {
                 return inputs;
             }
@@ -115,23 +131,68 @@ impl Engine {
         if small.len() > SMALL_FILES_MAX { small } else { Vec::new() }
     }
 
+    /// What should be merged where many bytes are dead.
+    fn select_dead(&self, files: &[Arc<DataFile>], space: &Space) -> Vec<Arc<DataFile>> {
+        let free = self.wholly_dead(files, &[]);
+        let left = space.dead.saturating_sub(free.iter().map(|f| f.dead_bytes()).sum());
+        if left <= self.start_bytes(space.live, SKEW_FULL) {
+            return free;
+        }
+        let prospects = Prospects::of(&self.files.load());
+        let mut inputs = match self.most_dead(files, &prospects) {
+            none if none.is_empty() => self.hiding(files, space.live),
+            some => {
+                let skew = skew(&some, &prospects, space);
+                if space.dead > self.start_bytes(space.live, skew) { some } else { free }
+            }
+        };
+        inputs.extend(self.wholly_dead(files, &inputs));
+        inputs
+    }
+
+    /// Files that need not be read, if those of `with` are merged too: in all of them together
+    /// nothing lives, nor hides anything elsewhere. As many as there are.
+    pub(super) fn wholly_dead(
+        &self,
+        files: &[Arc<DataFile>],
+        with: &[Arc<DataFile>],
+    ) -> Vec<Arc<DataFile>> {
+        let is_in = |f: &Arc<DataFile>, some: &[Arc<DataFile>]| some.iter().any(|s| s.id == f.id);
+        let mut free: Vec<_> =
+            files.iter().filter(|f| f.is_wholly_dead() && !is_in(f, with)).cloned().collect();
+        let all = self.files.load();
+        loop {
+            let outside = all.iter().filter(|f| !is_in(f, with) && !is_in(f, &free));
+            let deaths = Deaths::of_all(outside.map(|f| f.hiding.deaths()));
+            let before = free.len();
+            free.retain(|f| !f.hiding.is_needed(&deaths));
+            if free.len() == before {
+                return free;
+            }
+        }
+    }
+
     /// Where no file is worth merging though many bytes are dead: what is left are deletes that
-    /// hide something elsewhere. Both together.
+    /// hide something elsewhere. Both together, of the keyspace whose deletes take most.
     fn hiding(&self, files: &[Arc<DataFile>], live: u64) -> Vec<Arc<DataFile>> {
         let dead: u64 = files.iter().map(|f| f.dead_bytes()).sum();
         if dead <= self.start_bytes(live, SKEW_FULL) {
             // Most of it is where merge may not go yet: at the end of the log.
             return Vec::new();
         }
-        let hides = |f: &&Arc<DataFile>| f.min_dead().is_some() || f.retained_bytes() > 0;
+        let burden = Burden::heaviest(files.iter().map(|f| &f.hiding));
+        let hides = |f: &&Arc<DataFile>| match &burden {
+            Some(burden) => burden.concerns(&f.hiding),
+            None => !f.hiding.deaths().is_none() || f.retained_bytes() > 0,
+        };
         files.iter().filter(hides).cloned().collect()
     }
 
-    /// The files with the largest part to give back, a bounded amount of live bytes at a time.
-    fn most_dead(&self, files: &[Arc<DataFile>]) -> Vec<Arc<DataFile>> {
+    /// The files with the largest part to give back, a bounded amount of what is copied at a time.
+    fn most_dead(&self, files: &[Arc<DataFile>], prospects: &Prospects) -> Vec<Arc<DataFile>> {
         let mut candidates: Vec<(u64, &Arc<DataFile>)> = files
             .iter()
-            .map(|f| (reclaimable_percent(f), f))
+            .map(|f| (percent_of(prospects.reclaimable_bytes(f), f), f))
             .filter(|(percent, _)| *percent >= FILE_PERCENT)
             .collect();
         candidates.sort_by_cached_key(|(percent, f)| {
@@ -141,11 +202,11 @@ impl Engine {
         let mut copied = 0;
         let mut inputs = Vec::new();
         for (_, file) in candidates {
-            let live = file.live_bytes.load(Ordering::Relaxed);
-            if !inputs.is_empty() && copied + live > budget {
+            let kept = file.live_bytes.load(Ordering::Relaxed) + prospects.needed_bytes(file);
+            if !inputs.is_empty() && copied + kept > budget {
                 break;
             }
-            copied += live;
+            copied += kept;
             inputs.push(Arc::clone(file));
         }
         inputs
@@ -164,7 +225,8 @@ impl Engine {
         let space = self.space_now(Keep::ForFollowers);
         let files = self.files.load();
         let sealed: Vec<_> = files.iter().filter(|f| f.is_sealed()).cloned().collect();
-        let skew = skew(&self.most_dead(&sealed), &space);
+        let prospects = Prospects::of(&files);
+        let skew = skew(&self.most_dead(&sealed, &prospects), &prospects, &space);
         let wait = (space.live * bound(WAIT_PERCENT, skew) / 100)
             .max(self.start_bytes(space.live, skew))
             + self.slack();

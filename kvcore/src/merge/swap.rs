@@ -61,14 +61,14 @@ fn swap_group(plan: &Plan<'_>, group: &[HintEntry<'_>], file: &DataFile, files: 
     let hashes = &hashes[..group.len()];
     index.fetch(hashes);
     for (entry, hash) in group.iter().zip(hashes) {
-        swap_one(index, entry, *hash, file, files);
+        swap_one(plan, (index, *hash), entry, file, files);
     }
 }
 
 fn swap_one(
-    index: &Index,
+    plan: &Plan<'_>,
+    (index, hash): (&Index, KeyHash),
     entry: &HintEntry<'_>,
-    hash: KeyHash,
     file: &DataFile,
     files: &FileTable,
 ) {
@@ -77,7 +77,7 @@ fn swap_one(
     match entry.kind {
         HintKind::Put { .. } | HintKind::BlobRef { .. } => {
             if !index.relocate(key, hash, sequence, (file, to), files) {
-                file.note_dead(sequence);
+                file.hiding.note_death(entry.keyspace, plan.begun_at);
             }
         }
         HintKind::ExpiryChange { .. } => index.relocate_change(key, hash, sequence, to),

@@ -5,7 +5,7 @@ use crate::{
     ids::{KeyspaceId, Location},
     index::{Index, LoadQueue, Loaded},
     keydir::EntryFlags,
-    log::{DataFile, HintEntry, HintKind},
+    log::{DataFile, HintEntry, HintKind, tombstone_len},
 };
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl<'a> Filler<'a> {
         }
         // Records of a keyspace that was dropped are dead.
         let Some(index) = &self.index else {
-            self.file.note_dead(entry.place.sequence);
+            self.file.hiding.note_death(entry.keyspace, entry.place.sequence);
             self.loader.note_unknown(entry.keyspace);
             if let HintKind::BlobRef { blob, len_bytes, .. } = entry.kind {
                 self.loader.blobs.add(entry.place.sequence, blob, len_bytes);
@@ -55,10 +55,13 @@ impl<'a> Filler<'a> {
                 (u32::try_from(len_bytes).unwrap_or(u32::MAX), expires_at_ms)
             }
             HintKind::Tombstone => {
+                let len = entry.place.with_overhead(tombstone_len(entry.keyspace, entry.key.len()));
+                self.file.hiding.note_delete(entry.keyspace, sequence, len);
                 flags = flags.with(EntryFlags::TOMBSTONE);
                 (0, None)
             }
             HintKind::ExpiryChange { put_sequence, expires_at_ms } => {
+                self.file.hiding.note_expiry_change();
                 self.loader.add_change(ExpiryChange {
                     keyspace: entry.keyspace,
                     key: entry.key.to_vec(),

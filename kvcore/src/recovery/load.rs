@@ -10,8 +10,8 @@ use crate::{
     index::{HashKey, Index},
     keydir::EntryFlags,
     log::{
-        DataFile, FrameView, FrameWalk, HintDraft, HintItem as Item, HintReader, Manifest, Place,
-        Step, StoreId, UNORDERED,
+        DataFile, FrameView, FrameWalk, HintDraft, HintItem as Item, HintRange, HintReader,
+        Manifest, Place, Record, Step, StoreId, UNORDERED,
     },
     options::RecoveryProgress,
     parallel::Threads,
@@ -169,13 +169,10 @@ impl Loader<'_> {
     /// False if the hint turns out not to be sound; what it gave is the same as the data gives.
     fn load_hint(&self, file: &Arc<DataFile>, hint: &HintReader<'_>) -> bool {
         let facts = hint.facts();
-        if let Some(dead) = facts.min_dead_sequence {
-            file.note_dead(dead);
-        }
         file.note_sequence(facts.max_sequence);
         for range in hint.ranges() {
             let Ok(range) = range else { return false };
-            self.add_range(range.keyspace, range.place.sequence, range.bounds);
+            self.add_range(file, &range);
         }
         let mut filler = Filler::new(self, file);
         for entry in hint.entries() {
@@ -194,7 +191,7 @@ impl Loader<'_> {
         let mut filler = Filler::new(self, file);
         let take = |found: Item<'_>| match found {
             Item::Entry(entry) => filler.add(&entry),
-            Item::Range(r) => self.add_range(r.keyspace, r.place.sequence, r.bounds),
+            Item::Range(range) => self.add_range(file, &range),
             Item::Clock(ms) => highest_clock_ms = highest_clock_ms.max(ms),
         };
         let last = match self.damaged {
@@ -209,12 +206,11 @@ impl Loader<'_> {
         Ok(())
     }
 
-    fn add_range(
-        &self,
-        keyspace: KeyspaceId,
-        sequence: Sequence,
-        (start, end): (Bound<&[u8]>, Bound<&[u8]>),
-    ) {
+    fn add_range(&self, file: &DataFile, range: &HintRange<'_>) {
+        let HintRange { place, keyspace, bounds: (start, end) } = *range;
+        let sequence = place.sequence;
+        let len = Record::RangeTombstone { keyspace, start, end }.encoded_len();
+        file.hiding.note_delete(keyspace, sequence, place.with_overhead(len));
         let owned = |bound: Bound<&[u8]>| bound.map(<[u8]>::to_vec);
         let range = Range { keyspace, sequence, start: owned(start), end: owned(end) };
         self.late.lock().ranges.push(range);
@@ -243,7 +239,7 @@ impl Loader<'_> {
             self.blobs.forget(entry.sequence);
         }
         if let Some(file) = self.files.get(&entry.location.file) {
-            file.note_dead(entry.sequence);
+            file.hiding.note_death(keyspace, dead.until);
             if dead.was_live {
                 file.sub_live(crate::log::record_bytes(keyspace, key_len, &entry));
             }

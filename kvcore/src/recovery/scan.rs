@@ -399,9 +399,6 @@ pub(super) fn open_listed(store: &Found) -> Result<Vec<Arc<DataFile>>> {
             Err(e) => return Err(format_error(&file.path, &e)),
         }
         file.note_sequence(listed.max_sequence);
-        if let Some(min) = listed.min_dead_sequence {
-            file.note_dead(min);
-        }
         files.push(file);
     }
     Ok(files)

@@ -74,8 +74,9 @@ impl Store {
         stats.merge_written_bytes = counters.merge_written_bytes.load(Ordering::Relaxed);
         stats.compressed_from_bytes = counters.compressed_from_bytes.load(Ordering::Relaxed);
         stats.compressed_to_bytes = counters.compressed_to_bytes.load(Ordering::Relaxed);
+        let unread_bytes = counters.merge_unread_bytes.load(Ordering::Relaxed);
         stats.merge_reclaimed_bytes =
-            stats.merge_read_bytes.saturating_sub(stats.merge_written_bytes);
+            (stats.merge_read_bytes + unread_bytes).saturating_sub(stats.merge_written_bytes);
         stats.expired = counters.expired.load(Ordering::Relaxed);
         stats
     }

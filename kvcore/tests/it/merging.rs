@@ -50,3 +50,37 @@ fn merge_waits_where_dead_bytes_lie_evenly_over_the_files() {
     overwrite(&keyspace, (0..KEYS).filter(|n| (7..14).contains(&(n % 20))));
     assert!(merges(&store) > 0, "{:?}", store.stats());
 }
+
+/// A queue's key, in the order of the queue.
+fn place(n: u64) -> [u8; 8] {
+    n.to_be_bytes()
+}
+
+#[test]
+fn queue_that_is_popped_gives_its_space_back_and_is_hardly_read_for_it() {
+    // Overwritten keys lie beside it: their dead puts are older than all of its deletes.
+    let (store, others) = loaded();
+    overwrite(&others, (0..KEYS).filter(|n| n % 20 < 3));
+    let queue: BytesKeyspace = store.keyspace("queue").unwrap();
+    let length = 4 * KEYS;
+    for n in 0..length {
+        queue.put(&place(n), &[7; VALUE_LEN]).unwrap();
+    }
+    store.maintain().unwrap();
+    let before = store.stats();
+    for n in 0..length {
+        assert!(queue.delete(&place(n)).unwrap());
+        if n % 100 == 0 {
+            store.sync().unwrap();
+            store.maintain().unwrap();
+        }
+    }
+    store.maintain().unwrap();
+    let stats = store.stats();
+    let pushed = length * VALUE_LEN as u64;
+    assert!(stats.dead_bytes < stats.live_bytes / 2, "{stats:?}");
+    assert!(stats.merge_reclaimed_bytes - before.merge_reclaimed_bytes > pushed);
+    let read = stats.merge_read_bytes - before.merge_read_bytes;
+    assert!(read < pushed / 4, "{read} bytes read to give {pushed} back: {stats:?}");
+    assert_eq!((queue.len(), others.len()), (0, KEYS));
+}

@@ -4,10 +4,12 @@
 
 mod count;
 mod indexes;
+mod many_pop;
 mod scan;
 
 pub(crate) use count::{Draw, draw_count};
 pub(crate) use indexes::{Indexes, from_end};
+pub(crate) use many_pop::ManyPop;
 pub(crate) use scan::{Pattern, ScanOptions, Scanned, cursor};
 
 use super::CommandError;
@@ -47,7 +49,7 @@ pub(crate) fn above_zero(text: &[u8], mistake: &'static str) -> Result<u64, Comm
 }
 
 /// Arguments in a row.
-type Args<'a> = &'a [&'a [u8]];
+pub(crate) type Args<'a> = &'a [&'a [u8]];
 
 /// Some keys, their number before them, and what follows them.
 pub(crate) fn counted_keys<'a>(args: Args<'a>) -> Result<(Args<'a>, Args<'a>), CommandError> {
@@ -55,19 +57,6 @@ pub(crate) fn counted_keys<'a>(args: Args<'a>) -> Result<(Args<'a>, Args<'a>), C
     let count = above_zero(count, "ERR numkeys should be greater than 0")?;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     rest.split_at_checked(count).ok_or(CommandError::Syntax)
-}
-
-/// `[COUNT count]` at the end of LMPOP, ZMPOP and their kin; the count is read before it is seen
-/// that something follows it.
-pub(crate) fn pop_count(words: Args<'_>) -> Result<u64, CommandError> {
-    let [word, count, rest @ ..] = words else {
-        return if words.is_empty() { Ok(1) } else { Err(CommandError::Syntax) };
-    };
-    if !word.eq_ignore_ascii_case(b"COUNT") {
-        return Err(CommandError::Syntax);
-    }
-    let count = above_zero(count, "ERR count should be greater than 0")?;
-    if rest.is_empty() { Ok(count) } else { Err(CommandError::Syntax) }
 }
 
 /// Arguments two by two; an odd number of them is a wrong number of arguments.

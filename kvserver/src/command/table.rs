@@ -100,10 +100,11 @@ impl Fetch {
         match ahead {
             Ahead::Place => 1,
             Ahead::Value => 1 << 1,
+            Ahead::Both => 1 << 2,
         }
     }
     pub(crate) const fn elements_bit(ahead: Ahead) -> u8 {
-        Fetch::keys_bit(ahead) << 2
+        Fetch::keys_bit(ahead) << 3
     }
 }
 

@@ -1,5 +1,7 @@
 //! Runs requests against databases in memory, for tests: no sockets, no workers, a clock by hand.
 
+mod forgetful;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ use crate::pubsub::Outbox;
 use crate::resp::Reply;
 use crate::shared::Shared;
 use crate::stats::Tally;
+
+pub(crate) use forgetful::compare_with_forgetful;
 
 /// One client of a server in memory.
 pub(crate) struct Fixture {

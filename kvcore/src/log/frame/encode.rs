@@ -22,6 +22,9 @@ pub(crate) struct BatchEncoder {
     /// The members: room for a checksum, then the record; each.
     bytes: Vec<u8>,
     members: Vec<Encoded>,
+    holds_puts: bool,
+    /// Of members that are no puts there is at least one.
+    takes_away: bool,
 }
 
 /// Room for a member's checksum. What a batch of one has before its record is in its last byte, so
@@ -47,6 +50,8 @@ impl BatchEncoder {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.members.clear();
+        self.holds_puts = false;
+        self.takes_away = false;
     }
 
     /// Bytes its memory has room for.
@@ -59,6 +64,7 @@ impl BatchEncoder {
         let at = self.bytes.len();
         self.bytes.extend_from_slice(&SINGLE_FRONT);
         record.encode(&mut self.bytes);
+        self.takes_away |= !matches!(record, Record::Put { .. } | Record::BlobRef { .. });
         if let [first] = self.members.as_mut_slice() {
             first.partial = Partial::of(&self.bytes[first.at + CRC_LEN..at]);
         }
@@ -67,12 +73,18 @@ impl BatchEncoder {
             _ => Partial::of(&self.bytes[at + CRC_LEN..]),
         };
         self.members.push(Encoded { at, partial });
+        self.holds_puts |= matches!(record, Record::Put { .. } | Record::BlobRef { .. });
         self.members.len() - 1
     }
 
     /// How many records the batch holds: how many sequences it takes.
     pub(crate) fn count(&self) -> usize {
         self.members.len()
+    }
+
+    /// Whether one of them puts a value.
+    pub(crate) fn holds_puts(&self) -> bool {
+        self.holds_puts
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -82,6 +94,12 @@ impl BatchEncoder {
     /// Whether the batch holds one record, which then lies bare in its frame.
     pub(crate) fn is_single(&self) -> bool {
         self.members.len() == 1
+    }
+
+    /// Whether the batch holds anything but puts.
+    #[inline]
+    pub(crate) fn takes_away(&self) -> bool {
+        self.takes_away
     }
 
     /// How many bytes [`BatchEncoder::seal`] appends. More than fits a data file must not be

@@ -4,6 +4,7 @@ use super::{HintRange, put_bounds, take_bounds};
 use crate::{
     ids::{FileId, KeyspaceId, Sequence},
     log::{
+        MEMBER_OVERHEAD, SINGLE_OVERHEAD,
         preamble::FormatError,
         record::{
             self, RecordError, take, take_array, take_expiry, take_file_id, take_head,
@@ -37,6 +38,13 @@ pub(crate) struct Place {
     /// Whether it is a member of a larger batch.
     pub(crate) is_member: bool,
     pub(crate) sequence: Sequence,
+}
+
+impl Place {
+    /// How long a record of this length is with what is around it.
+    pub(crate) fn with_overhead(self, len: usize) -> u64 {
+        (len + if self.is_member { MEMBER_OVERHEAD } else { SINGLE_OVERHEAD }) as u64
+    }
 }
 
 /// What an entry's record says, without its value.

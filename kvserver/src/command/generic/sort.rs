@@ -222,21 +222,23 @@ fn elements(
         // What is stored must have an order.
         (request.by, request.by_text) = (By::Element, true);
     }
-    if kind == Type::ZSet {
-        let is_reverse = request.by == By::Nothing && request.descends;
-        let direction = if is_reverse { Direction::Descending } else { Direction::Ascending };
-        return Ok(zset::members(&mut db, collection, direction)?);
+    // What has an order, and is not sorted, has it the other way round.
+    let is_reverse = request.by == By::Nothing && request.descends && kind != Type::Set;
+    let direction = if is_reverse { Direction::Descending } else { Direction::Ascending };
+    match kind {
+        Type::ZSet => Ok(zset::members(&mut db, collection, direction)?),
+        _ => walk(&mut db, kind, collection, direction),
     }
-    walk(&mut db, kind, collection)
 }
 
 fn walk(
     db: &mut Db<'_>,
     kind: Type,
     collection: Collection<'_>,
+    direction: Direction,
 ) -> Result<Vec<Vec<u8>>, CommandError> {
     let mut elements = Vec::new();
-    db.walk(collection, WHOLE, Direction::Ascending, usize::MAX, |seen| {
+    db.walk(collection, WHOLE, direction, usize::MAX, |seen| {
         elements.push(match kind {
             Type::Set => seen.sub().get(HASH_LEN..).unwrap_or_default().to_vec(),
             _ => seen.value_with(<[u8]>::to_vec)?,
@@ -345,6 +347,8 @@ mod tests {
             ("MSET w_1 3 w_2 2 w_3 1 w_10 0", "+OK"),
             ("SORT l BY w_*", "*4 $2 10 $1 3 $1 2 $1 1"),
             ("SORT l BY nothing", "*4 $1 3 $1 1 $1 2 $2 10"),
+            ("SORT l BY nothing DESC", "*4 $2 10 $1 2 $1 1 $1 3"),
+            ("SORT l BY nothing DESC LIMIT 1 2", "*2 $1 2 $1 1"),
             (
                 "SORT l BY w_* GET # GET w_* GET x_*",
                 "*12 $2 10 $1 0 $-1 $1 3 $1 1 $-1 $1 2 $1 2 $-1 $1 1 $1 3 $-1",

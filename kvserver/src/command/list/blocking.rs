@@ -1,8 +1,9 @@
 //! List commands that wait until there is something to take.
 
-use super::ends::{ManyPop, move_one, pop, pop_first};
+use super::ends::{move_one, pop, pop_first};
 use super::position::End;
 use super::{INSERT_KEY, TAKE_KEY, WRITE, find, list};
+use crate::command::arguments::ManyPop;
 use crate::command::blocking::{Timeout, seconds, wait_for};
 use crate::command::keys::Span;
 use crate::command::{Command, Flags, KeySpec, Outcome};
@@ -76,7 +77,7 @@ fn pop_or_wait(ctx: &mut Context<'_>, end: End) -> Outcome {
 /// `BLMPOP timeout numkeys key [key …] <LEFT | RIGHT> [COUNT count]`
 fn blmpop(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
-    let wanted = ManyPop::parse(&args[2..])?;
+    let wanted = ManyPop::parse(&args[2..], End::parse)?;
     let timeout = seconds(args[1], ctx.now_ms)?;
     if !pop_first(ctx, &wanted)? {
         wait_for(ctx, Type::List, wanted.keys, timeout);

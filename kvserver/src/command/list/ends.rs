@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::position::{End, push};
 use super::{find, find_or_create};
-use crate::command::arguments::{counted_keys, pop_count, positive};
+use crate::command::arguments::{ManyPop, positive};
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
 use crate::data::{Class, Collection, Db, Element, OuterNumber, WHOLE};
@@ -200,33 +200,19 @@ fn told_popped(db: &mut Db<'_>, list: Collection<'_>, end: End, is_more: bool) {
 /// `LMPOP numkeys key [key …] <LEFT | RIGHT> [COUNT count]`
 pub(super) fn lmpop(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
-    let wanted = ManyPop::parse(&args[1..])?;
+    let wanted = ManyPop::parse(&args[1..], End::parse)?;
     if !pop_first(ctx, &wanted)? {
         ctx.reply.null_array();
     }
     Ok(())
 }
 
-/// The arguments of LMPOP and BLMPOP after the name, or the timeout.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ManyPop<'a> {
-    pub(super) keys: &'a [&'a [u8]],
-    pub(super) end: End,
-    pub(super) count: u64,
-}
-
-impl<'a> ManyPop<'a> {
-    pub(super) fn parse(args: &'a [&'a [u8]]) -> Result<Self, CommandError> {
-        let (keys, rest) = counted_keys(args)?;
-        let (end, rest) = rest.split_first().ok_or(CommandError::Syntax)?;
-        let end = End::parse(end)?;
-        Ok(ManyPop { keys, end, count: pop_count(rest)? })
-    }
-}
-
 /// Pops from the first list that there is, and answers its key and what was in it; false, and
 /// nothing answered, if there is none.
-pub(super) fn pop_first(ctx: &mut Context<'_>, wanted: &ManyPop<'_>) -> Result<bool, CommandError> {
+pub(super) fn pop_first(
+    ctx: &mut Context<'_>,
+    wanted: &ManyPop<'_, End>,
+) -> Result<bool, CommandError> {
     for key in wanted.keys {
         let Some(list) = find(ctx, key)? else { continue };
         let popped = pop(ctx, list, wanted.end, wanted.count)?;

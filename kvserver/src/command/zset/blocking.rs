@@ -1,7 +1,8 @@
 //! Sorted-set commands that wait until there is a member to take.
 
-use super::end::{End, ManyPop, pop, pop_first};
+use super::end::{End, pop, pop_first};
 use super::{REMOVED, TAKE_KEY, WRITE, find, zset};
+use crate::command::arguments::ManyPop;
 use crate::command::blocking::{seconds, wait_for};
 use crate::command::keys::Span;
 use crate::command::{Command, Flags, KeySpec, Outcome};
@@ -64,7 +65,7 @@ fn pop_or_wait(ctx: &mut Context<'_>, end: End) -> Outcome {
 /// `BZMPOP timeout numkeys key [key …] <MIN | MAX> [COUNT count]`
 fn bzmpop(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
-    let wanted = ManyPop::parse(&args[2..])?;
+    let wanted = ManyPop::parse(&args[2..], End::parse)?;
     let timeout = seconds(args[1], ctx.now_ms)?;
     if !pop_first(ctx, &wanted)? {
         wait_for(ctx, Type::ZSet, wanted.keys, timeout);

@@ -7,10 +7,10 @@ use super::layout::{
     FIRST_IN_ORDER, IN_ORDER, NAMES, Scored, member_and_score, remove, remove_at, scored,
 };
 use super::range::reply_scored;
-use crate::command::arguments::{counted_keys, pop_count, positive};
+use crate::command::arguments::{ManyPop, positive};
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
-use crate::data::{Class, Collection, Direction, Joined};
+use crate::data::{Class, Collection, Direction, Joined, Removed};
 use crate::double;
 
 /// One end of a sorted set.
@@ -24,7 +24,7 @@ pub(super) enum End {
 
 impl End {
     /// `MIN` or `MAX`.
-    fn parse(word: &[u8]) -> Result<End, CommandError> {
+    pub(super) fn parse(word: &[u8]) -> Result<End, CommandError> {
         if word.eq_ignore_ascii_case(b"MIN") {
             Ok(End::Min)
         } else if word.eq_ignore_ascii_case(b"MAX") {
@@ -87,7 +87,8 @@ fn reply_one_popped(ctx: &mut Context<'_>, zset: Collection<'_>, end: End) -> Ou
     };
     if looked_up.len() > 1 {
         // They are next. Their elements by name lie anywhere.
-        db.fetch_ahead(zset, looked_up.iter().map(|member| db.hashed(NAMES, member)));
+        let by_name = looked_up.iter().map(|member| db.hashed(NAMES, member));
+        db.fetch_ahead(zset, by_name, Removed::Anywhere);
     }
     let (member, score) = member_and_score(&outermost.sub);
     reply.array(2);
@@ -137,33 +138,19 @@ pub(super) fn pop(
 /// `ZMPOP numkeys key [key …] <MIN | MAX> [COUNT count]`
 pub(super) fn zmpop(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
-    let wanted = ManyPop::parse(&args[1..])?;
+    let wanted = ManyPop::parse(&args[1..], End::parse)?;
     if !pop_first(ctx, &wanted)? {
         ctx.reply.null_array();
     }
     Ok(())
 }
 
-/// The arguments of ZMPOP and BZMPOP after the name, or the timeout.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ManyPop<'a> {
-    pub(super) keys: &'a [&'a [u8]],
-    end: End,
-    count: u64,
-}
-
-impl<'a> ManyPop<'a> {
-    pub(super) fn parse(args: &'a [&'a [u8]]) -> Result<Self, CommandError> {
-        let (keys, rest) = counted_keys(args)?;
-        let (end, rest) = rest.split_first().ok_or(CommandError::Syntax)?;
-        let end = End::parse(end)?;
-        Ok(ManyPop { keys, end, count: pop_count(rest)? })
-    }
-}
-
 /// Pops from the first sorted set that there is, and answers its key and what was taken; false,
 /// and nothing answered, if there is none.
-pub(super) fn pop_first(ctx: &mut Context<'_>, wanted: &ManyPop<'_>) -> Result<bool, CommandError> {
+pub(super) fn pop_first(
+    ctx: &mut Context<'_>,
+    wanted: &ManyPop<'_, End>,
+) -> Result<bool, CommandError> {
     for key in wanted.keys {
         let Some(zset) = find(ctx, key)? else { continue };
         let popped = pop(ctx, zset, wanted.end, wanted.count)?;
