@@ -25,7 +25,7 @@ use crate::{
     keydir::{
         Entry, EntryFlags, EntryRef, ExpiryIndex, KeySource, OrderIndex, OrderRef, Table, Uses,
     },
-    log::{DataFile, FilePin, FileTable, Files},
+    log::{DataFile, FilePin, Files, FilesOnce},
     view::Views,
 };
 use parking_lot::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
@@ -127,8 +127,9 @@ pub(crate) struct Index {
 /// What applying a change needs to know of the world.
 pub(crate) struct Applying<'a> {
     pub(crate) files: &'a Files,
-    /// The files of when applying began. A merge may have pointed entries at others since.
-    pub(crate) table: &'a FileTable,
+    /// The files of when they were first asked for. A merge may have pointed entries at others
+    /// since.
+    pub(crate) table: &'a FilesOnce<'a>,
     pub(crate) views: &'a Views,
     /// The file that the records being applied are in.
     pub(crate) file: &'a DataFile,

@@ -19,7 +19,7 @@ use crate::{
     ids::{Location, Sequence},
     index::{Applying, Garbage, Index, KeyHash},
     keydir::{EntryFlags, EntryRef},
-    log::{BatchEncoder, DataFile, FileTable, LogEnd, Record},
+    log::{BatchEncoder, DataFile, FilesOnce, LogEnd, Record},
     options::Durability,
     view::Views,
 };
@@ -316,7 +316,7 @@ impl WriteGuard<'_> {
     ) -> Result<Sequence> {
         let engine = self.engine;
         let at = engine.append(&mut self.writer, batch, when.write(), &fetch)?;
-        let table = engine.files.load();
+        let table = FilesOnce::new(&engine.files);
         let mut views = engine.views.lock();
         views.touch(index);
         let telling = engine.start_telling(batch, &at, std::slice::from_ref(index));
@@ -348,7 +348,7 @@ impl WriteGuard<'_> {
         batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
         engine.check_memory(|| batch.added_memory_bytes())?;
         let at = engine.append(&mut self.writer, &batch.encoder, when.write(), &|| {})?;
-        let table = engine.files.load();
+        let table = FilesOnce::new(&engine.files);
         let mut views = engine.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
         let telling = engine.start_telling(&batch.encoder, &at, &batch.indexes);
@@ -401,7 +401,7 @@ impl WriteGuard<'_> {
     /// later, when fewer wait.
     pub(crate) fn work_off(&mut self, index: &Arc<Index>, limit: usize) -> Garbage {
         let engine = self.engine;
-        let table = engine.files.load();
+        let table = FilesOnce::new(&engine.files);
         let Some(file) = table.iter().next() else { return Garbage::new() };
         let mut views = engine.views.lock();
         views.touch(index);
@@ -421,7 +421,7 @@ impl WriteGuard<'_> {
 
 fn applying<'a>(
     engine: &'a Engine,
-    table: &'a FileTable,
+    table: &'a FilesOnce<'a>,
     views: &'a Views,
     file: &'a DataFile,
 ) -> Applying<'a> {

@@ -46,6 +46,19 @@ impl AsKey<Vec<u8>> for ElementKey<'_> {
     }
 }
 
+/// The key of an element of a list.
+struct NumberKey {
+    id: Id,
+    number: u64,
+}
+
+impl AsKey<Vec<u8>> for NumberKey {
+    fn encode_key(&self, out: &mut Vec<u8>, _: Position) {
+        out.extend_from_slice(&self.id.bytes());
+        out.extend_from_slice(&self.number.to_be_bytes());
+    }
+}
+
 /// The first id above those of all elements and above the last commit's sequence.
 pub(super) fn first_free_id(homes: &[Home], tip: Sequence) -> Result<u64> {
     let mut free = tip.get() + 1;
@@ -106,13 +119,14 @@ impl Engine {
     ) {
         self.homes[home].elements.fetch_deletes_ahead(keys);
     }
-    /// Starts fetching where the elements of these keys are, and their values.
-    pub(in crate::data) fn fetch_elements<'k>(
+    /// Starts fetching elements of a list, by their numbers: where they are, and their values.
+    pub(in crate::data) fn fetch_numbers(
         &self,
         home: usize,
-        keys: impl Iterator<Item = &'k [u8]>,
+        id: Id,
+        numbers: impl Iterator<Item = u64>,
     ) {
-        self.homes[home].elements.fetch_ahead(keys);
+        self.homes[home].elements.fetch_ahead(numbers.map(|number| NumberKey { id, number }));
     }
     /// The same of elements by name, as far as their collections are remembered; for whoever does
     /// not hold the gate. Of a collection that is replaced meanwhile it fetches in vain.
