@@ -25,7 +25,7 @@ use crate::{
     keydir::{
         Entry, EntryFlags, EntryRef, ExpiryIndex, KeySource, OrderIndex, OrderRef, Table, Uses,
     },
-    log::{DataFile, FilePin, FileTable, Files},
+    log::{DataFile, FilePin, Files, FilesOnce},
     view::Views,
 };
 use parking_lot::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
@@ -64,7 +64,7 @@ pub(crate) use load::{Dead, Loaded};
 pub(crate) use page::{Item, ItemKey, PageRequest};
 use pending::PendingDeletes;
 pub(crate) use queue::LoadQueue;
-pub(crate) use tip_page::{TipItem, TipRequest};
+pub(crate) use tip_page::{Records, TipItem, TipRequest};
 pub(crate) use undo::Undo;
 use uses::Tracker;
 pub(crate) use uses::{Drawn, KnownUse, Remembered};
@@ -127,8 +127,9 @@ pub(crate) struct Index {
 /// What applying a change needs to know of the world.
 pub(crate) struct Applying<'a> {
     pub(crate) files: &'a Files,
-    /// The files of when applying began. A merge may have pointed entries at others since.
-    pub(crate) table: &'a FileTable,
+    /// The files of when they were first asked for. A merge may have pointed entries at others
+    /// since.
+    pub(crate) table: &'a FilesOnce<'a>,
     pub(crate) views: &'a Views,
     /// The file that the records being applied are in.
     pub(crate) file: &'a DataFile,
@@ -258,18 +259,27 @@ impl Index {
         prefetch(self.shard(hash).table.first_bucket(hash.tag));
     }
 
-    /// Starts fetching the entry that the look-up of a hash looks at first.
-    pub(crate) fn fetch_entry(&self, hash: KeyHash) {
+    /// Starts fetching the entry that the look-up of a hash looks at first; false if there is none.
+    pub(crate) fn fetch_entry(&self, hash: KeyHash) -> bool {
         let shard = self.shard(hash);
-        if let Some(r) = shard.table.first_entry(hash.tag) {
-            prefetch(shard.table.front(r));
+        let first = shard.table.first_entry(hash.tag);
+        first.inspect(|r| prefetch(shard.table.front(*r))).is_some()
+    }
+
+    /// Starts fetching what adding or removing some keys, few enough for the cache, changes of
+    /// their order; nothing while somebody else changes it.
+    pub(crate) fn fetch_order<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        if let Some(order) = self.order.as_ref().and_then(|order| order.try_read()) {
+            keys.for_each(|key| prefetch(order.leaf_of(key)));
         }
     }
 
     /// Starts fetching what the look-ups of some hashes, few enough for the cache, look at.
     pub(crate) fn fetch(&self, hashes: &[KeyHash]) {
         hashes.iter().for_each(|hash| self.fetch_bucket(*hash));
-        hashes.iter().for_each(|hash| self.fetch_entry(*hash));
+        hashes.iter().for_each(|hash| {
+            self.fetch_entry(*hash);
+        });
     }
 
     /// The key's state at the tip.

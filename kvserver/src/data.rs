@@ -26,6 +26,7 @@ mod uses;
 
 pub(crate) use collection::{Collection, Element, Seen, Span, WHOLE};
 pub(crate) use db::Db;
+pub(crate) use ends::Removed;
 pub(crate) use engine::{
     Ahead, Check, Checked, Cleaning, Engine, Large, MemoryHeld, Named, Position, ReverseIndex,
     Round, Staged, StoreError, Value,
@@ -40,6 +41,7 @@ pub(crate) use uses::{Among, LastUse};
 use std::sync::Arc;
 
 use collection::Id;
+use hot::ListSeen;
 use pending::{Change, Mark, Pending};
 
 /// What a key holds.
@@ -157,6 +159,9 @@ pub(crate) struct Data {
     notified: Classes,
     /// Looking up a key that is not there is an event.
     tells_misses: bool,
+    /// What was remembered of the list whose key was looked up last. Nothing is committed between
+    /// that look-up and what a command asks of the list.
+    list_seen: Option<ListSeen>,
 }
 
 /// How many values were asked for and found, and how many not found.
@@ -187,6 +192,7 @@ impl Data {
             is_quiet: false,
             notified: Classes::NONE,
             tells_misses: false,
+            list_seen: None,
         }
     }
     /// The number of databases.
@@ -246,6 +252,10 @@ impl Data {
     }
     pub(crate) fn notified(&self) -> Classes {
         self.notified
+    }
+    /// A command begins: what was seen for the one before it may be out of date.
+    pub(crate) fn begin(&mut self) {
+        self.list_seen = None;
     }
     /// Whether looking up a key that is not there is an event from now on, if such are published.
     pub(crate) fn tell_misses(&mut self, tells_misses: bool) {
@@ -330,6 +340,7 @@ impl Data {
         round: &mut Round<'_, '_>,
         staged: Vec<Staged>,
     ) -> Result<(), StoreError> {
+        self.list_seen = None;
         let result = round.apply(&self.pending, staged);
         self.pending.clear();
         result

@@ -353,6 +353,7 @@ fn check(
 #[inline]
 pub(crate) fn call(entry: &'static Entry, ctx: &mut Context<'_>) {
     let (mark, len) = (ctx.data.mark(), ctx.reply.len());
+    ctx.data.begin();
     // What is repeated has been a use of its keys.
     ctx.data.set_quiet(ctx.client.no_touch || ctx.client.staging.is_repeated());
     if ctx.data.notified().has(Class::KeyMiss) {

@@ -175,7 +175,7 @@ impl Inbox {
                     let at = |index: usize| &self.bytes[self.places[index].clone()];
                     let second = (self.places.len() > first + 1).then(|| at(first + 1));
                     let entry = table().resolve(at(first), second);
-                    self.fetches |= entry.and_then(|entry| entry.fetch).map_or(0, Fetch::bit);
+                    self.fetches |= entry.map_or(0, |entry| entry.fetch_bit);
                     let args = Args::At(first..self.places.len());
                     self.requests.push(Request { entry, args });
                 }
@@ -369,8 +369,9 @@ mod tests {
         };
         let places = [("s", 0, "a"), ("s", 0, "b"), ("h", 0, "f"), ("h", 0, "g"), ("s", 0, "c")];
         assert_eq!(names(&inbox, Ahead::Place), expected(&places));
-        let values = [("z", 1, "m"), ("z", 1, "n"), ("z", 1, "o")];
-        assert_eq!(names(&inbox, Ahead::Value), expected(&values));
+        let updates = [("z", 1, "m"), ("z", 1, "n")];
+        assert_eq!(names(&inbox, Ahead::Both), expected(&updates));
+        assert_eq!(names(&inbox, Ahead::Value), expected(&[("z", 1, "o")]));
         assert_eq!(inbox.keys_to_fetch(Ahead::Place).collect::<Vec<_>>(), [b"k"]);
         assert_eq!(inbox.keys_to_fetch(Ahead::Value).collect::<Vec<_>>(), [b"k", b"q"]);
         inbox.discard();

@@ -19,8 +19,9 @@
 
 use crate::data::{Large, Staged, StoreError};
 
-/// Values that are written in vain before the worker does it.
-const TRIES_MAX: u8 = 8;
+/// Values that are written in vain before the worker does it, under the gate: while so many clients
+/// change one long string at the same time, each overtaken by all others, nobody else waits.
+const TRIES_MAX: u8 = 32;
 
 /// What a helper is asked to write, and for whom.
 #[derive(Debug)]

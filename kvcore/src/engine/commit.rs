@@ -19,7 +19,7 @@ use crate::{
     ids::{Location, Sequence},
     index::{Applying, Garbage, Index, KeyHash},
     keydir::{EntryFlags, EntryRef},
-    log::{BatchEncoder, DataFile, FileTable, LogEnd, Record},
+    log::{BatchEncoder, DataFile, FilesOnce, LogEnd, Record},
     options::Durability,
     view::Views,
 };
@@ -277,7 +277,9 @@ impl WriteGuard<'_> {
         let engine = self.engine;
         check_frozen(index)?;
         engine.check_memory(|| record.key().map_or(0, |key| index.added_bytes(key)))?;
-        let fetch = || index.fetch_entry(hash);
+        let fetch = || {
+            index.fetch_entry(hash);
+        };
         let last = self.commit_one(index, batch, (fetch, when), |cx, at| {
             let offset = u32::try_from(at.offset).expect("a data file ends below 4 GiB");
             let location = Location { file: at.file.id, offset };
@@ -314,7 +316,7 @@ impl WriteGuard<'_> {
     ) -> Result<Sequence> {
         let engine = self.engine;
         let at = engine.append(&mut self.writer, batch, when.write(), &fetch)?;
-        let table = engine.files.load();
+        let table = FilesOnce::new(&engine.files);
         let mut views = engine.views.lock();
         views.touch(index);
         let telling = engine.start_telling(batch, &at, std::slice::from_ref(index));
@@ -346,7 +348,7 @@ impl WriteGuard<'_> {
         batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
         engine.check_memory(|| batch.added_memory_bytes())?;
         let at = engine.append(&mut self.writer, &batch.encoder, when.write(), &|| {})?;
-        let table = engine.files.load();
+        let table = FilesOnce::new(&engine.files);
         let mut views = engine.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
         let telling = engine.start_telling(&batch.encoder, &at, &batch.indexes);
@@ -399,7 +401,7 @@ impl WriteGuard<'_> {
     /// later, when fewer wait.
     pub(crate) fn work_off(&mut self, index: &Arc<Index>, limit: usize) -> Garbage {
         let engine = self.engine;
-        let table = engine.files.load();
+        let table = FilesOnce::new(&engine.files);
         let Some(file) = table.iter().next() else { return Garbage::new() };
         let mut views = engine.views.lock();
         views.touch(index);
@@ -419,7 +421,7 @@ impl WriteGuard<'_> {
 
 fn applying<'a>(
     engine: &'a Engine,
-    table: &'a FileTable,
+    table: &'a FilesOnce<'a>,
     views: &'a Views,
     file: &'a DataFile,
 ) -> Applying<'a> {

@@ -6,7 +6,12 @@
 //! V2. One commit evicts a bounded number of entries; what is left to do is the background's.
 
 use super::{Engine, PreparedBatch, Task, WriteGuard, commit::When};
-use crate::{error::Result, index::Index, log::Record, options::Durability};
+use crate::{
+    error::Result,
+    index::{Drawn, Index},
+    log::Record,
+    options::Durability,
+};
 use std::{collections::HashSet, sync::Arc};
 
 /// Evicted by one commit.
@@ -37,8 +42,11 @@ impl WriteGuard<'_> {
         let mut left = index.bytes_to_evict();
         let mut batch = PreparedBatch::default();
         let mut chosen = HashSet::new();
+        let shares = index.shares(Drawn::All);
         while left > 0 && chosen.len() < VICTIMS_MAX {
-            let Some((key, bytes)) = index.choose_victim(&chosen, || rng.u64(..)) else { break };
+            let Some((key, bytes)) = index.choose_victim(&shares, &chosen, || rng.u64(..)) else {
+                break;
+            };
             batch.push(index, &Record::Tombstone { keyspace: index.id, key: &key })?;
             left = left.saturating_sub(bytes);
             chosen.insert(key);

@@ -14,8 +14,8 @@ use crate::{
     ids::{FileId, Sequence},
     index::{Applying, Index},
     log::{
-        DataFile, DecodedHeader, FILE_HEADER_LEN, FileHeader, FrameView, FrameWalk, LogPosition,
-        Manifest, Step, UNORDERED,
+        DataFile, DecodedHeader, FILE_HEADER_LEN, FileHeader, FilesOnce, FrameView, FrameWalk,
+        LogPosition, Manifest, Step, UNORDERED,
         file_names::{self, Name},
     },
     options::Durability,
@@ -282,7 +282,7 @@ impl Engine {
             Appended { file: Arc::clone(file), offset, first: frame.first, last: frame.last() };
         file.grow(end);
         file.note_sequence(at.last);
-        let table = self.files.load();
+        let table = FilesOnce::new(&self.files);
         let mut views = self.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
         let telling = self.start_telling(&batch.encoder, &at, &batch.indexes);

@@ -23,8 +23,12 @@ pub(crate) const GROUP_KEYS: usize = 32;
 /// How far to fetch ahead of reads and writes of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ahead {
-    /// What tells where a record is.
+    /// What tells where a record is and, for keys that are new, what will.
     Places,
+    /// Both, for keys that are read and then written.
+    Updates,
+    /// All that goes with keys that are deleted.
+    Deletes,
     /// The records too.
     Values,
 }
@@ -125,9 +129,10 @@ impl Engine {
             *hash = index.hash(key);
         }
         let hashes = &hashes[..keys.ends.len()];
-        index.fetch(hashes);
-        if ahead == Ahead::Places {
-            return;
+        match ahead {
+            Ahead::Values => index.fetch(hashes),
+            Ahead::Updates => fetch_places(index, keys, hashes, ahead),
+            Ahead::Places | Ahead::Deletes => return fetch_places(index, keys, hashes, ahead),
         }
         let files = self.files.load();
         for (key, hash) in keys.iter().zip(hashes) {
@@ -148,4 +153,13 @@ impl Engine {
         let find = |(key, hash): (&[u8], KeyHash)| index.find_used(&index.shard(hash), key, hash);
         keys.iter().zip(hashes).map(find).collect()
     }
+}
+
+/// Starts fetching what writing or deleting these keys will look at and change.
+fn fetch_places(index: &Index, keys: &KeyGroup, hashes: &[KeyHash], ahead: Ahead) {
+    hashes.iter().for_each(|hash| index.fetch_bucket(*hash));
+    // What is overwritten stays in its place among the others.
+    let moves = |hash: &KeyHash| !index.fetch_entry(*hash) || ahead == Ahead::Deletes;
+    let moving = keys.iter().zip(hashes).filter(|(_, hash)| moves(hash));
+    index.fetch_order(moving.map(|(key, _)| key));
 }

@@ -36,8 +36,7 @@ pub(crate) enum Purpose {
 impl Purpose {
     /// What a batch is for.
     pub(super) fn of(batch: &BatchEncoder) -> Purpose {
-        let grows = |i| matches!(batch.record(i), Record::Put { .. } | Record::BlobRef { .. });
-        if (0..batch.count()).any(grows) { Purpose::Growing } else { Purpose::GivingBack }
+        if batch.holds_puts() { Purpose::Growing } else { Purpose::GivingBack }
     }
 }
 

@@ -10,7 +10,7 @@
 //! B2. What was written last is not evicted to make room for itself. Anything else may be, however
 //!     lately it was read, so that a budget is reached without another write.
 
-use super::{Index, SHARDS, Shard};
+use super::{Index, SHARDS, Shard, uses::Shares};
 use crate::keydir::EntryRef;
 use std::{
     collections::HashSet,
@@ -20,6 +20,8 @@ use std::{
 /// Entries looked at for each eviction. Five are close to exact already; see Redis's documentation
 /// on its approximated LRU.
 const SAMPLES: u32 = 8;
+/// Entries drawn for each of them, if those drawn first may not be chosen.
+const SAMPLE_TRIES: usize = 64;
 /// Evicting goes on until this part of the budget is free, so that not every put evicts.
 const SLACK_DIVISOR: u64 = 64;
 
@@ -107,16 +109,15 @@ impl Index {
     /// chosen before and what was written last.
     pub(crate) fn choose_victim(
         &self,
+        shares: &Shares,
         chosen: &HashSet<Vec<u8>>,
         mut rng: impl FnMut() -> u64,
     ) -> Option<(Vec<u8>, u64)> {
         let mut victim: Option<(u32, Vec<u8>, u64)> = None;
         for _ in 0..SAMPLES {
-            let start = rng() % SHARDS as u64;
             let than = victim.as_ref().map_or(0, |(age, ..)| *age);
-            // Few keys leave most shards empty: the next one that is not is taken.
-            let sample = (0..SHARDS as u64).find_map(|n| {
-                let number = usize::try_from((start + n) % SHARDS as u64).expect("below 64");
+            let sample = (0..SAMPLE_TRIES).find_map(|_| {
+                let number = shares.shard_of(rng())?;
                 self.sample(number, than, chosen, &mut rng)
             });
             if let Some(Sample::Older(age, key, bytes)) = sample {

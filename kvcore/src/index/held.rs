@@ -6,6 +6,7 @@ use crate::{
     keydir::{Entry, EntryFlags, EntryRef, Expiry, KeySource, OrderIndex, OrderRef},
 };
 use parking_lot::RwLockWriteGuard;
+use smallvec::SmallVec;
 use std::{ops::Bound, sync::atomic::Ordering};
 
 /// A put that has been appended to the log.
@@ -50,11 +51,14 @@ pub(crate) struct Held<'a> {
     shards: Shards<'a>,
 }
 
+/// As many locked shards take no memory from the allocator: most batches are that small.
+const FEW_SHARDS: usize = 4;
+
 /// The locked shards; the others are read-locked for as long as a look takes.
 struct Shards<'a> {
     index: &'a Index,
     /// Ascending by number.
-    held: Vec<(u8, RwLockWriteGuard<'a, Shard>)>,
+    held: SmallVec<[(u8, RwLockWriteGuard<'a, Shard>); FEW_SHARDS]>,
 }
 
 impl<'a> Shards<'a> {
@@ -82,7 +86,7 @@ impl KeySource for Shards<'_> {
 impl<'a> Held<'a> {
     pub(super) fn new(index: &'a Index, shards: u64) -> Held<'a> {
         let order = index.order.as_ref().map(|o| o.write());
-        let mut held = Vec::with_capacity(shards.count_ones() as usize);
+        let mut held = SmallVec::new();
         let mut left = shards;
         while left != 0 {
             let n = u8::try_from(left.trailing_zeros()).expect("below 64");

@@ -297,6 +297,28 @@ impl Index {
         Some(self.shard_at(usize::from(r.shard)).table.key(r.entry).into())
     }
 
+    /// The key of the entry with this many of a range's keys before it, at the tip; where that has
+    /// expired, of the next one.
+    pub(crate) fn nth_key(
+        &self,
+        (start, end): (Bound<&[u8]>, Bound<&[u8]>),
+        nth: u64,
+        now_ms: u64,
+    ) -> Option<ItemKey> {
+        let order = self.order.as_ref()?.read();
+        let first = order.rank_of_start(self, start).checked_add(nth)?;
+        (first..order.len()).find_map(|at| {
+            let r = order.nth(at)?;
+            let shard = self.shard_at(usize::from(r.shard));
+            let (entry, key) = shard.table.entry_and_key(r.entry);
+            if !super::in_range(key, start, end) {
+                return Some(None);
+            }
+            let is_alive = shard.state(r.entry, entry).is_alive(|| now_ms);
+            is_alive.then(|| Some(key.into()))
+        })?
+    }
+
     /// The last key that has not expired, at the tip.
     pub(crate) fn last(&self, files: &Files, now_ms: u64) -> Option<Item> {
         let order = self.order.as_ref()?.read();

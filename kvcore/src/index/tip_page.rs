@@ -37,6 +37,16 @@ pub(crate) struct TipRequest<'a> {
     pub(crate) reverse: bool,
     pub(crate) limit: usize,
     pub(crate) now_ms: u64,
+    pub(crate) records: Records,
+}
+
+/// What becomes of the records of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Records {
+    /// They will be read, and are fetched.
+    Read,
+    /// Only the keys are wanted.
+    Left,
 }
 
 impl Index {
@@ -46,7 +56,7 @@ impl Index {
     /// is waited for together (see `page`).
     pub(crate) fn tip_page(&self, files: &Files, request: &TipRequest<'_>) -> Option<TipPage> {
         let order = self.order.as_ref()?.read();
-        let TipRequest { start, end, reverse, limit, now_ms } = *request;
+        let TipRequest { start, end, reverse, limit, now_ms, records } = *request;
         let mut refs: Vec<OrderRef> = Vec::with_capacity(limit);
         if reverse {
             order.page_rev(self, start, end, limit, &mut refs);
@@ -67,7 +77,9 @@ impl Index {
                 items.push(TipItem { key: key.into(), entry });
             }
         }
-        items.iter().for_each(|item| self.fetch_entry_record(&files, item));
+        if records == Records::Read {
+            items.iter().for_each(|item| self.fetch_entry_record(&files, item));
+        }
         let last = refs.last().filter(|_| refs.len() == limit);
         let last = last.map(|last| shards.shard(*last).table.key(last.entry).into());
         Some(TipPage { items, files, last })

@@ -195,6 +195,20 @@ impl Index {
         KnownUse { written, idle_ticks, frequency }
     }
 
+    /// How many entries each shard has.
+    pub(crate) fn shares(&self, drawn: Drawn) -> Shares {
+        let len = |shard: &Shard| match drawn {
+            Drawn::All => shard.table.len(),
+            Drawn::Expiring => shard.expiries.len(),
+        };
+        let lens = self.shards.iter().map(|shard| len(&shard.0.read()) as u64);
+        let behind = lens.scan(0, |sum, len| {
+            *sum += len;
+            Some(*sum)
+        });
+        Shares(behind.collect())
+    }
+
     /// Draws entries, the same one perhaps twice, and hands each to `with`.
     pub(crate) fn draw(
         &self,
@@ -203,26 +217,9 @@ impl Index {
         mut rng: impl FnMut() -> u64,
         mut with: impl FnMut(&[u8], State, KnownUse),
     ) {
-        let lens: Vec<u64> = self
-            .shards
-            .iter()
-            .map(|s| {
-                let shard = s.0.read();
-                match drawn {
-                    Drawn::All => shard.table.len() as u64,
-                    Drawn::Expiring => shard.expiries.len() as u64,
-                }
-            })
-            .collect();
-        let total: u64 = lens.iter().sum();
+        let shares = self.shares(drawn);
         for _ in 0..count {
-            let Some(mut at) = rng().checked_rem(total) else { return };
-            let number = lens.iter().position(|&n| {
-                let here = at < n;
-                at = at.saturating_sub(n);
-                here
-            });
-            let Some(number) = number else { return };
+            let Some(number) = shares.shard_of(rng()) else { return };
             let shard = self.shard_at(number);
             let found = match drawn {
                 Drawn::All => shard.table.random(&mut rng),
@@ -235,6 +232,17 @@ impl Index {
                 with(key, shard.state(r, entry), known);
             }
         }
+    }
+}
+
+/// For each shard, how many entries it and those before it have.
+pub(crate) struct Shares(Vec<u64>);
+
+impl Shares {
+    /// The shard that a random number falls into, evenly by entries; none if there are none.
+    pub(super) fn shard_of(&self, random: u64) -> Option<usize> {
+        let at = random.checked_rem(*self.0.last()?)?;
+        Some(self.0.partition_point(|behind| *behind <= at))
     }
 }
 

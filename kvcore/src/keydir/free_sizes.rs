@@ -1,13 +1,19 @@
 //! The first free block of every size that has one, in one chunk, ordered by size.
 //!
 //! Knows sizes and places, not what is in a block. The sizes are those of keys: few, so they stand
-//! in one sorted vector.
+//! in one sorted vector, and most of them beside what else is known of a chunk: a vector elsewhere
+//! would be waited for in every removal.
+
+use smallvec::SmallVec;
 
 use super::entry::EntryRef;
 
+/// As many sizes take no memory of their own.
+const SIZES_INLINE: usize = 4;
+
 /// Size in units to the first free block of that size.
 #[derive(Debug, Default)]
-pub(super) struct FreeSizes(Vec<(u32, EntryRef)>);
+pub(super) struct FreeSizes(SmallVec<[(u32, EntryRef); SIZES_INLINE]>);
 
 impl FreeSizes {
     #[inline]

@@ -146,6 +146,15 @@ impl OrderIndex {
         }
     }
 
+    /// The rank of the first key of a range that starts so.
+    pub(crate) fn rank_of_start(&self, keys: &impl KeySource, from: Bound<&[u8]>) -> u64 {
+        match from {
+            Bound::Unbounded => 0,
+            Bound::Included(key) => self.position(keys, key, Side::Before),
+            Bound::Excluded(key) => self.position(keys, key, Side::After),
+        }
+    }
+
     /// The ranks of the keys between two bounds: from the first to before the second.
     pub(crate) fn ranks(
         &self,
@@ -153,11 +162,7 @@ impl OrderIndex {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
     ) -> (u64, u64) {
-        let start = match from {
-            Bound::Unbounded => 0,
-            Bound::Included(key) => self.position(keys, key, Side::Before),
-            Bound::Excluded(key) => self.position(keys, key, Side::After),
-        };
+        let start = self.rank_of_start(keys, from);
         let end = match to {
             Bound::Unbounded => self.len,
             Bound::Included(key) => self.position(keys, key, Side::After),
@@ -168,9 +173,25 @@ impl OrderIndex {
 
     /// The key of this rank, counted from zero.
     pub(crate) fn nth(&self, rank: u64) -> Option<OrderRef> {
-        let mut out = Vec::new();
-        self.page_at(rank, 1, &mut out);
-        out.pop()
+        let (mut node, mut rank) = (self.root.as_ref().filter(|_| rank < self.len)?, rank);
+        while let Node::Inner(inner) = node {
+            let (at, start) = inner.child_at(rank);
+            (node, rank) = (inner.child(at), rank - start);
+        }
+        let Node::Leaf(leaf) = node else { return None };
+        Some(leaf.get(usize::try_from(rank).expect("ranks in a leaf are small")))
+    }
+
+    /// The memory that adding or removing a key will look at and change, to be fetched ahead.
+    pub(crate) fn leaf_of(&self, key: &[u8]) -> &[impl Sized] {
+        let mut node = self.root.as_ref().filter(|_| self.contains_fenced(key));
+        while let Some(Node::Inner(inner)) = node {
+            node = Some(inner.child(inner.separators().child_for(key)));
+        }
+        match node {
+            Some(Node::Leaf(leaf)) => std::slice::from_ref(&**leaf),
+            _ => &[],
+        }
     }
 
     /// Appends up to `limit` keys between the bounds to `out`, ascending from the first.

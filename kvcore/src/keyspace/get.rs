@@ -164,6 +164,38 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         self.fetch(keys, Ahead::Places);
     }
 
+    /// The same for keys that will be read and then written.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.fetch_updates_ahead(["ada"]);
+    /// let age = users.get("ada")?.unwrap_or(35);
+    /// users.put("ada", &(age + 1))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fetch_updates_ahead<Q: AsKey<K>>(&self, keys: impl IntoIterator<Item = Q>) {
+        self.fetch(keys, Ahead::Updates);
+    }
+
+    /// The same for keys that will be deleted.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// # let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// users.put("ada", &36)?;
+    /// users.fetch_deletes_ahead(["ada"]);
+    /// assert!(users.delete("ada")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fetch_deletes_ahead<Q: AsKey<K>>(&self, keys: impl IntoIterator<Item = Q>) {
+        self.fetch(keys, Ahead::Deletes);
+    }
+
     fn fetch<Q: AsKey<K>>(&self, keys: impl IntoIterator<Item = Q>, ahead: Ahead) {
         with_key_group(|group| {
             for key in keys {

@@ -6,7 +6,7 @@ use crate::{
     batch::borrow,
     codec::Codec,
     error::{Error, Result},
-    index::{Index, Item, TipItem, TipRequest},
+    index::{Index, Item, Records, TipItem, TipRequest},
     iter::{Entry, move_behind},
     key::{EncodedRange, Key, KeyRange},
     keydir::EntryFlags,
@@ -188,6 +188,55 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         limit: usize,
         mut f: impl FnMut(&Visited<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
+        self.pages(range, (direction, limit, Records::Read), |item, files| {
+            f(&Visited { item, files, inner: &self.inner })
+        })
+    }
+
+    /// Calls `f` with up to `limit` encoded keys of a range, in order from one end, until it
+    /// breaks.
+    ///
+    /// As [`Keyspace::walk`], and cheaper where no value is wanted: nothing of the log is touched.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// use kvcore::{BytesKeyspace, Direction};
+    /// use std::ops::ControlFlow;
+    /// let notes: BytesKeyspace = store.keyspace("notes")?;
+    /// for key in [b"a1", b"a2", b"b1"] {
+    ///     notes.put(key, b"text")?;
+    /// }
+    /// let mut last = Vec::new();
+    /// notes.walk_keys(.., Direction::Descending, 2, |key| {
+    ///     last.push(key.to_vec());
+    ///     ControlFlow::Continue(())
+    /// })?;
+    /// assert_eq!(last, [b"b1", b"a2"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unordered`], [`Error::Closed`], [`Error::Poisoned`].
+    pub fn walk_keys(
+        &self,
+        range: impl KeyRange<K>,
+        direction: Direction,
+        limit: usize,
+        mut f: impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.pages(range, (direction, limit, Records::Left), |item, _| Ok(f(&item.key)))
+    }
+
+    /// Calls `f` with entries of a range, page by page, until it breaks.
+    fn pages(
+        &self,
+        range: impl KeyRange<K>,
+        (direction, limit, records): (Direction, usize, Records),
+        mut f: impl FnMut(&TipItem, &FileTable) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
         self.engine().check_open()?;
         self.check_ordered("walk")?;
         let mut range = range.encode_range();
@@ -202,12 +251,13 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
                 reverse: direction == Direction::Descending,
                 limit: left.min(page_keys),
                 now_ms,
+                records,
             };
             let Some(page) = self.index().tip_page(&self.engine().files, &request) else {
                 return Ok(());
             };
             for item in &page.items {
-                if f(&Visited { item, files: &page.files, inner: &self.inner })?.is_break() {
+                if f(item, &page.files)?.is_break() {
                     return Ok(());
                 }
             }
@@ -252,6 +302,39 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         }
         let now_ms = self.engine().clock.now_ms();
         self.entry(|| nth_item(self.index(), self.engine(), &range, index, now_ms))
+    }
+
+    /// Hands the encoded key of the entry that [`Keyspace::nth_in`] gives to `f`: cheaper, where
+    /// no more than the key is wanted.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::in_memory()?;
+    /// let users: kvcore::Keyspace<String, u64> = store.keyspace("users")?;
+    /// for name in ["ada", "bob", "eve"] {
+    ///     users.put(name, &1)?;
+    /// }
+    /// assert_eq!(users.nth_key_in("b".., 1, <[u8]>::to_vec)?.as_deref(), Some(&b"eve"[..]));
+    /// assert!(users.nth_key_in(.."eve", 2, <[u8]>::len)?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyspace::nth`].
+    pub fn nth_key_in<R>(
+        &self,
+        range: impl KeyRange<K>,
+        index: u64,
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        self.engine().check_open()?;
+        self.check_ordered("nth_key_in")?;
+        let EncodedRange { start, end } = range.encode_range();
+        let now_ms = self.engine().clock.now_ms();
+        let key = self.index().nth_key((borrow(&start), borrow(&end)), index, now_ms);
+        Ok(key.map(|key| f(&key)))
     }
 }
 

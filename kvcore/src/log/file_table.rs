@@ -11,6 +11,7 @@
 use crate::{ids::FileId, log::DataFile, value::Bytes};
 use parking_lot::Mutex;
 use std::{
+    cell::OnceCell,
     ops::Deref,
     sync::{
         Arc, OnceLock, Weak,
@@ -147,6 +148,28 @@ fn slot(id: FileId, slots: usize) -> usize {
 
 /// The files as they were at some moment, kept readable until it is dropped.
 pub(crate) type FilesGuard = arc_swap::Guard<Arc<FileTable>>;
+
+/// The files as they are when they are first asked for: a commit of new keys only asks for none.
+#[derive(Debug)]
+pub(crate) struct FilesOnce<'a> {
+    files: &'a Files,
+    loaded: OnceCell<FilesGuard>,
+}
+
+impl<'a> FilesOnce<'a> {
+    pub(crate) fn new(files: &'a Files) -> Self {
+        FilesOnce { files, loaded: OnceCell::new() }
+    }
+}
+
+impl Deref for FilesOnce<'_> {
+    type Target = FileTable;
+
+    #[inline]
+    fn deref(&self) -> &FileTable {
+        self.loaded.get_or_init(|| self.files.load())
+    }
+}
 
 /// Serialises changes of the published [`FileTable`].
 #[derive(Debug, Default)]

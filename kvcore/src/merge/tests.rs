@@ -8,6 +8,7 @@ use crate::{
     disk::{Fault, Repeat, SimDisk},
     index::{Applying, PutChange},
     keydir::Entry,
+    log::FilesOnce,
 };
 use std::{collections::BTreeMap, path::Path, time::SystemTime};
 
@@ -276,7 +277,8 @@ fn m3_commit_that_began_before_a_merge_knows_the_files_that_the_merge_has_writte
     let (_disk, store, keyspace) = to_be_merged()?;
     let engine = store.engine();
     let index = &keyspace.inner.core.index;
-    let table = engine.files.load();
+    let table = FilesOnce::new(&engine.files);
+    assert!(table.iter().next().is_some(), "asked for before the merge");
     store.merge()?;
     let snapshot = store.snapshot();
     let old = index.state(&[4], index.hash(&[4])).expect("it is there").entry;

@@ -260,6 +260,23 @@ fn budget_set_on_a_full_keyspace_is_reached_by_maintenance() {
     assert!((40..=50).contains(&pages.len()), "{} are left", pages.len());
 }
 
+/// Each store hashes keys in its own way: shards without keys lie elsewhere in each.
+#[test]
+fn the_entry_in_use_stays_wherever_others_leave_shards_empty() {
+    const SCHEMA: Schema<u64, [u8], Raw> = Schema::new("pages");
+    for round in 0..40 {
+        let store = World::new().open();
+        let all = store.keyspace(SCHEMA).unwrap();
+        for n in 0..1_000 {
+            all.put(n, &[1; 92]).unwrap();
+        }
+        let pages = store.keyspace(SCHEMA.budget_bytes(3_000)).unwrap();
+        assert!(pages.get(5).unwrap().is_some());
+        store.maintain().unwrap();
+        assert!(pages.contains(5).unwrap(), "round {round}, {} are left", pages.len());
+    }
+}
+
 #[test]
 fn budget_set_on_a_full_keyspace_is_reached_although_all_of_it_was_read_since() {
     let store = World::new().open();

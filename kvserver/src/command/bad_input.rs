@@ -13,6 +13,7 @@ mod globs;
 mod limits;
 mod mutate;
 mod parameters;
+mod watched;
 
 use super::differential::{Reference, comparable, is_newer, read_reply};
 use super::table::{Entry, table};

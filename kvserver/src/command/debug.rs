@@ -183,7 +183,9 @@ fn threshold(ctx: &mut Context<'_>) -> Outcome {
     let text = String::from_utf8_lossy(ctx.args[2]).to_ascii_lowercase();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     if digits.parse::<u64>().is_err() {
-        return Err(CommandError::text("ERR argument must be a memory value"));
+        return Err(CommandError::text(
+            "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+        ));
     }
     ctx.reply.ok();
     Ok(())

@@ -55,12 +55,12 @@ pub(crate) const COMMANDS: &[Command] = &[
     hash("hincrby", 4, counter::hincrby)
         .flags(WRITE_FAST)
         .keys(&[KeySpec::one(1, CHANGE_KEY)])
-        .names(Names::read(2))
+        .names(Names::updated(2))
         .summary("Adds to an integer in a field, counting a missing one as 0."),
     hash("hincrbyfloat", 4, counter::hincrbyfloat)
         .flags(WRITE_FAST)
         .keys(&[KeySpec::one(1, CHANGE_KEY)])
-        .names(Names::read(2))
+        .names(Names::updated(2))
         .since("2.6.0")
         .summary("Adds to a floating-point number in a field, counting a missing one as 0."),
     hash("hkeys", 2, whole::hkeys)

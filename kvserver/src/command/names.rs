@@ -19,6 +19,10 @@ impl Names {
     pub(crate) const fn placed(at: usize) -> Self {
         Names::one(at, Ahead::Place)
     }
+    /// One name at this place, whose element is read and then written.
+    pub(crate) const fn updated(at: usize) -> Self {
+        Names::one(at, Ahead::Both)
+    }
     const fn one(at: usize, ahead: Ahead) -> Self {
         Names(Fetch { of: Of::Elements { part: &[] }, ahead, first: at, step: None })
     }

@@ -122,6 +122,11 @@ fn help(ctx: &mut Context<'_>) -> Outcome {
 
 fn subscribe(ctx: &mut Context<'_>, kind: Kind, word: &[u8]) -> Outcome {
     let args = ctx.args;
+    // The older ones are let through, as clients rely on it.
+    if kind == Kind::Shard && ctx.client.is_in_exec {
+        let text = "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client";
+        return Err(CommandError::text(text));
+    }
     for name in &args[1..] {
         let seat = ctx.client.seat();
         ctx.server.pubsub.subscribe(seat, &mut ctx.client.subscriptions, kind, name);
@@ -208,4 +213,24 @@ fn numpat(ctx: &mut Context<'_>) -> Outcome {
     let count = ctx.server.pubsub.names(Kind::Pattern);
     ctx.reply.count(u64::try_from(count).unwrap_or(u64::MAX));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Fixture;
+
+    #[test]
+    fn inside_multi_shard_channels_are_not_subscribed_to() {
+        let mut fixture = Fixture::new();
+        fixture.check(&[
+            ("MULTI", "+OK"),
+            ("SSUBSCRIBE s", "+QUEUED"),
+            ("SUBSCRIBE c", "+QUEUED"),
+            (
+                "EXEC",
+                "*2 -ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client \
+                 *3 $9 subscribe $1 c :1",
+            ),
+        ]);
+    }
 }

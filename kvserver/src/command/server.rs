@@ -114,12 +114,11 @@ fn shutdown(ctx: &mut Context<'_>) -> Outcome {
     let known = ["nosave", "save", "now", "force"];
     let is_known = |arg: &&[u8]| known.iter().any(|w| arg.eq_ignore_ascii_case(w.as_bytes()));
     let [_, options @ ..] = ctx.args else { return Err(CommandError::Syntax) };
-    if let [only] = options
-        && only.eq_ignore_ascii_case(b"abort")
-    {
+    if !options.is_empty() && options.iter().all(|arg| arg.eq_ignore_ascii_case(b"abort")) {
         return Err(CommandError::text("ERR No shutdown in progress."));
     }
-    if !options.iter().all(is_known) {
+    let has = |word: &[u8]| options.iter().any(|arg| arg.eq_ignore_ascii_case(word));
+    if !options.iter().all(is_known) || (has(b"save") && has(b"nosave")) {
         return Err(CommandError::Syntax);
     }
     // No reply: that the connection ends is the answer.
@@ -134,4 +133,21 @@ fn time(ctx: &mut Context<'_>) -> Outcome {
     ctx.reply.bulk(seconds.to_string().as_bytes());
     ctx.reply.bulk(micros.to_string().as_bytes());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Fixture;
+
+    #[test]
+    fn what_contradicts_itself_ends_no_server() {
+        let mut fixture = Fixture::new();
+        fixture.check(&[
+            ("SHUTDOWN SAVE NOSAVE", "-ERR syntax error"),
+            ("SHUTDOWN NOW ABORT", "-ERR syntax error"),
+            ("SHUTDOWN abort ABORT", "-ERR No shutdown in progress."),
+            ("SHUTDOWN NOSAVE WHAT", "-ERR syntax error"),
+        ]);
+        assert!(!fixture.client.close);
+    }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Entry {
     pub(crate) subcommands: Vec<Entry>,
     /// Which of its arguments to fetch by before it runs.
     pub(crate) fetch: Option<Fetch>,
+    /// Its [`Fetch::bit`], or none: asked of every request that comes.
+    pub(crate) fetch_bit: u8,
 }
 
 /// What to fetch ahead of a command: the argument at `first`, or every `step`-th one from there on.
@@ -100,10 +102,11 @@ impl Fetch {
         match ahead {
             Ahead::Place => 1,
             Ahead::Value => 1 << 1,
+            Ahead::Both => 1 << 2,
         }
     }
     pub(crate) const fn elements_bit(ahead: Ahead) -> u8 {
-        Fetch::keys_bit(ahead) << 2
+        Fetch::keys_bit(ahead) << 3
     }
 }
 
@@ -212,7 +215,9 @@ impl Entry {
         *count += 1;
         let children = command.subcommands.iter();
         let subcommands = children.map(|child| Entry::build(child, &full_name, count)).collect();
-        Entry { command, full_name, index, subcommands, fetch: Fetch::of(command) }
+        let fetch = Fetch::of(command);
+        let fetch_bit = fetch.map_or(0, Fetch::bit);
+        Entry { command, full_name, index, subcommands, fetch, fetch_bit }
     }
     /// The subcommand called `name`.
     pub(crate) fn subcommand(&self, name: &[u8]) -> Option<&Entry> {

@@ -57,7 +57,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     zset("zadd", -4, member::zadd)
         .flags(GROW.and(Flags::FAST))
         .keys(&[KeySpec::one(1, UPDATE_KEY)])
-        .names(Names::read(3).every(2).within(NAMES))
+        .names(Names::updated(3).every(2).within(NAMES))
         .since("1.2.0")
         .summary("Adds members with their scores, or changes scores.")
         .complexity(BY_RANK),
@@ -88,7 +88,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     zset("zincrby", 4, member::zincrby)
         .flags(GROW.and(Flags::FAST))
         .keys(&[KeySpec::one(1, UPDATE_KEY.and(KeyFlags::ACCESS))])
-        .names(Names::read(3).within(NAMES))
+        .names(Names::updated(3).within(NAMES))
         .since("1.2.0")
         .summary("Adds to the score of a member.")
         .complexity(BY_RANK),

@@ -262,13 +262,13 @@ impl Db<'_> {
         of: Collection<'_>,
         span: Span<'_>,
         index: u64,
-    ) -> Result<Option<Vec<u8>>> {
+    ) -> Result<Option<Joined>> {
         if !self.data.pending.has_elements() {
             let (start, end) = of.id.bounds(span);
             let bounds = slices(&start, &end);
             return self.data.engine.nth_element_key(self.place.home, bounds, index);
         }
-        Ok(self.nth(of, span, index)?.map(|element| element.sub))
+        Ok(self.nth(of, span, index)?.map(|element| Joined::new([&element.sub])))
     }
 
     /// Calls `f` with up to `limit` elements of a range, in order from one end, until it breaks.
@@ -306,6 +306,26 @@ impl Db<'_> {
             }
         }
         merge.rest()
+    }
+
+    /// The same with the keys only.
+    pub(super) fn walk_subs(
+        &mut self,
+        of: Collection<'_>,
+        span: Span<'_>,
+        (direction, limit): (Direction, usize),
+        mut f: impl FnMut(&[u8]),
+    ) -> Result<()> {
+        if self.data.pending.has_elements() {
+            return self.walk(of, span, direction, limit, |seen| {
+                f(seen.sub());
+                Ok(ControlFlow::Continue(()))
+            });
+        }
+        let (start, end) = of.id.bounds(span);
+        let (bounds, home) = (slices(&start, &end), self.place.home);
+        let sub = |key: &[u8]| f(key.get(ID_LEN..).unwrap_or_default());
+        self.data.engine.walk_element_keys(home, bounds, (direction, limit), sub)
     }
 
     /// What the record of a key refers to goes with it (C4). Called before another record, or a

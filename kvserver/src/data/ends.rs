@@ -5,7 +5,7 @@
 //! is committed.
 
 use std::collections::VecDeque;
-use std::ops::{Bound, ControlFlow, Deref};
+use std::ops::{Bound, Deref};
 
 use super::collection::{Collection, WHOLE};
 use super::hot::Known;
@@ -23,6 +23,14 @@ pub(crate) struct Outermost {
     pub(crate) sub: Joined,
     /// There is another one.
     pub(crate) is_more: bool,
+}
+
+/// Where elements that will be removed are among the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removed {
+    /// Side by side, and just looked at.
+    AtTheEnd,
+    Anywhere,
 }
 
 impl Db<'_> {
@@ -48,8 +56,10 @@ impl Db<'_> {
         }
         Ok(Some((kind, Some(Collection { key, id }))))
     }
-    fn known(&self, key: &[u8]) -> Option<Known> {
-        let known = self.data.engine.hot().find(self.place.home, key)?;
+    fn known(&mut self, key: &[u8]) -> Option<Known> {
+        self.data.list_seen = None;
+        let (known, list_seen) = self.data.engine.hot().find_list(self.place.home, key)?;
+        self.data.list_seen = list_seen;
         known.expires_at_ms.is_none_or(|at| at > self.data.now_ms).then_some(known)
     }
 
@@ -58,7 +68,8 @@ impl Db<'_> {
         if !self.data.pending.is_empty() {
             return self.count_in(of, WHOLE);
         }
-        if let Some(len) = self.data.engine.hot().len(of.id) {
+        let seen = self.data.list_seen.filter(|seen| seen.id == of.id).and_then(|seen| seen.len);
+        if let Some(len) = seen.or_else(|| self.data.engine.hot().len(of.id)) {
             return Ok(len);
         }
         let len = self.count_in(of, WHOLE)?;
@@ -84,16 +95,15 @@ impl Db<'_> {
         let limit = if is_quiet { NEAR_LOOKED_UP } else { 2 };
         let mut near = VecDeque::with_capacity(limit + 1);
         let span = (Bound::Included(floor), Bound::Unbounded);
-        self.walk(of, span, end, limit, |seen| {
-            found(seen.sub());
-            near.push_back(Joined::new([seen.sub()]));
-            Ok(ControlFlow::Continue(()))
+        self.walk_subs(of, span, (end, limit), |sub| {
+            found(sub);
+            near.push_back(Joined::new([sub]));
         })?;
         let Some(sub) = near.front().cloned() else { return Ok(None) };
         let is_more = near.len() > 1;
         if is_quiet && is_more {
             // They are next.
-            self.fetch_ahead(of, near.iter().map(|sub| &**sub));
+            self.fetch_ahead(of, near.iter().map(|sub| &**sub), Removed::AtTheEnd);
         }
         if is_quiet {
             self.data.engine.hot().set_near(of.id, floor, end, near);
@@ -101,16 +111,21 @@ impl Db<'_> {
         Ok(Some(Outermost { sub, is_more }))
     }
 
-    /// Starts fetching where these elements are or will be, few enough for the processor's caches.
+    /// Starts fetching what removing these elements will look at, few enough for the caches.
     pub(crate) fn fetch_ahead(
         &self,
         of: Collection<'_>,
         subs: impl Iterator<Item = impl Deref<Target = [u8]>>,
+        removed: Removed,
     ) {
         let home = self.place.home;
         if self.data.engine.is_worth_fetching(home) {
             let keys: Vec<Joined> = subs.map(|sub| of.id.element_key(&sub)).collect();
-            self.data.engine.fetch_elements_ahead(home, keys.iter().map(|key| &**key));
+            let (engine, keys) = (&self.data.engine, keys.iter().map(|key| &**key));
+            match removed {
+                Removed::AtTheEnd => engine.fetch_elements_ahead(home, keys),
+                Removed::Anywhere => engine.fetch_removals_ahead(home, keys),
+            }
         }
     }
 }

@@ -73,6 +73,8 @@ pub(crate) enum Ahead {
     /// For commands that write a key without reading it.
     Place,
     Value,
+    /// For those that read it first.
+    Both,
 }
 
 /// With fewer keys nothing is fetched ahead: the keydir is in the processor's caches.
@@ -178,7 +180,7 @@ impl Engine {
         }
         match ahead {
             Ahead::Place => keyspace.fetch_places_ahead(keys),
-            Ahead::Value => keyspace.fetch_ahead(keys),
+            Ahead::Value | Ahead::Both => keyspace.fetch_ahead(keys),
         }
     }
     pub(super) fn contains(&self, home: usize, key: &[u8]) -> Result<bool> {

@@ -98,6 +98,13 @@ impl Hot {
         let slot = self.slots[place(home, key)].0.read();
         slot.as_ref().filter(|slot| slot.is_of(home, key)).map(|slot| slot.known)
     }
+    /// The same, and the length and ends of a list, as far as they are known.
+    pub(super) fn find_list(&self, home: usize, key: &[u8]) -> Option<(Known, Option<ListSeen>)> {
+        let slot = self.slots[place(home, key)].0.read();
+        let Slot { known, elements, .. } = slot.as_ref().filter(|slot| slot.is_of(home, key))?;
+        let seen = ListSeen { id: known.id, len: elements.len, runs: elements.runs };
+        Some((*known, (known.kind == Type::List).then_some(seen)))
+    }
     /// Remembers what a key holds.
     pub(super) fn add(&self, home: usize, key: &[u8], known: Known) {
         let _one_at_a_time = self.adding.lock();
@@ -150,13 +157,9 @@ impl Hot {
             elements.near[side(end)] = near;
         });
     }
-    /// The outermost element of a list, if it is known, and whether there is another one.
-    pub(super) fn outer(&self, id: Id, end: Direction) -> Option<(Outer, bool)> {
-        self.look_at(id, |elements| {
-            let outer = elements.runs.outer(end)?;
-            let is_more = outer.known > 1 || elements.len? > 1;
-            Some((outer, is_more))
-        })?
+    /// The length and ends of a list, as far as they are known.
+    pub(super) fn list(&self, id: Id) -> Option<ListSeen> {
+        self.look_at(id, |elements| ListSeen { id, len: elements.len, runs: elements.runs })
     }
     /// Remembers the elements at an end of a list, without a gap, outermost first.
     pub(super) fn set_outer(&self, id: Id, end: Direction, numbers: &[u64]) {
@@ -211,6 +214,23 @@ impl Hot {
     }
     fn forget_slot(&self, at: usize) {
         *self.slots[at].0.write() = None;
+    }
+}
+
+/// What was known of a list at some moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ListSeen {
+    pub(super) id: Id,
+    pub(super) len: Option<u64>,
+    runs: Runs,
+}
+
+impl ListSeen {
+    /// The outermost element, if it is known, and whether there is another one.
+    pub(super) fn outer(&self, end: Direction) -> Option<(Outer, bool)> {
+        let outer = self.runs.outer(end)?;
+        let is_more = outer.known > 1 || self.len? > 1;
+        Some((outer, is_more))
     }
 }
 

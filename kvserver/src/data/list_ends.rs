@@ -34,7 +34,7 @@ impl Db<'_> {
         end: Direction,
     ) -> Result<Option<OuterNumber>> {
         let is_quiet = self.data.pending.is_empty();
-        if is_quiet && let Some((outer, is_more)) = self.data.engine.hot().outer(of.id, end) {
+        if is_quiet && let Some((outer, is_more)) = self.remembered(of, end) {
             return Ok(Some(OuterNumber { number: outer.number, is_more }));
         }
         let limit = if is_quiet { LOOKED_UP } else { 2 };
@@ -51,6 +51,13 @@ impl Db<'_> {
         Ok(Some(OuterNumber { number, is_more: numbers.len() > 1 }))
     }
 
+    /// What is remembered of an end, mostly seen already when the key was looked up.
+    fn remembered(&self, of: Collection<'_>, end: Direction) -> Option<(Outer, bool)> {
+        let seen = self.data.list_seen.filter(|seen| seen.id == of.id);
+        let outer = seen.and_then(|seen| seen.outer(end));
+        outer.or_else(|| self.data.engine.hot().list(of.id)?.outer(end))
+    }
+
     /// The same for who is about to take it, and probably those behind it: now and then starts
     /// fetching them.
     pub(crate) fn outer_number_to_take(
@@ -59,7 +66,7 @@ impl Db<'_> {
         end: Direction,
     ) -> Result<Option<OuterNumber>> {
         if self.data.pending.is_empty()
-            && let Some((outer, is_more)) = self.data.engine.hot().outer(of.id, end)
+            && let Some((outer, is_more)) = self.remembered(of, end)
         {
             if outer.number.checked_div(outer.step).is_some_and(|nth| nth.is_multiple_of(FETCHED)) {
                 self.fetch_outer(of, end, outer);
@@ -76,14 +83,10 @@ impl Db<'_> {
             return;
         }
         let Outer { number, known, step } = outer;
-        let key = |nth: u64| {
-            let number = match end {
-                Direction::Ascending => number + nth * step,
-                Direction::Descending => number - nth * step,
-            };
-            [id.bytes(), number.to_be_bytes()].concat()
+        let inwards = |nth: u64| match end {
+            Direction::Ascending => number + nth * step,
+            Direction::Descending => number - nth * step,
         };
-        let keys: Vec<Vec<u8>> = (0..known.min(FETCHED)).map(key).collect();
-        self.data.engine.fetch_elements(home, keys.iter().map(Vec::as_slice));
+        self.data.engine.fetch_numbers(home, id, (0..known.min(FETCHED)).map(inwards));
     }
 }

@@ -81,8 +81,11 @@ impl Outbox {
         self.len == 0
     }
     /// The request that ends has published this, each after so many of its events.
+    #[inline]
     pub(crate) fn speak(&mut self, published: &mut Vec<(usize, Outgoing)>) {
-        self.spoken.extend(published.drain(..));
+        if !published.is_empty() {
+            self.spoken.extend(published.drain(..));
+        }
     }
     /// The request's event number `at` comes next: what was published before it precedes it.
     pub(crate) fn stage_spoken(&mut self, at: usize) {

@@ -14,7 +14,7 @@ impl Worker {
         let Some(first) = connections.clone().next() else { return };
         let db = first.client.db;
         let connections = connections.filter(|connection| connection.client.db == db);
-        for ahead in [Ahead::Value, Ahead::Place] {
+        for ahead in [Ahead::Value, Ahead::Both, Ahead::Place] {
             let keys = connections.clone().flat_map(|c| c.keys_to_fetch(ahead));
             self.shared.engine.fetch_ahead(db, ahead, keys.take(FETCH_KEYS_MAX));
             let names = connections.clone().flat_map(|c| c.names_to_fetch(ahead));

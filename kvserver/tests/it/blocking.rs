@@ -118,8 +118,10 @@ fn the_shorter_time_is_over_first_and_a_longer_one_does_not_hinder() {
     let server = Running::with(|config| config.threads = 1);
     let mut other = server.connect();
     let mut long = blocked(&server, &mut other, "BLPOP a 100", 1);
-    let mut middle = blocked(&server, &mut other, "BLPOP b 0.3", 2);
-    let mut short = blocked(&server, &mut other, "BLPOP c 0.01", 3);
+    let mut middle = blocked(&server, &mut other, "BLPOP b 3", 2);
+    // Its wait may be over before anybody has seen it.
+    let mut short = server.connect();
+    short.send("BLPOP c 0.01\r\n");
     short.expect("*-1\r\n");
     middle.expect("*-1\r\n");
     until_blocked(&mut other, 1);

@@ -22,6 +22,8 @@ pub(crate) struct BatchEncoder {
     /// The members: room for a checksum, then the record; each.
     bytes: Vec<u8>,
     members: Vec<Encoded>,
+    /// Of members that put a value there is at least one.
+    holds_puts: bool,
     /// Of members that are no puts there is at least one.
     takes_away: bool,
 }
@@ -49,6 +51,7 @@ impl BatchEncoder {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.members.clear();
+        self.holds_puts = false;
         self.takes_away = false;
     }
 
@@ -71,12 +74,18 @@ impl BatchEncoder {
             _ => Partial::of(&self.bytes[at + CRC_LEN..]),
         };
         self.members.push(Encoded { at, partial });
+        self.holds_puts |= matches!(record, Record::Put { .. } | Record::BlobRef { .. });
         self.members.len() - 1
     }
 
     /// How many records the batch holds: how many sequences it takes.
     pub(crate) fn count(&self) -> usize {
         self.members.len()
+    }
+
+    /// Whether one of them puts a value.
+    pub(crate) fn holds_puts(&self) -> bool {
+        self.holds_puts
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -10,7 +10,7 @@ const CLASSES: &str = "EAmn";
 const MISSING: &[u8] = b"missing";
 
 /// More ways to ask than the examples have.
-const MORE: &[&str] = &[
+pub(super) const MORE: &[&str] = &[
     "bitfield none get u8 0",
     "bitfield none set u8 0 0",
     "bitfield none get u8 0 incrby u8 0 1",

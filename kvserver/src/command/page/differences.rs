@@ -19,7 +19,7 @@ pub(super) const GENERAL: &[&str] = &[
      change (`SETBIT`, `SETRANGE`, `APPEND`, `BITFIELD`) writes the string anew, whatever its \
      length: keep what changes often in many short strings. Several clients that change one which \
      has a file of its own at the same time slow each other down: whoever was overtaken while it \
-     wrote begins again, and after eight times others wait for it.",
+     wrote begins again, up to 32 times; then all others wait for it.",
     "**`maxmemory` bounds what keys and elements take**, not what waits to be sent to clients or \
      has been received of requests, which Redis counts too: `client-output-buffer-limit` and \
      `client-query-buffer-limit` bound those, and `mem_clients_normal` of `INFO memory` and \

@@ -15,18 +15,37 @@ pub(super) fn spop(ctx: &mut Context<'_>) -> Outcome {
         [_, _, count] => Some(positive(count)?),
         _ => return Err(CommandError::Syntax),
     };
-    let subs = match find(ctx, args[1])? {
-        Some(set) => pop(ctx, set, count.unwrap_or(1))?,
-        None => Vec::new(),
-    };
-    match (count, subs.first()) {
-        (Some(_), _) => {
-            ctx.reply.set(subs.len());
-            subs.iter().for_each(|sub| ctx.reply.bulk(member_of(sub)));
+    let subs = match (find(ctx, args[1])?, count) {
+        (Some(set), None) => return reply_one_popped(ctx, set),
+        (Some(set), Some(count)) => pop(ctx, set, count)?,
+        (None, Some(_)) => Vec::new(),
+        (None, None) => {
+            ctx.reply.null();
+            return Ok(());
         }
-        (None, Some(sub)) => ctx.reply.bulk(member_of(sub)),
-        (None, None) => ctx.reply.null(),
+    };
+    ctx.reply.set(subs.len());
+    subs.iter().for_each(|sub| ctx.reply.bulk(member_of(sub)));
+    Ok(())
+}
+
+/// Takes one member.
+fn reply_one_popped(ctx: &mut Context<'_>, set: Collection<'_>) -> Outcome {
+    let Context { reply, data, client, rng, .. } = ctx;
+    let mut db = data.db(client.db);
+    let len = db.count(set, WHOLE)?;
+    let Some(sub) = db.nth_key(set, WHOLE, rng.u64(..len.max(1)))? else {
+        reply.null();
+        return Ok(());
+    };
+    reply.bulk(member_of(&sub));
+    db.tell(Class::Set, "spop", set.key());
+    if len > 1 {
+        db.remove_element(set, &sub);
+        return Ok(());
     }
+    db.delete(set.key())?;
+    db.tell(Class::Generic, "del", set.key());
     Ok(())
 }
 
@@ -40,11 +59,7 @@ fn pop(
     let mut db = data.db(client.db);
     let len = db.count(set, WHOLE)?;
     let mut subs = Vec::new();
-    if count == 1 {
-        subs.extend(db.nth_key(set, WHOLE, rng.u64(..len.max(1)))?);
-    } else {
-        draw_into(&mut db, set, count, rng, &mut subs)?;
-    }
+    draw_into(&mut db, set, count, rng, &mut subs)?;
     if subs.is_empty() {
         return Ok(subs);
     }

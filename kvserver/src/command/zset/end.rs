@@ -10,7 +10,7 @@ use super::range::reply_scored;
 use crate::command::arguments::{ManyPop, positive};
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
-use crate::data::{Class, Collection, Direction, Joined};
+use crate::data::{Class, Collection, Direction, Joined, Removed};
 use crate::double;
 
 /// One end of a sorted set.
@@ -87,7 +87,8 @@ fn reply_one_popped(ctx: &mut Context<'_>, zset: Collection<'_>, end: End) -> Ou
     };
     if looked_up.len() > 1 {
         // They are next. Their elements by name lie anywhere.
-        db.fetch_ahead(zset, looked_up.iter().map(|member| db.hashed(NAMES, member)));
+        let by_name = looked_up.iter().map(|member| db.hashed(NAMES, member));
+        db.fetch_ahead(zset, by_name, Removed::Anywhere);
     }
     let (member, score) = member_and_score(&outermost.sub);
     reply.array(2);

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use kvcore::{AsKey, Direction, Position, Sequence, Visited};
 
+use super::super::Joined;
 use super::super::collection::{Element, ID_LEN, Id};
 use super::super::pending::Bounds;
 use super::{Ahead, Engine, FETCH_KEYS_MIN, Home, Result, StoreError, Value};
@@ -42,6 +43,19 @@ impl AsKey<Vec<u8>> for ElementKey<'_> {
         out.extend_from_slice(self.part);
         out.extend_from_slice(&self.hash.to_be_bytes());
         out.extend_from_slice(self.name);
+    }
+}
+
+/// The key of an element of a list.
+struct NumberKey {
+    id: Id,
+    number: u64,
+}
+
+impl AsKey<Vec<u8>> for NumberKey {
+    fn encode_key(&self, out: &mut Vec<u8>, _: Position) {
+        out.extend_from_slice(&self.id.bytes());
+        out.extend_from_slice(&self.number.to_be_bytes());
     }
 }
 
@@ -97,13 +111,22 @@ impl Engine {
     ) {
         self.homes[home].elements.fetch_places_ahead(keys);
     }
-    /// Starts fetching where the elements of these keys are, and their values.
-    pub(in crate::data) fn fetch_elements<'k>(
+    /// The same, and their places among the others, which will close up.
+    pub(in crate::data) fn fetch_removals_ahead<'k>(
         &self,
         home: usize,
         keys: impl Iterator<Item = &'k [u8]>,
     ) {
-        self.homes[home].elements.fetch_ahead(keys);
+        self.homes[home].elements.fetch_deletes_ahead(keys);
+    }
+    /// Starts fetching elements of a list, by their numbers: where they are, and their values.
+    pub(in crate::data) fn fetch_numbers(
+        &self,
+        home: usize,
+        id: Id,
+        numbers: impl Iterator<Item = u64>,
+    ) {
+        self.homes[home].elements.fetch_ahead(numbers.map(|number| NumberKey { id, number }));
     }
     /// The same of elements by name, as far as their collections are remembered; for whoever does
     /// not hold the gate. Of a collection that is replaced meanwhile it fetches in vain.
@@ -129,6 +152,7 @@ impl Engine {
         match ahead {
             Ahead::Place => self.homes[home].elements.fetch_places_ahead(keys),
             Ahead::Value => self.homes[home].elements.fetch_ahead(keys),
+            Ahead::Both => self.homes[home].elements.fetch_updates_ahead(keys),
         }
     }
     /// True if what is known of elements does not fit the processor's caches anyway.
@@ -161,9 +185,23 @@ impl Engine {
         home: usize,
         bounds: Bounds<'_>,
         index: u64,
-    ) -> Result<Option<Vec<u8>>> {
-        let entry = self.homes[home].elements.nth_in(bounds, index)?;
-        Ok(entry.map(|entry| entry.into_key().split_off(ID_LEN)))
+    ) -> Result<Option<Joined>> {
+        let sub = |key: &[u8]| Joined::new([key.get(ID_LEN..).unwrap_or_default()]);
+        Ok(self.homes[home].elements.nth_key_in(bounds, index, sub)?)
+    }
+    /// Calls `f` with the keys of elements of a range, in order from one end.
+    pub(in crate::data) fn walk_element_keys(
+        &self,
+        home: usize,
+        bounds: Bounds<'_>,
+        (direction, limit): (Direction, usize),
+        mut f: impl FnMut(&[u8]),
+    ) -> Result<()> {
+        self.homes[home].elements.walk_keys(bounds, direction, limit, |key| {
+            f(key);
+            ControlFlow::Continue(())
+        })?;
+        Ok(())
     }
     pub(in crate::data) fn walk_elements(
         &self,
