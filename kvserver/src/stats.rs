@@ -91,6 +91,12 @@ impl Stats {
     /// Counts commands that have failed; then they are counted.
     #[inline]
     pub(crate) fn count_failed(&self, failed: &mut Vec<(&'static Entry, String)>) {
+        if !failed.is_empty() {
+            self.count_all_failed(failed);
+        }
+    }
+    #[cold]
+    fn count_all_failed(&self, failed: &mut Vec<(&'static Entry, String)>) {
         for (entry, text) in failed.drain(..) {
             self.error(&text);
             self.command(entry).failed.fetch_add(1, Relaxed);
