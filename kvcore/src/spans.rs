@@ -98,17 +98,17 @@ impl<T> Spans<T> {
     }
 
     /// Every item whose span contains the key.
-    pub(crate) fn each_at<'a>(&'a self, key: &[u8], f: &mut impl FnMut(&'a T)) {
+    pub(crate) fn each_at<'a>(&'a self, key: &[u8], f: &mut dyn FnMut(&'a T)) {
         visit(&self.root, key, &|start| start <= key, f);
     }
 
     /// Every item whose span has a key in common with this one.
-    pub(crate) fn each_meeting<'a>(&'a self, span: &Span, f: &mut impl FnMut(&'a T)) {
+    pub(crate) fn each_meeting<'a>(&'a self, span: &Span, f: &mut dyn FnMut(&'a T)) {
         visit(&self.root, &span.start, &|start| ends_after(span.end.as_deref(), start), f);
     }
 
     /// Every item.
-    pub(crate) fn each<'a>(&'a self, f: &mut impl FnMut(&'a T)) {
+    pub(crate) fn each<'a>(&'a self, f: &mut dyn FnMut(&'a T)) {
         each(&self.root, f);
     }
 }
@@ -202,8 +202,8 @@ fn remove<T>(link: Link<T>, place: (&[u8], u64), removed: &mut Option<T>) -> Lin
 fn visit<'a, T>(
     link: &'a Link<T>,
     from: &[u8],
-    starts_in_time: &impl Fn(&[u8]) -> bool,
-    f: &mut impl FnMut(&'a T),
+    starts_in_time: &dyn Fn(&[u8]) -> bool,
+    f: &mut dyn FnMut(&'a T),
 ) {
     let Some(node) = link else { return };
     if !ends_after(node.reach.as_deref(), from) {
@@ -229,7 +229,7 @@ fn successor(key: &[u8]) -> Arc<[u8]> {
     [key, &[0]].concat().into()
 }
 
-fn each<'a, T>(link: &'a Link<T>, f: &mut impl FnMut(&'a T)) {
+fn each<'a, T>(link: &'a Link<T>, f: &mut dyn FnMut(&'a T)) {
     if let Some(node) = link {
         each(&node.left, f);
         f(&node.item);

@@ -100,8 +100,8 @@ impl Telling<'_> {
         let sequence = Sequence(at.first.0 + i as u64);
         let told = |what, old| Told { sequence, when_durable, what, old };
         if let Some(key) = record.key() {
-            let make = || told(engine.what(batch, at, i, &record), take(olds, i, key));
-            return engine.watching.tell(watchers, keyspace, About::Key(key), make, wakers);
+            let mut make = || told(engine.what(batch, at, i, &record), take(olds, i, key));
+            return engine.watching.tell(watchers, keyspace, About::Key(key), &mut make, wakers);
         }
         let Record::RangeTombstone { start, end, .. } = record else { return };
         let span = Span::new(start, end);
@@ -109,11 +109,11 @@ impl Telling<'_> {
             let owned = |bound: Bound<&[u8]>| bound.map(<[u8]>::to_vec);
             What::DeleteRange(EncodedRange { start: owned(start), end: owned(end) })
         };
-        let make = || told(range(), None);
-        engine.watching.tell(watchers, keyspace, About::Range(&span), make, wakers);
+        let mut make = || told(range(), None);
+        engine.watching.tell(watchers, keyspace, About::Range(&span), &mut make, wakers);
         for key in watchers.watched_keys(keyspace, &span) {
-            let make = || told(What::Delete { key: key.clone() }, take(olds, i, &key));
-            engine.watching.tell(watchers, keyspace, About::OnlyKey(&key), make, wakers);
+            let mut make = || told(What::Delete { key: key.clone() }, take(olds, i, &key));
+            engine.watching.tell(watchers, keyspace, About::OnlyKey(&key), &mut make, wakers);
         }
     }
 

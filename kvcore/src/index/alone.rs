@@ -3,29 +3,15 @@
 //!
 //! Called by the holder of the writer lock only (X1).
 
-use super::{Applying, Index, KeyHash, PutChange, Shard, State};
+use super::{
+    Applying, Index, KeyHash, PutChange, State,
+    held::{Beside, Locked},
+};
 use crate::{
     ids::Sequence,
-    keydir::{EntryRef, KeySource, OrderRef},
+    keydir::{EntryRef, OrderRef},
 };
 use std::sync::atomic::Ordering;
-
-/// Looks keys up while one shard is locked.
-struct BesideOne<'a> {
-    index: &'a Index,
-    number: u8,
-    shard: &'a Shard,
-}
-
-impl KeySource for BesideOne<'_> {
-    fn with_key<R>(&self, r: OrderRef, f: impl FnOnce(&[u8]) -> R) -> R {
-        if r.shard == self.number {
-            f(self.shard.table.key(r.entry))
-        } else {
-            self.index.with_key(r, f)
-        }
-    }
-}
 
 impl Index {
     /// The key's state at the tip, and where its entry stays until the writer lock is released.
@@ -42,7 +28,7 @@ impl Index {
         let mut shard = self.shard_mut(usize::from(number));
         let entry = self.insert_absent(cx, &mut shard, put);
         if let Some(order) = &mut order {
-            let keys = BesideOne { index: self, number, shard: &shard };
+            let keys = Beside { index: self, locked: Locked::One(number, &shard) };
             order.insert(&keys, put.key, OrderRef { shard: number, entry });
         }
     }

@@ -18,7 +18,8 @@ pub(crate) struct KeyHash {
 }
 
 impl HashKey {
-    #[inline]
+    /// Not to be inlined, so that the hash function is compiled once.
+    #[inline(never)]
     pub(crate) fn hash(&self, key: &[u8]) -> KeyHash {
         KeyHash::from_bits(SipHasher13::new_with_key(&self.0).hash(key))
     }

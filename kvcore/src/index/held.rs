@@ -54,7 +54,7 @@ pub(crate) struct Held<'a> {
 /// As many locked shards take no memory from the allocator: most batches are that small.
 const FEW_SHARDS: usize = 4;
 
-/// The locked shards; the others are read-locked for as long as a look takes.
+/// The locked shards.
 struct Shards<'a> {
     index: &'a Index,
     /// Ascending by number.
@@ -68,18 +68,44 @@ impl<'a> Shards<'a> {
         &mut self.held[at].1
     }
 
-    fn with<R>(&self, number: usize, f: impl FnOnce(&Shard) -> R) -> R {
-        let held = self.held.binary_search_by_key(&number, |(n, _)| usize::from(*n));
-        match held {
-            Ok(at) => f(&self.held[at].1),
-            Err(_) => f(&self.index.shard_at(number)),
+    fn beside(&self) -> Beside<'_> {
+        Beside { index: self.index, locked: Locked::Several(&self.held) }
+    }
+}
+
+/// Looks keys up while shards are locked. One type for one and for several, so that the order
+/// index's code is there once.
+pub(super) struct Beside<'a> {
+    pub(super) index: &'a Index,
+    pub(super) locked: Locked<'a>,
+}
+
+/// The shards that are locked.
+pub(super) enum Locked<'a> {
+    One(u8, &'a Shard),
+    /// Ascending by number.
+    Several(&'a [(u8, RwLockWriteGuard<'a, Shard>)]),
+}
+
+impl Locked<'_> {
+    #[inline]
+    fn get(&self, number: u8) -> Option<&Shard> {
+        match self {
+            Locked::One(n, shard) => (*n == number).then_some(*shard),
+            Locked::Several(held) => {
+                let at = held.binary_search_by_key(&number, |(n, _)| *n).ok()?;
+                Some(&held[at].1)
+            }
         }
     }
 }
 
-impl KeySource for Shards<'_> {
+impl KeySource for Beside<'_> {
     fn with_key<R>(&self, r: OrderRef, f: impl FnOnce(&[u8]) -> R) -> R {
-        self.with(usize::from(r.shard), |shard| f(shard.table.key(r.entry)))
+        match self.locked.get(r.shard) {
+            Some(shard) => f(shard.table.key(r.entry)),
+            None => self.index.with_key(r, f),
+        }
     }
 }
 
@@ -97,11 +123,15 @@ impl<'a> Held<'a> {
     }
 
     pub(super) fn with_shard<R>(&self, number: usize, f: impl FnOnce(&Shard) -> R) -> R {
-        self.shards.with(number, f)
+        let held = self.shards.held.iter().find(|(n, _)| usize::from(*n) == number);
+        match held {
+            Some((_, shard)) => f(shard),
+            None => f(&self.index.shard_at(number)),
+        }
     }
 
     pub(super) fn key_of(&self, r: OrderRef) -> Vec<u8> {
-        self.shards.with_key(r, <[u8]>::to_vec)
+        self.shards.beside().with_key(r, <[u8]>::to_vec)
     }
 
     /// References to the first keys of a range, in order.
@@ -113,14 +143,14 @@ impl<'a> Held<'a> {
     ) -> Vec<OrderRef> {
         let mut refs = Vec::new();
         if let Some(order) = &self.order {
-            order.page(&self.shards, start, end, limit, &mut refs);
+            order.page(&self.shards.beside(), start, end, limit, &mut refs);
         }
         refs
     }
 
     pub(super) fn split_off(&mut self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Work {
         match &mut self.order {
-            Some(order) => Work::Ordered(order.split_off_range(&self.shards, start, end)),
+            Some(order) => Work::Ordered(order.split_off_range(&self.shards.beside(), start, end)),
             None => Work::Walk { cursor: 0, left: self.index.len() },
         }
     }
@@ -155,7 +185,7 @@ impl<'a> Held<'a> {
                 let entry = index.insert_absent(cx, shard, put);
                 if let Some(order) = &mut self.order {
                     let r = OrderRef { shard: put.hash.shard, entry };
-                    order.insert(&self.shards, put.key, r);
+                    order.insert(&self.shards.beside(), put.key, r);
                 }
             }
         }
@@ -177,7 +207,7 @@ impl<'a> Held<'a> {
         index.note_worked_off(cover);
         let entry = index.insert_absent(cx, shard, put);
         if let Some(order) = &mut self.order {
-            order.insert(&self.shards, put.key, OrderRef { shard: put.hash.shard, entry });
+            order.insert(&self.shards.beside(), put.key, OrderRef { shard: put.hash.shard, entry });
         }
     }
 

@@ -1,7 +1,7 @@
 //! Entries met without naming their keys: page by page in hash order, at random, or because their
 //! time has come.
 
-use super::{Index, SHARDS, State};
+use super::{Drawn, Index, SHARDS, State};
 
 impl Index {
     /// Up to `limit` keys whose time has come.
@@ -64,15 +64,7 @@ impl Index {
     ) -> Option<R> {
         const TRIES: usize = 100;
         for _ in 0..TRIES {
-            let buckets: Vec<u64> =
-                self.shards.iter().map(|s| s.0.read().table.len() as u64).collect();
-            let total: u64 = buckets.iter().sum();
-            let mut at = rng().checked_rem(total)?;
-            let number = buckets.iter().position(|&n| {
-                let here = at < n;
-                at = at.saturating_sub(n);
-                here
-            })?;
+            let number = self.shares(Drawn::All).shard_of(rng())?;
             let shard = self.shard_at(number);
             let Some(r) = shard.table.random(&mut rng) else { continue };
             let entry = shard.table.entry(r);

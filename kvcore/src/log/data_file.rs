@@ -286,27 +286,36 @@ impl DataFile {
         &self,
         offset: u64,
         len: usize,
-        f: impl FnOnce(&[u8]) -> R,
+        f: impl Fn(&[u8]) -> R,
     ) -> Result<R> {
+        let mut result = None;
+        self.lend_bytes(offset, len, &mut |bytes| result = Some(f(bytes)))?;
+        Ok(result.expect("bytes are lent once, or there was an error"))
+    }
+
+    fn lend_bytes(&self, offset: u64, len: usize, f: &mut dyn FnMut(&[u8])) -> Result<()> {
         let written = self.written();
         if offset < written {
             let len = len.min(usize::try_from(written - offset).unwrap_or(usize::MAX));
             if let Some(bytes) = self.mapped(offset, len) {
-                return Ok(f(bytes));
+                f(bytes);
+                return Ok(());
             }
             let mut buffer = vec![0; len];
             self.read_exact_at(&mut buffer, offset)?;
-            return Ok(f(&buffer));
+            f(&buffer);
+            return Ok(());
         }
         let tail = self.tail.read();
         let written = self.written();
         if offset < written {
             drop(tail);
-            return self.with_bytes(offset, len, f);
+            return self.lend_bytes(offset, len, f);
         }
         let start = usize::try_from(offset - written).unwrap_or(usize::MAX).min(tail.len());
         let end = start.saturating_add(len).min(tail.len());
-        Ok(f(&tail[start..end]))
+        f(&tail[start..end]);
+        Ok(())
     }
 
     /// Reads written bytes with `pread`, whatever the read mode.

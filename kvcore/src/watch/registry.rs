@@ -164,16 +164,14 @@ impl Registry {
         inner: &mut Inner,
         keyspace: KeyspaceId,
         about: About<'_>,
-        make: impl FnOnce() -> Told,
+        make: &mut dyn FnMut() -> Told,
         wakers: &mut Vec<Waker>,
     ) {
         let Some(space) = inner.spaces.get(keyspace) else { return };
-        let mut make = Some(make);
         let mut told = None;
         let mut full = Vec::new();
-        space.each(about, |queue| {
-            let told: &Arc<Told> =
-                told.get_or_insert_with(|| Arc::new(make.take().expect("made once")()));
+        space.each(about, &mut |queue| {
+            let told: &Arc<Told> = told.get_or_insert_with(|| Arc::new(make()));
             if queue.push(told, wakers) == Pushed::Lagged {
                 full.push(Arc::clone(queue));
             }
@@ -270,7 +268,7 @@ impl Inner {
             return false;
         };
         let mut wants = false;
-        space.each(about, |queue| wants |= queue.wants_old);
+        space.each(about, &mut |queue| wants |= queue.wants_old);
         wants
     }
 
@@ -334,13 +332,13 @@ impl Space {
         Some(removed)
     }
 
-    fn each<'a>(&'a self, about: About<'_>, mut f: impl FnMut(&'a Arc<Queue>)) {
+    fn each<'a>(&'a self, about: About<'_>, f: &mut dyn FnMut(&'a Arc<Queue>)) {
         if let About::Key(key) | About::OnlyKey(key) = about {
-            self.keys.get(key).into_iter().flatten().for_each(&mut f);
+            self.keys.get(key).into_iter().flatten().for_each(&mut *f);
         }
         match about {
-            About::Key(key) => self.spans.each_at(key, &mut f),
-            About::Range(span) => self.spans.each_meeting(span, &mut f),
+            About::Key(key) => self.spans.each_at(key, f),
+            About::Range(span) => self.spans.each_meeting(span, f),
             About::OnlyKey(_) => {}
         }
     }
