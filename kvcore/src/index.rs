@@ -49,6 +49,7 @@ mod pending;
 mod queue;
 mod reading;
 mod relocate;
+mod tally;
 mod tip_page;
 mod trade;
 mod undo;
@@ -64,6 +65,7 @@ pub(crate) use load::{Dead, Loaded};
 pub(crate) use page::{Item, ItemKey, PageRequest};
 use pending::PendingDeletes;
 pub(crate) use queue::LoadQueue;
+use tally::Tally;
 pub(crate) use tip_page::{Records, TipItem, TipRequest};
 pub(crate) use undo::Undo;
 use uses::Tracker;
@@ -107,18 +109,18 @@ pub(crate) struct Index {
     hash_key: HashKey,
     shards: Box<[ShardLock]>,
     order: Option<RwLock<OrderIndex>>,
-    len: AtomicU64,
+    len: Tally,
     pending: RwLock<PendingDeletes>,
     has_pending: AtomicBool,
     undo: RwLock<Undo>,
     /// Undo is not empty. Changed under the shard's lock, so that reads need look no further.
     has_undo: AtomicBool,
     /// Bytes for the entries in the tables, by [`Index::entry_bytes`].
-    entries_bytes: AtomicU64,
+    entries_bytes: Tally,
     /// Entries with an expiry time, so that a keyspace without any is not looked through.
     expiring: AtomicU64,
     /// Of all keys and values, those that a pending range delete covers included.
-    data_bytes: AtomicU64,
+    data_bytes: Tally,
     budget: Budget,
     tracker: Tracker,
     frozen: Frozen,
@@ -127,9 +129,9 @@ pub(crate) struct Index {
 /// What applying a change needs to know of the world.
 pub(crate) struct Applying<'a> {
     pub(crate) files: &'a Files,
-    /// The files of when they were first asked for. A merge may have pointed entries at others
-    /// since.
-    pub(crate) table: &'a FilesOnce<'a>,
+    /// The files of when they were first asked for, which may be some commits ago. A merge may have
+    /// pointed entries at others since.
+    pub(crate) table: &'a FilesOnce,
     pub(crate) views: &'a Views,
     /// The file that the records being applied are in.
     pub(crate) file: &'a DataFile,
@@ -140,14 +142,14 @@ impl Applying<'_> {
     /// Keeps the file that an entry points into. Called under the lock of the entry's shard, so
     /// the file is listed.
     fn pin(&self, id: FileId) -> Option<FilePin> {
-        self.table.pin(id).or_else(|| self.files.load().pin(id))
+        self.table.of(self.files).pin(id).or_else(|| self.files.load().pin(id))
     }
 
     /// Hands over the file that an entry points into. Called under the lock of the entry's shard,
     /// so the file is listed.
     #[inline]
     fn with_file(&self, id: FileId, f: impl FnOnce(&DataFile)) {
-        match self.table.get(id) {
+        match self.table.of(self.files).get(id) {
             Some(file) => f(file),
             None => self.with_new_file(id, f),
         }
@@ -170,14 +172,14 @@ impl Index {
             hash_key,
             shards: (0..SHARDS).map(|_| ShardLock::default()).collect(),
             order: ordered.then(RwLock::default),
-            len: AtomicU64::new(0),
+            len: Tally::default(),
             pending: RwLock::default(),
             has_pending: AtomicBool::new(false),
             undo: RwLock::default(),
             has_undo: AtomicBool::new(false),
-            entries_bytes: AtomicU64::new(0),
+            entries_bytes: Tally::default(),
             expiring: AtomicU64::new(0),
-            data_bytes: AtomicU64::new(0),
+            data_bytes: Tally::default(),
             budget: Budget::default(),
             tracker: Tracker::default(),
             frozen: Frozen::default(),
@@ -190,7 +192,7 @@ impl Index {
 
     /// Keys at the tip, expired ones included until their removal. Exact.
     pub(crate) fn len(&self) -> u64 {
-        self.len.load(Ordering::Acquire)
+        self.len.get()
     }
 
     pub(crate) fn expiring(&self) -> u64 {
@@ -199,7 +201,7 @@ impl Index {
 
     /// Bytes of keys and values. Exact, except while a range delete is worked off.
     pub(crate) fn data_bytes(&self) -> u64 {
-        self.data_bytes.load(Ordering::Relaxed)
+        self.data_bytes.get()
     }
 
     #[inline]

@@ -11,7 +11,6 @@ use crate::{
     ids::Sequence,
     keydir::{EntryRef, OrderRef},
 };
-use std::sync::atomic::Ordering;
 
 impl Index {
     /// The key's state at the tip, and where its entry stays until the writer lock is released.
@@ -49,7 +48,7 @@ impl Index {
             debug_assert!(was_there, "X3: the order index holds every key");
         }
         let freed = self.take_out(cx, &mut shard, hash.tag, key, (r, old), sequence);
-        self.len.fetch_sub(1, Ordering::Release);
+        self.len.sub(1);
         drop((shard, order));
         drop(freed);
     }

@@ -251,7 +251,7 @@ impl<'a> Held<'a> {
         }
         let shard = self.shards.get_mut(hash.shard);
         index.take_out(cx, shard, hash.tag, key, (r, old), sequence);
-        index.len.fetch_sub(1, Ordering::Release);
+        index.len.sub(1);
     }
 
     /// Sets or removes the expiry of the put with sequence `put`, if it is still the key's latest.
