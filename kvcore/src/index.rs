@@ -261,7 +261,8 @@ impl Index {
         prefetch(self.shard(hash).table.first_bucket(hash.tag));
     }
 
-    /// Starts fetching the entry that the look-up of a hash looks at first; false if there is none.
+    /// Starts fetching the entry that the look-up of a hash looks at first; false if there is none,
+    /// and so no key with this hash.
     pub(crate) fn fetch_entry(&self, hash: KeyHash) -> bool {
         let shard = self.shard(hash);
         let first = shard.table.first_entry(hash.tag);

@@ -278,13 +278,16 @@ impl WriteGuard<'_> {
         let engine = self.engine;
         check_frozen(index)?;
         engine.check_memory(|| record.key().map_or(0, |key| index.added_bytes(key)))?;
-        let fetch = || {
-            index.fetch_entry(hash);
-        };
+        let is_absent = Cell::new(false);
+        let fetch = || is_absent.set(!index.fetch_entry(hash));
         let last = self.commit_one(index, batch, (fetch, when), |cx, at| {
             let offset = u32::try_from(at.offset).expect("a data file ends below 4 GiB");
             let location = Location { file: at.file.id, offset };
-            index.put(cx, &put_change(record, hash, at.last, location, EntryFlags::NONE));
+            let put = put_change(record, hash, at.last, location, EntryFlags::NONE);
+            match is_absent.get() {
+                true => index.put_absent(cx, &put),
+                false => index.put(cx, &put),
+            }
         })?;
         self.keep_to_budget(index);
         Ok(last)

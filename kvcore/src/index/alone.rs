@@ -20,8 +20,9 @@ impl Index {
         (!self.covered_at_tip(key, entry.sequence)).then(|| (r, shard.state(r, entry)))
     }
 
-    /// Adds a key that is not in its shard's table to an ordered index.
-    pub(super) fn insert_ordered(&self, cx: &Applying<'_>, put: &PutChange<'_>) {
+    /// Applies a put of a key that is not in its shard's table: of one whose hash no entry has, as
+    /// [`Index::fetch_entry`] has told under this writer lock, it need not be looked for.
+    pub(crate) fn put_absent(&self, cx: &Applying<'_>, put: &PutChange<'_>) {
         let number = put.hash.shard;
         let mut order = self.order.as_ref().map(|order| order.write());
         let mut shard = self.shard_mut(usize::from(number));
@@ -44,7 +45,7 @@ impl Index {
         let mut shard = self.shard_mut(usize::from(hash.shard));
         let old = shard.table.entry(r);
         if let Some(order) = &mut order {
-            let was_there = order.remove(key, OrderRef { shard: hash.shard, entry: r });
+            let was_there = order.remove_held(key, OrderRef { shard: hash.shard, entry: r });
             debug_assert!(was_there, "X3: the order index holds every key");
         }
         let freed = self.take_out(cx, &mut shard, hash.tag, key, (r, old), sequence);

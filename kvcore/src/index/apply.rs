@@ -29,7 +29,7 @@ impl Index {
             None => {
                 // The order index is locked first (X2); nobody else adds the key meanwhile (X1).
                 drop(shard);
-                self.insert_ordered(cx, put);
+                self.put_absent(cx, put);
             }
             Some(_) => {
                 drop(shard);

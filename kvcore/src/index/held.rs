@@ -246,7 +246,7 @@ impl<'a> Held<'a> {
         }
         if let Some(order) = &mut self.order {
             let at = OrderRef { shard: hash.shard, entry: r };
-            let was_there = order.remove(key, at);
+            let was_there = order.remove_held(key, at);
             debug_assert!(was_there, "X3: the order index holds every key");
         }
         let shard = self.shards.get_mut(hash.shard);
