@@ -69,6 +69,8 @@ impl Executor<'_> {
         let pushes = admitted.is_ok() && entry.is_some_and(|e| e.command.flags.has(Flags::PUSHES));
         if let Err(error) = admitted {
             out.truncate(start);
+            // What was written for a request that is refused when it runs again.
+            client.staging.end();
             self.shared.stats.error(&error.to_string());
             Reply::new(out, client.protocol).error(&error);
         }
