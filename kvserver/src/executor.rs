@@ -118,10 +118,7 @@ impl Executor<'_> {
     ) -> Result<(), CommandError> {
         let entry = match check(entry, args, client, &self.shared.access) {
             Ok(entry) => entry,
-            Err(error) => {
-                self.reject(entry, client);
-                return Err(error);
-            }
+            Err(error) => return Err(self.refuse(entry, client, error)),
         };
         if self.shared.pause.stops(entry, client, self.time.now_ms()) {
             client.is_postponed = true;
@@ -213,13 +210,28 @@ impl Executor<'_> {
         }
     }
 
-    fn reject(&mut self, entry: Option<&'static Entry>, client: &mut ClientState) {
+    /// The request has not run. That of an EXEC ends the transaction, as nobody waits for another.
+    #[cold]
+    fn refuse(
+        &mut self,
+        entry: Option<&'static Entry>,
+        client: &mut ClientState,
+        cause: CommandError,
+    ) -> CommandError {
         if let Some(transaction) = &mut client.transaction {
             transaction.refused = true;
         }
-        if let Some(entry) = entry {
-            self.shared.stats.command(entry).rejected.fetch_add(1, Relaxed);
+        let Some(entry) = entry else { return cause };
+        self.shared.stats.command(entry).rejected.fetch_add(1, Relaxed);
+        if entry.command.name != "exec" {
+            return cause;
         }
+        client.transaction = None;
+        self.shared.watches.forget(&mut client.watched);
+        let cause = cause.to_string();
+        let cause = cause.strip_prefix("ERR ").unwrap_or(&cause);
+        let text = format!("EXECABORT Transaction discarded because of: {cause}");
+        CommandError::Other(text.into())
     }
 
     /// Makes room for a command that may need memory, or refuses it: one that is queued needs some,
@@ -236,22 +248,13 @@ impl Executor<'_> {
         }
         let flags = entry.command.flags;
         let Some(transaction) = &client.transaction else {
-            self.reject(Some(entry), client);
-            return Err(CommandError::OutOfMemory);
+            return Err(self.refuse(Some(entry), client, CommandError::OutOfMemory));
         };
         let is_exec = entry.command.name == "exec";
         let denies = |queued: &Queued| queued.entry.command.flags.has(Flags::DENYOOM);
-        if is_exec && !transaction.refused && transaction.requests.iter().any(denies) {
-            self.reject(Some(entry), client);
-            client.transaction = None;
-            self.shared.watches.forget(&mut client.watched);
-            let cause = CommandError::OutOfMemory;
-            let text = format!("EXECABORT Transaction discarded because of: {cause}");
-            return Err(CommandError::Other(text.into()));
-        }
-        if !flags.has(Flags::NOT_QUEUED) {
-            self.reject(Some(entry), client);
-            return Err(CommandError::OutOfMemory);
+        let is_over = is_exec && !transaction.refused && transaction.requests.iter().any(denies);
+        if is_over || !flags.has(Flags::NOT_QUEUED) {
+            return Err(self.refuse(Some(entry), client, CommandError::OutOfMemory));
         }
         Ok(())
     }

@@ -22,6 +22,10 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
+    /// No keys; when one has changed, `changed` says so.
+    pub(crate) fn telling(changed: Arc<AtomicBool>) -> Self {
+        Watched { keys: HashMap::new(), changed }
+    }
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }
@@ -101,7 +105,8 @@ impl Watches {
             self.keys.fetch_sub(1, Ordering::AcqRel);
         }
         self.clients.fetch_sub(1, Ordering::Relaxed);
-        watched.changed = Arc::default();
+        // Nobody marks it any more.
+        watched.changed.store(false, Ordering::Release);
     }
 
     /// Marks the watchers of a key.

@@ -84,7 +84,10 @@ fn reset(ctx: &mut Context<'_>) -> Outcome {
     client.is_authenticated = ctx.server.access.is_open();
     client.db = 0;
     client.protocol = Protocol::Resp2;
-    client.replies = Replies::On;
+    // Its own reply is still one to be skipped.
+    if client.replies != Replies::SkipThis {
+        client.replies = Replies::On;
+    }
     client.no_evict = false;
     client.no_touch = false;
     client.card.seen.lock().name.clear();
