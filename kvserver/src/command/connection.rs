@@ -17,7 +17,7 @@ const HANDSHAKE: Flags = FAST.and(Flags::NOSCRIPT).and(Flags::NO_AUTH).and(Flags
 /// This family's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
     Command::new("auth", -2, auth)
-        .flags(HANDSHAKE.and(Flags::SKIP_MONITOR))
+        .flags(HANDSHAKE)
         .group(Group::Connection)
         .complexity("O(1)")
         .summary("Logs in with a password."),
@@ -26,7 +26,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         .group(Group::Connection)
         .summary("Answers with its argument."),
     Command::new("hello", -1, hello)
-        .flags(HANDSHAKE.and(Flags::SKIP_MONITOR))
+        .flags(HANDSHAKE)
         .group(Group::Connection)
         .since("6.0.0")
         .summary("Chooses the protocol, and describes the server."),

@@ -52,11 +52,7 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
          whether it may log in, and refuses what would take rights away. `CAT` names no category \
          that is empty here.",
     ),
-    (
-        "auth",
-        "`MONITOR` does not show it; Redis shows it without the password. `requirepass` must be \
-         UTF-8; `ACL SETUSER` takes any bytes.",
-    ),
+    ("auth", "`requirepass` must be UTF-8; `ACL SETUSER` takes any bytes."),
     ("bgrewriteaof", "merges the store's files: space of what is dead is given back."),
     ("bgsave", "syncs; no file is written beside the store."),
     (
@@ -96,7 +92,6 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("flushall", "`ASYNC` and `SYNC` mean the same: memory is given back in the background."),
     ("flushdb", "`ASYNC` and `SYNC` mean the same: memory is given back in the background."),
     ("function", "only `FLUSH` and `LIST`, which test suites send: scripting comes later."),
-    ("hello", "`MONITOR` does not show it, as it may hold a password."),
     (
         "hscan",
         "a cursor is digits only, as for `SCAN`. The order is that of hashes of the fields, and \
