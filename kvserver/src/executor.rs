@@ -133,8 +133,11 @@ impl Executor<'_> {
         if let Some(transaction) = &mut client.transaction
             && !entry.command.flags.has(Flags::NOT_QUEUED)
         {
-            let args = args.iter().map(|arg| arg.to_vec()).collect();
-            transaction.requests.push(Queued { entry, args });
+            // What will not run need not be kept.
+            if !transaction.refused && !client.watched.is_marked() {
+                let args = args.iter().map(|arg| arg.to_vec()).collect();
+                transaction.requests.push(Queued { entry, args });
+            }
             Reply::new(out, client.protocol).simple("QUEUED");
             return Ok(());
         }

@@ -29,10 +29,14 @@ impl Watched {
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }
+    /// True if a watched key is known to have changed.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.changed.load(Ordering::Acquire)
+    }
     /// True if a watched key has changed, or has expired since.
     pub(crate) fn is_changed(&self, now_ms: u64) -> bool {
         let expired = |expires_at_ms: &Option<u64>| expires_at_ms.is_some_and(|at| at <= now_ms);
-        self.changed.load(Ordering::Acquire) || self.keys.values().any(expired)
+        self.is_marked() || self.keys.values().any(expired)
     }
 }
 

@@ -126,7 +126,7 @@ fn an_exec_that_is_refused_ends_the_transaction_and_its_watches() {
     wire.ask("EXEC", &format!("{abort}Can't execute 'exec': {context}"));
     other.ask("CONFIG SET requirepass secret", "+OK\r\n");
     server.connect().ask("EXEC", &format!("{abort}NOAUTH Authentication required.\r\n"));
-    assert!(other.bulk("INFO commandstats").contains(",rejected_calls=4,failed_calls=0\r\n"));
+    assert!(other.bulk("INFO commandstats").contains(",rejected_calls=4,failed_calls=1\r\n"));
 }
 
 #[test]
@@ -145,6 +145,9 @@ fn client_list_shows_whose_watched_keys_have_changed() {
     assert_eq!(flags(&mut other), "d");
     wire.ask("MULTI", "+OK\r\n");
     assert_eq!(flags(&mut other), "xd");
+    // Nothing is kept of what will not run.
+    wire.ask("SET a 1", "+QUEUED\r\n");
+    assert!(other.bulk("CLIENT LIST").contains(" multi=0 "));
     wire.ask("EXEC", "*-1\r\n");
     assert_eq!(flags(&mut other), "N");
     wire.ask("WATCH k", "+OK\r\n");
