@@ -121,8 +121,8 @@ fn an_exec_that_is_refused_ends_the_transaction_and_its_watches() {
     wire.ask("MULTI", "+OK\r\n");
     wire.ask("EXEC", "*0\r\n");
     wire.ask("SUBSCRIBE c", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
-    let context = "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
-                   context\r\n";
+    let context = "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
+                   this context\r\n";
     wire.ask("EXEC", &format!("{abort}Can't execute 'exec': {context}"));
     other.ask("CONFIG SET requirepass secret", "+OK\r\n");
     server.connect().ask("EXEC", &format!("{abort}NOAUTH Authentication required.\r\n"));
