@@ -154,7 +154,7 @@ pub(super) fn flag_names(command: &Command) -> Vec<&'static str> {
 }
 
 /// The names of the ACL categories, in the order ACL CAT gives them.
-pub(super) const CATEGORIES: [&str; 19] = [
+pub(crate) const CATEGORIES: [&str; 19] = [
     "@keyspace",
     "@read",
     "@write",
@@ -176,8 +176,11 @@ pub(super) const CATEGORIES: [&str; 19] = [
     "@scripting",
 ];
 
+/// Categories of commands that are not here: rules may name them, as they come from elsewhere.
+pub(crate) const ABSENT_CATEGORIES: [&str; 2] = ["@geo", "@stream"];
+
 /// The ACL categories that follow from flags and group, as Redis derives them.
-pub(super) fn categories(entry: &Entry) -> Vec<&'static str> {
+pub(crate) fn categories(entry: &Entry) -> Vec<&'static str> {
     let (command, flags) = (entry.command, entry.command.flags);
     let is_admin = flags.has(Flags::ADMIN) || command.name == "lastsave";
     let mut all = subjects(entry);
