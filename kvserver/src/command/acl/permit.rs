@@ -50,14 +50,20 @@ pub(crate) fn permit(
 }
 
 /// Whether EXEC may still run a request that was queued.
+#[inline]
 pub(crate) fn permit_queued(
     entry: &'static Entry,
     ctx: &mut Context<'_>,
 ) -> Result<(), CommandError> {
-    let access = &ctx.server.access;
-    if ctx.client.login.is_free_in(access.epoch()) {
-        return Ok(());
+    match ctx.client.login.is_free_in(ctx.server.access.epoch()) {
+        true => Ok(()),
+        false => check_queued(entry, ctx),
     }
+}
+
+#[cold]
+fn check_queued(entry: &'static Entry, ctx: &mut Context<'_>) -> Result<(), CommandError> {
+    let access = &ctx.server.access;
     let Some(user) = access.look_up(&mut ctx.client.login) else { return Err(gone(ctx.client)) };
     let Err(denial) = user.check(&Request::new(entry, ctx.args)) else { return Ok(()) };
     let exec = table().find(b"exec").unwrap_or(entry);

@@ -1,6 +1,7 @@
 //! Dialogues. Replies are those of the reference server; where they differ from one version to
 //! another, those of 7.2.
 
+mod beside;
 mod rights;
 
 use super::super::testing::Fixture;
