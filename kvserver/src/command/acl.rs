@@ -16,7 +16,7 @@ use crate::client::Buffers;
 use crate::command::table::table;
 use crate::context::Context;
 use log::failures_max;
-pub(crate) use permit::{may_read_all, permit, permit_queued, recheck};
+pub(crate) use permit::{may_read_all, need_all_keys, permit, permit_queued, recheck};
 
 const QUIET: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE);
 const ADMIN: Flags = QUIET.and(Flags::ADMIN);

@@ -11,6 +11,9 @@ use crate::command::{CommandError, Flags};
 use crate::context::Context;
 use crate::shared::Shared;
 
+const NO_KEY: &str = "No permissions to access a key";
+const NOAUTH: &str = "NOAUTH Authentication required.";
+
 /// Whether a request may run, be queued, or be run again after a wait. Its arity has been checked.
 #[cold]
 pub(crate) fn permit(
@@ -22,7 +25,7 @@ pub(crate) fn permit(
     let access = &server.access;
     let is_in = client.is_authenticated || access.is_open();
     if !is_in && !entry.command.flags.has(Flags::NO_AUTH) {
-        return Err(CommandError::text("NOAUTH Authentication required."));
+        return Err(refused(entry, NOAUTH, client, server));
     }
     let Some(user) = access.look_up(&mut client.login) else { return Err(gone(client)) };
     if user.is_free() {
@@ -39,14 +42,17 @@ pub(crate) fn permit(
     let is_in_multi = client.transaction.is_some();
     note(&user, (entry, args), denial, entry, is_in_multi, client, server);
     let text = format!("NOPERM {}", refusal(&user, entry, denial));
-    if entry.command.name == "exec" {
-        client.transaction = None;
-        server.watches.forget(&mut client.watched);
-        return Err(CommandError::Other(
-            format!("EXECABORT Transaction discarded because of: {text}").into(),
-        ));
+    Err(refused(entry, &text, client, server))
+}
+
+/// The error with this text; for EXEC it is the end of its transaction.
+fn refused(entry: &Entry, text: &str, client: &mut ClientState, server: &Shared) -> CommandError {
+    if entry.command.name != "exec" {
+        return CommandError::Other(text.to_owned().into());
     }
-    Err(CommandError::Other(text.into()))
+    client.transaction = None;
+    server.watches.forget(&mut client.watched);
+    CommandError::Other(format!("EXECABORT Transaction discarded because of: {text}").into())
 }
 
 /// Whether EXEC may still run a request that was queued.
@@ -81,6 +87,14 @@ fn check_queued(entry: &'static Entry, ctx: &mut Context<'_>) -> Result<(), Comm
     Err(CommandError::Other(text.into()))
 }
 
+/// Refuses what reads keys that its arguments do not name to who may not read all.
+pub(crate) fn need_all_keys(ctx: &mut Context<'_>) -> Result<(), CommandError> {
+    match may_read_all(ctx) {
+        true => Ok(()),
+        false => Err(CommandError::Other(format!("NOPERM {NO_KEY}").into())),
+    }
+}
+
 /// True if the client may use this command, and read every key there is with it.
 pub(crate) fn may_read_all(ctx: &mut Context<'_>) -> bool {
     let access = &ctx.server.access;
@@ -98,7 +112,7 @@ pub(crate) fn may_read_all(ctx: &mut Context<'_>) -> bool {
 fn gone(client: &mut ClientState) -> CommandError {
     client.is_authenticated = false;
     client.close = true;
-    CommandError::text("NOAUTH Authentication required.")
+    CommandError::text(NOAUTH)
 }
 
 /// What a user is told of a refusal; keys and channels are named only to those who may ask.
@@ -108,7 +122,7 @@ fn refusal(user: &User, entry: &Entry, denial: Denial) -> String {
             let (name, command) = (String::from_utf8_lossy(&user.name), &entry.full_name);
             format!("User {name} has no permissions to run the '{command}' command")
         }
-        Denial::Key(_) => "No permissions to access a key".to_owned(),
+        Denial::Key(_) => NO_KEY.to_owned(),
         Denial::Channel(_) => "No permissions to access a channel".to_owned(),
     }
 }

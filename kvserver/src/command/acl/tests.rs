@@ -44,6 +44,7 @@ fn with_a_password_only_handshakes_are_open_to_who_has_not_given_it() {
         ("RESET", "+RESET"),
         ("GET k", NOAUTH),
         ("MULTI", NOAUTH),
+        ("EXEC", "-EXECABORT Transaction discarded because of: NOAUTH Authentication required."),
         ("CONFIG SET requirepass", "-ERR wrong number of arguments for 'config|set' command"),
         ("CONFIG SET requirepass \"\"", NOAUTH),
         ("ACL WHOAMI", NOAUTH),
