@@ -135,7 +135,7 @@ fn beside(path: &Path) -> PathBuf {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let number = LAST.fetch_add(1, Ordering::Relaxed);
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".tmp-{}-{number}-{}", std::process::id(), crate::shared::now_us()));
+    name.push(format!(".new-{}-{number}-{}", std::process::id(), crate::shared::now_us()));
     path.with_file_name(name)
 }
 

@@ -201,7 +201,8 @@ fn where_nothing_can_be_written_the_file_stays_as_it_was() {
         fs::rename(&path, dir.path().join("kept")).unwrap();
         fs::create_dir(&path).unwrap();
     }
-    let failed = "-ERR There was an error trying to save the ACLs. Please check the server logs for \
+    let failed = "-ERR There was an error trying to save the ACLs. Please check the server logs \
+        for \
                   more information\r\n";
     admin.ask("ACL SAVE", failed);
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();

@@ -98,7 +98,8 @@ fn the_user_default_can_be_changed_and_not_deleted() {
         ),
         (
             "ACL SETUSER default >new -@nosuch",
-            "-ERR Error in ACL SETUSER modifier '-@nosuch': Unknown command or category name in ACL",
+            "-ERR Error in ACL SETUSER modifier '-@nosuch': Unknown command or category name in \
+             ACL",
         ),
         ("ACL LIST", &shown),
         ("ACL DELUSER default", "-ERR The 'default' user cannot be removed"),

@@ -194,7 +194,8 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("sync", "refused: followers read the store's change feed (`Store::changes`)."),
     (
         "swithmember",
-        "only here: the keys of all sets that have a member. Needs `--set-reverse-index yes`, and the \
+        "only here: the keys of all sets that have a member. Needs `--set-reverse-index yes`, and \
+         the \
          right to read every key.",
     ),
     ("unlink", "the same as `DEL`, which does not wait for memory either."),

@@ -31,8 +31,8 @@ fn a_new_user_may_do_nothing_until_it_is_told_what() {
 
 /// The reply of HELLO, as `check` sees it.
 fn fixture_hello() -> &'static str {
-    "*14 $6 server $5 redis $7 version $5 7.2.4 $5 proto :2 $2 id :1 $4 mode $10 standalone $4 role \
-     $6 master $7 modules *0"
+    "*14 $6 server $5 redis $7 version $5 7.2.4 $5 proto :2 $2 id :1 $4 mode $10 standalone $4 \
+     role $6 master $7 modules *0"
 }
 
 #[test]
@@ -156,7 +156,8 @@ fn refusals_are_logged_and_counted() {
         log.starts_with("*5 *20 $5 count :1 $6 reason $4 auth $7 context $8 toplevel $6 object ")
     );
     for entry in [
-        "$5 count :2 $6 reason $7 command $7 context $8 toplevel $6 object $3 get $8 username $1 u ",
+        "$5 count :2 $6 reason $7 command $7 context $8 toplevel $6 object $3 get $8 username $1 \
+         u ",
         "$6 reason $7 command $7 context $8 toplevel $6 object $11 script|help $8 username $1 u ",
         "$6 reason $3 key $7 context $8 toplevel $6 object $5 other $8 username $1 u ",
         "$6 reason $7 channel $7 context $8 toplevel $6 object $5 other $8 username $1 u ",
@@ -228,15 +229,15 @@ fn rules_are_shown_as_they_can_be_given() {
         ),
         (
             "ACL GETUSER u",
-            "*12 $5 flags *2 $3 off $16 sanitize-payload $9 passwords *0 $8 commands $10 -@all +get \
-             $4 keys $15 %R~f1 %W~b1 ~z1 $8 channels $3 &c1 $9 selectors *1 *6 $8 commands $10 -@all \
-             +set $4 keys $9 %R~f2 ~z2 $8 channels $3 &c2",
+            "*12 $5 flags *2 $3 off $16 sanitize-payload $9 passwords *0 $8 commands $10 -@all \
+             +get $4 keys $15 %R~f1 %W~b1 ~z1 $8 channels $3 &c1 $9 selectors *1 *6 $8 commands \
+             $10 -@all +set $4 keys $9 %R~f2 ~z2 $8 channels $3 &c2",
         ),
         (
             "ACL LIST",
             "*2 $51 user default on nopass sanitize-payload ~* &* +@all $113 user u off \
-             sanitize-payload %R~f1 %W~b1 ~z1 resetchannels &c1 -@all +get (%R~f2 ~z2 resetchannels \
-             &c2 -@all +set)",
+             sanitize-payload %R~f1 %W~b1 ~z1 resetchannels &c1 -@all +get (%R~f2 ~z2 \
+             resetchannels &c2 -@all +set)",
         ),
         ("CONFIG SET acl-pubsub-default allchannels", "+OK"),
         ("ACL SETUSER v ()", "+OK"),
@@ -245,9 +246,9 @@ fn rules_are_shown_as_they_can_be_given() {
     fixture.check(&[
         (
             "ACL GETUSER v",
-            "%6 $5 flags ~2 $3 off $16 sanitize-payload $9 passwords *0 $8 commands $5 -@all $4 keys \
-             $0  $8 channels $2 &* $9 selectors *1 %3 $8 commands $5 -@all $4 keys $0  $8 channels \
-             $2 &*",
+            "%6 $5 flags ~2 $3 off $16 sanitize-payload $9 passwords *0 $8 commands $5 -@all $4 \
+             keys $0  $8 channels $2 &* $9 selectors *1 %3 $8 commands $5 -@all $4 keys $0  $8 \
+             channels $2 &*",
         ),
         ("ACL GETUSER w", "_"),
     ]);
