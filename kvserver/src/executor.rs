@@ -118,7 +118,7 @@ impl Executor<'_> {
     ) -> Result<(), CommandError> {
         let entry = match check(entry, args, client, self.shared) {
             Ok(entry) => entry,
-            Err(error) => return Err(self.refuse(entry, client, error)),
+            Err(error) => return Err(self.turn_away(entry, client, error)),
         };
         if self.shared.pause.stops(entry, client, self.time.now_ms()) {
             client.is_postponed = true;
@@ -215,7 +215,7 @@ impl Executor<'_> {
 
     /// The request has not run. That of an EXEC ends the transaction, as nobody waits for another.
     #[cold]
-    fn refuse(
+    fn turn_away(
         &mut self,
         entry: Option<&'static Entry>,
         client: &mut ClientState,
@@ -251,13 +251,13 @@ impl Executor<'_> {
         }
         let flags = entry.command.flags;
         let Some(transaction) = &client.transaction else {
-            return Err(self.refuse(Some(entry), client, CommandError::OutOfMemory));
+            return Err(self.turn_away(Some(entry), client, CommandError::OutOfMemory));
         };
         let is_exec = entry.command.name == "exec";
         let denies = |queued: &Queued| queued.entry.command.flags.has(Flags::DENYOOM);
         let is_over = is_exec && !transaction.refused && transaction.requests.iter().any(denies);
         if is_over || !flags.has(Flags::NOT_QUEUED) {
-            return Err(self.refuse(Some(entry), client, CommandError::OutOfMemory));
+            return Err(self.turn_away(Some(entry), client, CommandError::OutOfMemory));
         }
         Ok(())
     }
