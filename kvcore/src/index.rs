@@ -66,7 +66,6 @@ pub(crate) use load::{Dead, Loaded};
 pub(crate) use page::{Item, ItemKey, PageRequest};
 use pending::PendingDeletes;
 pub(crate) use queue::LoadQueue;
-use tally::Tally;
 pub(crate) use tip_page::{Records, TipItem, TipRequest};
 pub(crate) use undo::Undo;
 use uses::Tracker;
@@ -110,18 +109,18 @@ pub(crate) struct Index {
     hash_key: HashKey,
     shards: Box<[ShardLock]>,
     order: Option<RwLock<OrderIndex>>,
-    len: Tally,
+    len: tally::Tally,
     pending: RwLock<PendingDeletes>,
     has_pending: AtomicBool,
     undo: RwLock<Undo>,
     /// Undo is not empty. Changed under the shard's lock, so that reads need look no further.
     has_undo: AtomicBool,
     /// Bytes for the entries in the tables, by [`Index::entry_bytes`].
-    entries_bytes: Tally,
+    entries_bytes: tally::Tally,
     /// Entries with an expiry time, so that a keyspace without any is not looked through.
     expiring: AtomicU64,
     /// Of all keys and values, those that a pending range delete covers included.
-    data_bytes: Tally,
+    data_bytes: tally::Tally,
     budget: Budget,
     tracker: Tracker,
     frozen: Frozen,
@@ -173,14 +172,14 @@ impl Index {
             hash_key,
             shards: (0..SHARDS).map(|_| ShardLock::default()).collect(),
             order: ordered.then(RwLock::default),
-            len: Tally::default(),
+            len: tally::Tally::default(),
             pending: RwLock::default(),
             has_pending: AtomicBool::new(false),
             undo: RwLock::default(),
             has_undo: AtomicBool::new(false),
-            entries_bytes: Tally::default(),
+            entries_bytes: tally::Tally::default(),
             expiring: AtomicU64::new(0),
-            data_bytes: Tally::default(),
+            data_bytes: tally::Tally::default(),
             budget: Budget::default(),
             tracker: Tracker::default(),
             frozen: Frozen::default(),

@@ -65,27 +65,13 @@ impl Partial {
     /// Covers the place too: the checksum as stored.
     #[inline]
     pub(crate) fn at(self, file: FileKey, offset: u64, extra: u64) -> u32 {
-        crc32c::crc32c_append(self.0, &Place(place(file, offset, extra)).0)
+        let mut place = Place([0; 24]);
+        place.0[..8].copy_from_slice(&file.0.to_le_bytes());
+        place.0[8..16].copy_from_slice(&offset.to_le_bytes());
+        place.0[16..].copy_from_slice(&extra.to_le_bytes());
+        crc32c::crc32c_append(self.0, &place.0)
     }
 }
-
-/// What a checksum covers last.
-#[inline]
-pub(crate) fn place(file: FileKey, offset: u64, extra: u64) -> [u8; PLACE_LEN] {
-    let mut place = [0; PLACE_LEN];
-    place[..8].copy_from_slice(&file.0.to_le_bytes());
-    place[8..16].copy_from_slice(&offset.to_le_bytes());
-    place[16..].copy_from_slice(&extra.to_le_bytes());
-    place
-}
-
-/// The checksum as stored, of bytes with their [`place`] behind them.
-pub(crate) fn of_placed(bytes: &[u8]) -> u32 {
-    crc32c::crc32c(bytes)
-}
-
-/// Bytes of a place.
-pub(crate) const PLACE_LEN: usize = 3 * size_of::<u64>();
 
 /// What the checksum of a frame's header covers of it.
 pub(crate) const FRAME_HEADER_COVERED_LEN: usize = 20;
@@ -108,7 +94,7 @@ pub(crate) fn of_frame_header(
 
 /// Aligned, because the checksum takes aligned bytes eight at a time.
 #[repr(align(8))]
-struct Place([u8; PLACE_LEN]);
+struct Place([u8; 24]);
 
 #[cfg(test)]
 mod tests {
@@ -147,8 +133,6 @@ mod tests {
         let covered = *b"twenty bytes, surely";
         let once = of_frame_header(&covered, key, 4_711);
         assert_eq!(once, Partial::of(&covered).at(key, 4_711, HEADER));
-        let placed = [&covered[..], &place(key, 4_711, HEADER)].concat();
-        assert_eq!(of_placed(&placed), once);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     ids::{KeyspaceId, Sequence},
     log::{
-        checksum::{self, FileKey, Partial},
+        checksum::{FileKey, Partial},
         record::{Form, Record},
         varint,
     },
@@ -230,7 +230,7 @@ impl BatchEncoder {
         let reach = u64::from(watermark_distance);
         assert!(watermark_distance == WATERMARK_IN_HEADER || reach <= offset, "F5");
         let start = out.len();
-        out.reserve(self.frame_len() + checksum::PLACE_LEN);
+        out.reserve(self.frame_len());
         out.extend_from_slice(&[0; HEADER_LEN]);
         let body_crc = if self.is_single() {
             self.put_single(out, file, offset)
@@ -263,18 +263,8 @@ impl BatchEncoder {
             let at = members_at + member.at;
             out[at..at + CRC_LEN].copy_from_slice(&crc.to_le_bytes());
         }
-        whole_at(out, body_at, (file, offset, BODY))
+        Partial::of(&out[body_at..]).at(file, offset, BODY)
     }
-}
-
-/// The checksum of what stands in `out` from there on, at this place: in one call instead of two,
-/// which for small batches cost more than the bytes do.
-fn whole_at(out: &mut Vec<u8>, from: usize, (file, offset, extra): (FileKey, u64, u64)) -> u32 {
-    let end = out.len();
-    out.extend_from_slice(&checksum::place(file, offset, extra));
-    let checksum = checksum::of_placed(&out[from..]);
-    out.truncate(end);
-    checksum
 }
 
 #[cold]
