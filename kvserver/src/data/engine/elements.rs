@@ -1,6 +1,5 @@
 //! Elements of collections in the store: what `collection` asks of it.
 
-use std::hash::Hasher;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
@@ -82,9 +81,8 @@ impl Engine {
     }
     /// The keyed hash by which elements lie.
     pub(in crate::data) fn hash(&self, name: &[u8]) -> u32 {
-        let mut hasher = siphasher::sip::SipHasher13::new_with_key(&self.hash_key);
-        hasher.write(name);
-        u32::try_from(hasher.finish() >> 32).expect("half of 64 bits fits 32")
+        let hash = siphasher::sip::SipHasher13::new_with_key(&self.hash_key).hash(name);
+        u32::try_from(hash >> 32).expect("half of 64 bits fits 32")
     }
     /// True if the database holds collections.
     #[inline]
@@ -230,5 +228,26 @@ impl Engine {
             }))
         })?;
         failed.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::Hasher;
+
+    use siphasher::sip::SipHasher13;
+
+    use super::*;
+
+    #[test]
+    fn elements_lie_by_siphash_1_3_of_their_names_whatever_the_length() -> Result<()> {
+        let engine = Engine::new(kvcore::Store::in_memory()?, 1, super::super::ReverseIndex::Off)?;
+        let name: Vec<u8> = (0..100).collect();
+        for len in 0..=name.len() {
+            let mut hasher = SipHasher13::new_with_key(&engine.hash_key);
+            hasher.write(&name[..len]);
+            assert_eq!(u64::from(engine.hash(&name[..len])), hasher.finish() >> 32, "{len} bytes");
+        }
+        Ok(())
     }
 }
