@@ -7,25 +7,52 @@
 use super::{Index, ItemKey, reading::Reading};
 use crate::{
     disk::prefetch,
-    keydir::{Entry, OrderRef},
-    log::{FileTable, Files, FilesGuard, record_bytes},
+    keydir::{Entry, EntryFlags, OrderRef},
+    log::{Files, FilesGuard, FilesInRuns, record_bytes},
 };
 use std::ops::Bound;
 
 /// One key of a page, with its entry.
-#[derive(Clone, Debug)]
-pub(crate) struct TipItem {
-    pub(crate) key: ItemKey,
-    pub(crate) entry: Entry,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TipItem<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) entry: &'a Entry,
+    /// Length of its record; zero where records are left.
+    pub(crate) record_len: usize,
 }
 
 /// Some keys in order, and the files their records are in.
 #[derive(Debug)]
 pub(crate) struct TipPage {
-    pub(crate) items: Vec<TipItem>,
+    /// The keys, one behind the other.
+    keys: Vec<u8>,
+    parts: Vec<Part>,
     pub(crate) files: FilesGuard,
     /// The key behind which the next page starts; none at the end of the range.
     pub(crate) last: Option<ItemKey>,
+}
+
+/// A key's end among the keys, and what is known about it.
+#[derive(Debug)]
+struct Part {
+    entry: Entry,
+    key_end: usize,
+    record_len: usize,
+}
+
+impl TipPage {
+    pub(crate) fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    pub(crate) fn items(&self) -> impl Iterator<Item = TipItem<'_>> {
+        let mut start = 0;
+        self.parts.iter().map(move |Part { entry, key_end, record_len }| {
+            let key = &self.keys[start..*key_end];
+            start = *key_end;
+            TipItem { key, entry, record_len: *record_len }
+        })
+    }
 }
 
 /// What part of a keyspace is asked for.
@@ -49,11 +76,15 @@ pub(crate) enum Records {
     Left,
 }
 
+/// Room for a page's keys is made for keys of this length; longer ones make more.
+const KEY_BYTES: usize = 24;
+
 impl Index {
     /// The first keys of a range at the tip. The index must be ordered.
     ///
     /// In passes, so that in each all that is waited for, of memory and of address translation,
-    /// is waited for together (see `page`).
+    /// is waited for together (see `page`): the entries are fetched in one, and each entry's record
+    /// in the next, which waits for none of them.
     pub(crate) fn tip_page(&self, files: &Files, request: &TipRequest<'_>) -> Option<TipPage> {
         let order = self.order.as_ref()?.read();
         let TipRequest { start, end, reverse, limit, now_ms, records } = *request;
@@ -69,29 +100,32 @@ impl Index {
         }
         // Under the shards' locks, so it lists every file that their entries point into.
         let files = files.load();
-        let mut items = Vec::with_capacity(refs.len());
+        let mut near = FilesInRuns::new(&files);
+        let mut keys = Vec::with_capacity(refs.len() * KEY_BYTES);
+        let mut parts = Vec::with_capacity(refs.len());
         for r in &refs {
             let shard = shards.shard(*r);
             let (entry, key) = shard.table.entry_and_key(r.entry);
-            if shard.state(r.entry, entry).is_alive(|| now_ms) {
-                items.push(TipItem { key: key.into(), entry });
+            if entry.flags.has(EntryFlags::EXPIRES)
+                && !shard.state(r.entry, entry).is_alive(|| now_ms)
+            {
+                continue;
             }
-        }
-        if records == Records::Read {
-            items.iter().for_each(|item| self.fetch_entry_record(&files, item));
+            let record_bytes = match records {
+                Records::Read => record_bytes(self.id, key.len(), &entry),
+                Records::Left => 0,
+            };
+            let record_len = usize::try_from(record_bytes).unwrap_or(usize::MAX);
+            if records == Records::Read
+                && let Some(file) = near.get(entry.location.file)
+            {
+                file.prefetch(u64::from(entry.location.offset), record_len);
+            }
+            keys.extend_from_slice(key);
+            parts.push(Part { entry, key_end: keys.len(), record_len });
         }
         let last = refs.last().filter(|_| refs.len() == limit);
         let last = last.map(|last| shards.shard(*last).table.key(last.entry).into());
-        Some(TipPage { items, files, last })
-    }
-
-    /// Starts fetching an entry's record.
-    #[inline]
-    fn fetch_entry_record(&self, files: &FileTable, TipItem { key, entry }: &TipItem) {
-        if let Some(file) = files.get(entry.location.file) {
-            let len = record_bytes(self.id, key.len(), entry);
-            let len = usize::try_from(len).unwrap_or(usize::MAX);
-            file.prefetch(u64::from(entry.location.offset), len);
-        }
+        Some(TipPage { keys, parts, files, last })
     }
 }
