@@ -10,7 +10,7 @@ use crate::{
     keydir::{Entry, EntryFlags, OrderRef},
     log::{Files, FilesGuard, FilesInRuns, record_bytes},
 };
-use std::ops::Bound;
+use std::{cell::Cell, ops::Bound};
 
 /// One key of a page, with its entry.
 #[derive(Clone, Copy, Debug)]
@@ -24,12 +24,48 @@ pub(crate) struct TipItem<'a> {
 /// Some keys in order, and the files their records are in.
 #[derive(Debug)]
 pub(crate) struct TipPage {
-    /// The keys, one behind the other.
-    keys: Vec<u8>,
-    parts: Vec<Part>,
+    room: Room,
     pub(crate) files: FilesGuard,
     /// The key behind which the next page starts; none at the end of the range.
     pub(crate) last: Option<ItemKey>,
+}
+
+/// The memory of a page, which each thread keeps for its next one.
+#[derive(Debug, Default)]
+struct Room {
+    refs: Vec<OrderRef>,
+    /// The keys, one behind the other.
+    keys: Vec<u8>,
+    parts: Vec<Part>,
+}
+
+/// Room for more bytes of keys than these is given back: 512 keys of 64 bytes.
+const KEPT_KEYS_BYTES_MAX: usize = 1 << 15;
+
+thread_local! {
+    static SPARE: Cell<Option<Room>> = const { Cell::new(None) };
+}
+
+impl Room {
+    fn take() -> Room {
+        SPARE.take().unwrap_or_default()
+    }
+
+    fn give_back(mut self) {
+        if self.keys.capacity() <= KEPT_KEYS_BYTES_MAX {
+            self.refs.clear();
+            self.keys.clear();
+            self.parts.clear();
+            // A thread that ends keeps nothing.
+            let _ = SPARE.try_with(|spare| spare.set(Some(self)));
+        }
+    }
+}
+
+impl Drop for TipPage {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.room).give_back();
+    }
 }
 
 /// A key's end among the keys, and what is known about it.
@@ -42,13 +78,13 @@ struct Part {
 
 impl TipPage {
     pub(crate) fn len(&self) -> usize {
-        self.parts.len()
+        self.room.parts.len()
     }
 
     pub(crate) fn items(&self) -> impl Iterator<Item = TipItem<'_>> {
-        let mut start = 0;
-        self.parts.iter().map(move |Part { entry, key_end, record_len }| {
-            let key = &self.keys[start..*key_end];
+        let (Room { keys, parts, .. }, mut start) = (&self.room, 0);
+        parts.iter().map(move |Part { entry, key_end, record_len }| {
+            let key = &keys[start..*key_end];
             start = *key_end;
             TipItem { key, entry, record_len: *record_len }
         })
@@ -76,9 +112,6 @@ pub(crate) enum Records {
     Left,
 }
 
-/// Room for a page's keys is made for keys of this length; longer ones make more.
-const KEY_BYTES: usize = 24;
-
 impl Index {
     /// The first keys of a range at the tip. The index must be ordered.
     ///
@@ -88,22 +121,23 @@ impl Index {
     pub(crate) fn tip_page(&self, files: &Files, request: &TipRequest<'_>) -> Option<TipPage> {
         let order = self.order.as_ref()?.read();
         let TipRequest { start, end, reverse, limit, now_ms, records } = *request;
-        let mut refs: Vec<OrderRef> = Vec::with_capacity(limit);
+        let mut room = Room::take();
+        let Room { refs, keys, parts } = &mut room;
+        refs.reserve(limit);
         if reverse {
-            order.page_rev(self, start, end, limit, &mut refs);
+            order.page_rev(self, start, end, limit, refs);
         } else {
-            order.page(self, start, end, limit, &mut refs);
+            order.page(self, start, end, limit, refs);
         }
-        let shards = Reading::new(self, &refs);
-        for r in &refs {
+        let shards = Reading::new(self, refs);
+        for r in &*refs {
             prefetch(shards.shard(*r).table.front(r.entry));
         }
         // Under the shards' locks, so it lists every file that their entries point into.
         let files = files.load();
         let mut near = FilesInRuns::new(&files);
-        let mut keys = Vec::with_capacity(refs.len() * KEY_BYTES);
-        let mut parts = Vec::with_capacity(refs.len());
-        for r in &refs {
+        parts.reserve(refs.len());
+        for r in &*refs {
             let shard = shards.shard(*r);
             let (entry, key) = shard.table.entry_and_key(r.entry);
             if entry.flags.has(EntryFlags::EXPIRES)
@@ -126,6 +160,6 @@ impl Index {
         }
         let last = refs.last().filter(|_| refs.len() == limit);
         let last = last.map(|last| shards.shard(*last).table.key(last.entry).into());
-        Some(TipPage { keys, parts, files, last })
+        Some(TipPage { room, files, last })
     }
 }

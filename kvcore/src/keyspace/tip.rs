@@ -274,10 +274,10 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
             }
             page_keys = (page_keys * 2).min(PAGE_KEYS_MAX);
             left = left.saturating_sub(page.len());
-            match (page.last, direction) {
+            match (page.last.as_deref(), direction) {
                 (None, _) => return Ok(()),
-                (Some(key), Direction::Ascending) => move_behind(&mut range.start, &key),
-                (Some(key), Direction::Descending) => move_behind(&mut range.end, &key),
+                (Some(key), Direction::Ascending) => move_behind(&mut range.start, key),
+                (Some(key), Direction::Descending) => move_behind(&mut range.end, key),
             }
         }
         Ok(())
