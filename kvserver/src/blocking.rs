@@ -25,6 +25,7 @@ mod registry;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access::Login;
 use crate::client::{Card, ClientState, Replies};
 use crate::command::table::Entry;
 use crate::data::{Position, Type};
@@ -72,6 +73,7 @@ pub(crate) struct Waiter {
     slot: usize,
     protocol: Protocol,
     no_touch: bool,
+    login: Login,
 }
 
 /// How a wait ended, on its way to the client's worker.
@@ -122,6 +124,7 @@ impl Waiter {
             slot: client.seat().slot,
             protocol: client.protocol,
             no_touch: client.no_touch,
+            login: client.login.clone(),
         }
     }
     /// As much of its client as a handler that waits may look at.
@@ -131,6 +134,7 @@ impl Waiter {
         client.db = self.db;
         client.protocol = self.protocol;
         client.no_touch = self.no_touch;
+        client.login = self.login.clone();
         client
     }
     /// An error as its client reads it.

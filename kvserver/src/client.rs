@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::access::{DEFAULT_USER, Login, User};
 use crate::blocking::{Blocked, Wait};
 use crate::command::table::Entry;
 use crate::monitor::Monitors;
@@ -28,6 +29,8 @@ pub(crate) struct ClientState {
     pub(crate) replies: Replies,
     /// It has given a password, or there was none when it connected.
     pub(crate) is_authenticated: bool,
+    /// As whom it speaks.
+    pub(crate) login: Login,
     /// Close the connection when the reply has left.
     pub(crate) close: bool,
     /// The replies so far leave only when what they tell is durable (SAVE).
@@ -71,6 +74,7 @@ impl ClientState {
             protocol: Protocol::Resp2,
             replies: Replies::On,
             is_authenticated: true,
+            login: Login::default(),
             close: false,
             wait_durable: false,
             no_evict: false,
@@ -95,6 +99,11 @@ impl ClientState {
     /// Where others find it.
     pub(crate) fn seat(&self) -> Seat {
         Seat { worker: self.card.worker(), slot: self.slot, client: self.id }
+    }
+    /// It speaks as this user from now on.
+    pub(crate) fn log_in(&mut self, login: Login) {
+        self.card.seen.lock().user = login.user().cloned();
+        self.login = login;
     }
     /// True if it has a subscription.
     pub(crate) fn is_subscribed(&self) -> bool {
@@ -245,6 +254,8 @@ pub(crate) struct Card {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) name: Vec<u8>,
+    /// `None` is `default`.
+    pub(crate) user: Option<Arc<User>>,
     pub(crate) lib_name: Vec<u8>,
     pub(crate) lib_ver: Vec<u8>,
     pub(crate) db: usize,
@@ -300,6 +311,13 @@ impl Card {
         self.worker.store(worker, Ordering::SeqCst);
     }
 
+    /// True if the client speaks as this user, whatever that may do now.
+    pub(crate) fn is_of(&self, user: &User) -> bool {
+        match &self.seen.lock().user {
+            Some(own) => own.is_same(user),
+            None => user.name == DEFAULT_USER,
+        }
+    }
     /// Whether the client waits, for CLIENT LIST.
     pub(crate) fn set_blocked(&self, is_blocked: bool) {
         self.blocked.store(is_blocked, Ordering::Relaxed);
@@ -333,13 +351,14 @@ impl Card {
         if flags.is_empty() {
             flags.push('N');
         }
+        let user = seen.user.as_ref().map_or(DEFAULT_USER, |user| &user.name);
         let memory = seen.buffers.input + seen.buffers.output;
         let events = if seen.buffers.output > 0 { "rw" } else { "r" };
         format!(
             "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} \
              sub={channels} psub={patterns} ssub={shards} multi={} watch={} qbuf={} qbuf-free=0 \
              argv-mem=0 multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} \
-             events={events} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} \
+             events={events} cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={} \
              io-thread={} tot-net-in={} tot-net-out={} tot-cmds={}",
             self.id,
             self.peer,
@@ -354,6 +373,7 @@ impl Card {
             seen.buffers.output,
             seen.buffers.output,
             seen.command.map_or("NULL", |entry| entry.full_name.as_str()),
+            String::from_utf8_lossy(user),
             seen.protocol.number(),
             String::from_utf8_lossy(&seen.lib_name),
             String::from_utf8_lossy(&seen.lib_ver),

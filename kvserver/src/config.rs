@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
+use crate::access::USER_SETTING;
 use crate::data::ReverseIndex;
 use crate::error::Error;
 
@@ -113,8 +114,15 @@ impl Config {
         SocketAddr::new(self.bind, self.port)
     }
 
-    /// True if clients will have to give a password.
+    /// True if clients will have to give a password, or may have to: with users of its own a server
+    /// looks at each connection again.
     fn has_password(&self) -> bool {
+        let has_users = |(name, _): &(String, String)| {
+            ["aclfile", USER_SETTING].iter().any(|own| name.eq_ignore_ascii_case(own))
+        };
+        if self.settings.iter().any(has_users) {
+            return true;
+        }
         let is_password = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("requirepass");
         self.settings.iter().rfind(is_password).is_some_and(|(_, value)| !value.is_empty())
     }

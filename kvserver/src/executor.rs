@@ -13,8 +13,8 @@
 mod repeat;
 mod serve;
 
-use crate::access::Access;
 use crate::client::{ClientState, Queued, Replies};
+use crate::command::acl::permit;
 use crate::command::table::{Entry, table};
 use crate::command::{CommandError, Flags};
 use crate::context::Context;
@@ -114,7 +114,7 @@ impl Executor<'_> {
         out: &mut Vec<u8>,
         mut round: Option<&mut Round<'_, '_>>,
     ) -> Result<(), CommandError> {
-        let entry = match check(entry, args, client, &self.shared.access) {
+        let entry = match check(entry, args, client, self.shared) {
             Ok(entry) => entry,
             Err(error) => {
                 self.reject(entry, client);
@@ -325,15 +325,15 @@ fn is_http(name: &[u8]) -> bool {
 fn check(
     entry: Option<&'static Entry>,
     args: &[&[u8]],
-    client: &ClientState,
-    access: &Access,
+    client: &mut ClientState,
+    server: &Shared,
 ) -> Result<&'static Entry, CommandError> {
     let entry = entry.ok_or_else(|| table().unknown(args))?;
     if !entry.command.accepts(args.len()) {
         return Err(CommandError::Arity(entry.full_name.as_str().into()));
     }
-    if !client.is_authenticated && !entry.command.flags.has(Flags::NO_AUTH) && !access.is_open() {
-        return Err(CommandError::text("NOAUTH Authentication required."));
+    if !client.login.is_free_in(server.access.epoch()) {
+        permit(entry, args, client, server)?;
     }
     if entry.command.flags.has(Flags::NO_MULTI) && client.transaction.is_some() {
         return Err(CommandError::text("ERR Command not allowed inside a transaction"));

@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use parking_lot::RwLock;
 use row::{Access, Parameter};
 
+use crate::access::USER_SETTING;
 use crate::config::{AppendFsync, Config};
 use crate::error::Error;
 use crate::glob::{self, Case};
@@ -108,6 +109,10 @@ impl Parameters {
             values[find(name).expect("the table has it")] = value;
         }
         for (name, value) in &config.settings {
+            if name.eq_ignore_ascii_case(USER_SETTING) {
+                // No parameter, but something to start with.
+                continue;
+            }
             let refuse = |why: String| Error::Setting { name: name.clone(), why };
             let at = find(name).ok_or_else(|| refuse("no such parameter".to_owned()))?;
             if HAVE_FIELDS.contains(&PARAMETERS[at].name) {

@@ -146,7 +146,7 @@ type Roster = [HashMap<Name, Vec<Subscriber>>; 3];
 #[derive(Debug)]
 pub(crate) struct PubSub {
     directory: RwLock<Directory>,
-    /// By worker, who alone takes its lock.
+    /// By worker, who alone takes its lock, but for [`PubSub::listeners`].
     rosters: Box<[Mutex<Roster>]>,
     subscriptions: AtomicUsize,
     clients: AtomicUsize,
@@ -228,6 +228,19 @@ impl PubSub {
         }
         mine.changed.push((kind, name, false));
         true
+    }
+
+    /// The clients with a subscription for which `is_meant` is true.
+    pub(crate) fn listeners(&self, is_meant: impl Fn(Kind, &[u8]) -> bool) -> Vec<u64> {
+        let mut found = Vec::new();
+        for roster in &self.rosters {
+            let roster = roster.lock();
+            for kind in Kind::ALL {
+                let names = roster[kind.index()].iter().filter(|(name, _)| is_meant(kind, name));
+                found.extend(names.flat_map(|(_, all)| all.iter().map(|one| one.client)));
+            }
+        }
+        found
     }
 
     /// Takes one subscription out of directory and roster.

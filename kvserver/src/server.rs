@@ -261,7 +261,7 @@ impl Server {
         }
         if shared.config.protected_mode
             && !peer.ip().to_canonical().is_loopback()
-            && shared.access.user().is_without_password()
+            && shared.access.default_user().is_without_password()
         {
             shared.stats.connections_rejected.fetch_add(1, Relaxed);
             // As above.

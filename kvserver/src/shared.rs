@@ -142,7 +142,7 @@ impl Shared {
         let parameters = Parameters::new(&config, addr.port())?;
         let output_limits = OutputLimits::default();
         output_limits.set(&parameters.value("client-output-buffer-limit"));
-        let access = Access::new(&parameters.value("requirepass"));
+        let access = Access::start(&config, &parameters)?;
         Ok(Shared {
             access,
             memory_at_start: engine.memory().held,

@@ -3,6 +3,7 @@
 use super::acl::{auth, log_in};
 use super::generic::parse_index;
 use super::{Command, CommandError, Flags, Group, Outcome};
+use crate::access::Login;
 use crate::client::Replies;
 use crate::context::Context;
 use crate::number::parse_i64;
@@ -82,6 +83,7 @@ fn reset(ctx: &mut Context<'_>) -> Outcome {
     client.end_monitoring(&ctx.server.monitors);
     client.transaction = None;
     client.is_authenticated = ctx.server.access.is_open();
+    client.log_in(Login::default());
     client.db = 0;
     client.protocol = Protocol::Resp2;
     client.replies = Replies::On;

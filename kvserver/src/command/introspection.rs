@@ -154,7 +154,7 @@ pub(super) fn flag_names(command: &Command) -> Vec<&'static str> {
 }
 
 /// The names of the ACL categories, in the order ACL CAT gives them.
-pub(super) const CATEGORIES: [&str; 19] = [
+pub(crate) const CATEGORIES: [&str; 19] = [
     "@keyspace",
     "@read",
     "@write",
@@ -176,10 +176,13 @@ pub(super) const CATEGORIES: [&str; 19] = [
     "@scripting",
 ];
 
+/// Categories of commands that are not here: rules may name them, as they come from elsewhere.
+pub(crate) const ABSENT_CATEGORIES: [&str; 2] = ["@geo", "@stream"];
+
 /// The ACL categories that follow from flags and group, as Redis derives them.
-pub(super) fn categories(entry: &Entry) -> Vec<&'static str> {
+pub(crate) fn categories(entry: &Entry) -> Vec<&'static str> {
     let (command, flags) = (entry.command, entry.command.flags);
-    let is_admin = flags.has(Flags::ADMIN) || command.name == "lastsave";
+    let is_admin = flags.has(Flags::ADMIN) || ["lastsave", "role"].contains(&command.name);
     let mut all = subjects(entry);
     for (is_in, name) in [
         (writes(command), "@write"),
@@ -202,10 +205,10 @@ fn subjects(entry: &Entry) -> Vec<&'static str> {
     let (command, name) = (entry.command, entry.full_name.as_str());
     let container = name.split('|').next().unwrap_or_default();
     match (container, command.group) {
-        ("command", _) => vec!["@connection"],
+        ("asking" | "command", _) => vec!["@connection"],
         ("function" | "script", _) if name != container => vec!["@scripting"],
         ("sort" | "sort_ro", _) => vec!["@set", "@sortedset", "@list"],
-        ("lolwut", _) => vec![],
+        ("lolwut" | "memory", _) => vec![],
         // What the others hold together tells more.
         _ if !entry.subcommands.is_empty() => vec![],
         (_, Group::Bitmap) => vec!["@bitmap"],

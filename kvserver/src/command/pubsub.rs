@@ -3,6 +3,8 @@
 //! Who hears what is the business of [`crate::pubsub`]. What a command publishes waits with the
 //! client until the executor has committed its changes.
 
+use super::acl::recheck;
+use super::table::table;
 use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec, Outcome};
 use crate::context::Context;
 use crate::pubsub::Kind;
@@ -131,6 +133,11 @@ fn subscribe(ctx: &mut Context<'_>, kind: Kind, word: &[u8]) -> Outcome {
         let seat = ctx.client.seat();
         ctx.server.pubsub.subscribe(seat, &mut ctx.client.subscriptions, kind, name);
         confirm(ctx, kind, word, Some(name));
+    }
+    if let Some(entry) = table().find(word)
+        && !recheck(ctx, entry)
+    {
+        ctx.client.close = true;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Queueing is the executor's; EXEC runs what was queued as one request, so that all its changes
 //! are one batch.
 
+use super::acl::permit_queued;
 use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec, Outcome};
 use crate::context::Context;
 use crate::executor;
@@ -118,8 +119,13 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
             server: ctx.server,
             data: ctx.data,
         };
-        executor::call(queued.entry, &mut inner);
-        executor::show(queued.entry, &mut inner);
+        match permit_queued(queued.entry, &mut inner) {
+            Err(error) => inner.reply.error(&error),
+            Ok(()) => {
+                executor::call(queued.entry, &mut inner);
+                executor::show(queued.entry, &mut inner);
+            }
+        }
         ctx.data.shrink();
         // HELLO may have changed it.
         ctx.reply.set_protocol(ctx.client.protocol);

@@ -3,11 +3,13 @@
 //! The laws are those of [`crate::blocking`].
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Executor, call};
 use crate::blocking::{Delivery, Wait, Waiter};
 use crate::client::ClientState;
 use crate::command::CommandError;
+use crate::command::acl::permit;
 use crate::command::table::Entry;
 use crate::context::Context;
 use crate::data::{Round, Type};
@@ -95,6 +97,13 @@ impl Executor<'_> {
             server: self.shared,
             data: self.data,
         };
+        let permitted = match ctx.client.login.is_free_in(ctx.server.access.epoch()) {
+            true => Ok(()),
+            false => permit(waiter.entry, &args, ctx.client, ctx.server),
+        };
+        if let Err(error) = permitted {
+            return self.refuse(waiter, &error);
+        }
         call(waiter.entry, &mut ctx);
         debug_assert!(client.wait.is_none(), "B3");
         if client.wait.is_some() {
@@ -108,5 +117,13 @@ impl Executor<'_> {
         self.shared.stats.command(waiter.entry).count_call();
         self.shared.stats.count_failed(&mut client.failed);
         self.turn.served.push(waiter.delivery(out, None));
+    }
+
+    /// The client may not do any more what it waits for.
+    fn refuse(&mut self, waiter: &Waiter, error: &CommandError) {
+        self.shared.blocked.take(waiter.ticket);
+        self.shared.stats.error(&error.to_string());
+        self.shared.stats.command(waiter.entry).rejected.fetch_add(1, Relaxed);
+        self.turn.served.push(waiter.delivery(waiter.error(error), None));
     }
 }

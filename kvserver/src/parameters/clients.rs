@@ -11,9 +11,12 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         "acl-pubsub-default",
         Kind::OneOf(&["allchannels", "resetchannels"]),
         "resetchannels",
-    ),
-    Parameter::new("aclfile", Kind::Text, "").fixed(),
-    Parameter::new("acllog-max-len", ANY, "128").effect("failures that ACL LOG keeps"),
+    )
+    .effect("the channels of new users"),
+    Parameter::new("aclfile", Kind::Text, "")
+        .fixed()
+        .effect("the file of users, which ACL LOAD reads and ACL SAVE writes"),
+    Parameter::new("acllog-max-len", ANY, "128").effect("refusals that ACL LOG keeps"),
     Parameter::new("bind", Kind::Text, "").same().effect("the address listened on"),
     Parameter::new("bind-source-addr", Kind::Text, ""),
     Parameter::new(

@@ -52,3 +52,5 @@ mod support;
 mod tools;
 #[cfg(test)]
 mod transactions;
+#[cfg(test)]
+mod users;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::{CommandError, Outcome};
 use super::list::{Kind, client_id};
+use crate::access::User;
 use crate::client::Card;
 use crate::context::Context;
 use crate::number::parse_i64;
@@ -14,6 +15,7 @@ struct Filter<'a> {
     addr: Option<&'a [u8]>,
     laddr: Option<&'a [u8]>,
     kind: Option<Kind>,
+    user: Option<Arc<User>>,
     older_than_ms: Option<u64>,
     skip_me: bool,
 }
@@ -28,7 +30,7 @@ pub(super) fn kill(ctx: &mut Context<'_>) -> Outcome {
         ctx.reply.ok();
         return Ok(());
     }
-    let filter = kill_filter(&args[2..])?;
+    let filter = kill_filter(ctx, &args[2..])?;
     let mut killed = 0;
     for card in ctx.server.clients.cards() {
         if filter.matches(&card, ctx.client.id, ctx.now_ms) {
@@ -48,12 +50,13 @@ fn kill_one(ctx: &mut Context<'_>, card: &Arc<Card>) {
     }
 }
 
-fn kill_filter<'a>(options: &[&'a [u8]]) -> Result<Filter<'a>, CommandError> {
+fn kill_filter<'a>(ctx: &Context<'_>, options: &[&'a [u8]]) -> Result<Filter<'a>, CommandError> {
     let mut filter = Filter {
         id: None,
         addr: None,
         laddr: None,
         kind: None,
+        user: None,
         older_than_ms: None,
         skip_me: true,
     };
@@ -71,10 +74,11 @@ fn kill_filter<'a>(options: &[&'a [u8]]) -> Result<Filter<'a>, CommandError> {
         } else if is("laddr") {
             filter.laddr = Some(value);
         } else if is("user") {
-            if *value != b"default" {
+            let user = ctx.server.access.find(value).ok_or_else(|| {
                 let user = String::from_utf8_lossy(value);
-                return Err(CommandError::err(format_args!("No such user '{user}'")));
-            }
+                CommandError::err(format_args!("No such user '{user}'"))
+            })?;
+            filter.user = Some(user);
         } else if is("maxage") {
             let age = parse_i64(value).ok_or(CommandError::NotInteger)?;
             let age = u64::try_from(age)
@@ -102,6 +106,7 @@ impl Filter<'_> {
         };
         let age_ms = now_ms.saturating_sub(card.connected_ms);
         self.kind.is_none_or(|kind| kind.is_of(card))
+            && self.user.as_ref().is_none_or(|user| card.is_of(user))
             && self.id.is_none_or(|id| id == card.id)
             && is(card.peer, self.addr)
             && is(card.local, self.laddr)

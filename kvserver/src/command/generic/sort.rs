@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
+use crate::command::acl::may_read_all;
 use crate::command::arguments::integer;
 use crate::command::list::End;
 use crate::command::{CommandError, KeyFlags, Outcome, check_key, list, zset};
@@ -13,6 +14,11 @@ use crate::double;
 
 const NOT_NUMBERS: CommandError =
     CommandError::text("ERR One or more scores can't be converted into double");
+
+const BY_DENIED: CommandError =
+    CommandError::text("ERR BY option of SORT denied due to insufficient ACL permissions.");
+const GET_DENIED: CommandError =
+    CommandError::text("ERR GET option of SORT denied due to insufficient ACL permissions.");
 
 /// A pattern that names a key, or a field of one, for each element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +87,15 @@ enum Destination {
     Reply,
 }
 
+/// Keys that the client may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keys {
+    /// All there are, as patterns may name any.
+    All,
+    /// Those that its arguments name, at most.
+    Own,
+}
+
 /// A request, read.
 #[derive(Clone, Debug)]
 struct Request<'a> {
@@ -95,7 +110,11 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn parse(words: &[&'a [u8]], destination: Destination) -> Result<Self, CommandError> {
+    fn parse(
+        words: &[&'a [u8]],
+        destination: Destination,
+        keys: Keys,
+    ) -> Result<Self, CommandError> {
         let mut request = Request {
             by: By::Element,
             get: Vec::new(),
@@ -124,10 +143,14 @@ impl<'a> Request<'a> {
             } else if is("BY") {
                 let pattern = next()?;
                 request.by = match pattern.contains(&b'*') {
+                    true if keys == Keys::Own => return Err(BY_DENIED),
                     true => By::Pattern(Pattern::parse(pattern)),
                     false => By::Nothing,
                 };
             } else if is("GET") {
+                if keys == Keys::Own {
+                    return Err(GET_DENIED);
+                }
                 request.get.push(Pattern::parse(next()?));
             } else {
                 return Err(CommandError::Syntax);
@@ -177,7 +200,8 @@ pub(super) fn sort_keys(args: &[&[u8]]) -> Option<Vec<(usize, KeyFlags)>> {
 
 fn sort_with(ctx: &mut Context<'_>, destination: Destination) -> Outcome {
     let args = ctx.args;
-    let mut request = Request::parse(&args[2..], destination)?;
+    let keys = if may_read_all(ctx) { Keys::All } else { Keys::Own };
+    let mut request = Request::parse(&args[2..], destination, keys)?;
     let mut elements = elements(ctx, args[1], &mut request)?;
     let mut db = ctx.db();
     if request.by != By::Nothing {

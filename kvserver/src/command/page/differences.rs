@@ -35,9 +35,9 @@ pub(super) const GENERAL: &[&str] = &[
      that others see whole or not at all, and one commit on the disk.",
     "**Nothing has to be freed at once.** `DEL` of ten million elements takes as long as `UNLINK`; \
      `ASYNC` and `SYNC` of `FLUSHALL` and `FLUSHDB` mean the same.",
-    "**One user**, `default`, with all rights: it may have passwords (`requirepass`, `ACL \
-     SETUSER`), others and rules are refused, and there is no file of users. TLS and Unix sockets \
-     are not there.",
+    "**Users** are those of Redis 7.2. There is no configuration file: they are kept in a file of \
+     their own (`--set aclfile=…`, `ACL SAVE`), or given at the start (`--set 'user=NAME RULE …'`, \
+     more than once). TLS and Unix sockets are not there.",
     "**One server**: no replicas and no cluster. `INFO replication` says master without replicas.",
     "**`HELP` texts and summaries are our own words**, and shorter.",
     "**The version named by `HELLO` and `INFO` is that of Redis** whose commands these are, as \
@@ -48,9 +48,22 @@ pub(super) const GENERAL: &[&str] = &[
 pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     (
         "acl",
-        "there is only the user `default` with all rights; `SETUSER` changes its passwords and \
-         whether it may log in, and refuses what would take rights away. `CAT` names no category \
-         that is empty here.",
+        "rules may name the categories `@geo` and `@stream`, whose commands are not here and which \
+         `CAT` does not list; names of commands that are not here are refused, as Redis refuses \
+         those it does not know. Inside a selector a quote that is not closed is an error, and so \
+         are patterns with quotes or a `)` at their end: saved, they would be read as something \
+         else. A first argument (`+select|0`) has no spaces. `LOG` keeps 1,024 bytes of a key.",
+    ),
+    (
+        "acl|load",
+        "users that stay as they were keep their connections, as in Redis 7.4: before, all were \
+         closed but those of `default`. A path is taken from where the server was started, not \
+         from `dir`.",
+    ),
+    (
+        "acl|save",
+        "the file is readable for its owner only, unless it was there before. Writers wait until \
+         it is on the disk.",
     ),
     (
         "auth",
@@ -181,7 +194,9 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("sync", "refused: followers read the store's change feed (`Store::changes`)."),
     (
         "swithmember",
-        "only here: the keys of all sets that have a member. Needs `--set-reverse-index yes`.",
+        "only here: the keys of all sets that have a member. Needs `--set-reverse-index yes`, and \
+         the \
+         right to read every key.",
     ),
     ("unlink", "the same as `DEL`, which does not wait for memory either."),
     ("wait", "there are no replicas: it answers 0 when its time is over, or at once for 0."),

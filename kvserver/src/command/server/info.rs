@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::access::Reason;
 use crate::command::connection::REDIS_VERSION;
 use crate::command::memory::ratio;
 use crate::command::table::{Entry, table};
@@ -227,6 +228,7 @@ fn persistence(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
 
 fn stats(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
     let stats = &ctx.server.stats;
+    let denied = |reason| ctx.server.access.failures.count(reason);
     fields!(text,
         total_connections_received: read(&stats.connections),
         total_commands_processed: stats.calls(),
@@ -247,6 +249,10 @@ fn stats(ctx: &mut Context<'_>, text: &mut String) -> Outcome {
         latest_fork_usec: 0,
         total_forks: 0,
         tracking_total_keys: 0,
+        acl_access_denied_auth: denied(Reason::Auth),
+        acl_access_denied_cmd: denied(Reason::Command),
+        acl_access_denied_key: denied(Reason::Key),
+        acl_access_denied_channel: denied(Reason::Channel),
         unexpected_error_replies: 0,
         total_error_replies: read(&stats.error_replies),
     );

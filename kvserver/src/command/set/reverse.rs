@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::command::acl::need_all_keys;
 use crate::command::arguments::above_zero;
 use crate::command::{CommandError, Outcome};
 use crate::context::Context;
@@ -13,6 +14,8 @@ const OFF: CommandError = CommandError::text(
 
 /// `SWITHMEMBER member [COUNT count]`
 pub(super) fn swithmember(ctx: &mut Context<'_>) -> Outcome {
+    // It tells what sets hold, whatever their keys.
+    need_all_keys(ctx)?;
     let args = ctx.args;
     let limit = match &args[2..] {
         [] => usize::MAX,

@@ -28,6 +28,21 @@ fn without_the_index_the_command_says_how_to_get_it() {
 }
 
 #[test]
+fn who_may_not_read_every_key_may_not_ask() {
+    let mut fixture = indexed();
+    fixture.check(&[
+        ("SADD secret a", ":1"),
+        ("ACL SETUSER u on nopass +@all ~own", "+OK"),
+        ("AUTH u x", "+OK"),
+        ("SWITHMEMBER a", "-NOPERM No permissions to access a key"),
+        ("AUTH default x", "+OK"),
+        ("ACL SETUSER u %R~*", "+OK"),
+        ("AUTH u x", "+OK"),
+        ("SWITHMEMBER a", "*1 $6 secret"),
+    ]);
+}
+
+#[test]
 fn arguments_are_checked() {
     indexed().check(&[
         ("SWITHMEMBER", "-ERR wrong number of arguments for 'swithmember' command"),
