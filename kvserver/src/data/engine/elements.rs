@@ -10,15 +10,25 @@ use super::super::collection::{Element, ID_LEN, Id};
 use super::super::pending::Bounds;
 use super::{Ahead, Engine, FETCH_KEYS_MIN, Home, Result, StoreError, Value};
 
-/// A value that is there, in the store or among the pending changes.
-#[derive(Debug)]
+/// An element that is there, in the store or among the pending changes.
+#[derive(Clone, Copy, Debug)]
 pub(in crate::data) enum Held<'a> {
     Stored(&'a Visited<'a>),
-    Pending(&'a [u8]),
+    Pending { key: &'a [u8], value: &'a [u8] },
+}
+
+impl<'a> Held<'a> {
+    /// Its whole key.
+    pub(in crate::data) fn key(self) -> &'a [u8] {
+        match self {
+            Held::Stored(visited) => visited.key(),
+            Held::Pending { key, .. } => key,
+        }
+    }
 }
 
 /// What a walk calls with every element; what it may say is to stop.
-pub(in crate::data) type Visit<'f> = &'f mut dyn FnMut(&[u8], Held<'_>) -> Result<ControlFlow<()>>;
+pub(in crate::data) type Visit<'f> = &'f mut dyn FnMut(Held<'_>) -> Result<ControlFlow<()>>;
 
 /// An element by the key of its collection, the part of it, and its name (see `hashed`).
 #[derive(Clone, Copy, Debug)]
@@ -222,10 +232,13 @@ impl Engine {
     ) -> Result<()> {
         let mut failed = None;
         self.homes[home].elements.walk(bounds, direction, limit, |visited| {
-            Ok(f(visited.key(), Held::Stored(visited)).unwrap_or_else(|error| {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }))
+            Ok(match f(Held::Stored(visited)) {
+                Ok(flow) => flow,
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            })
         })?;
         failed.map_or(Ok(()), Err)
     }
