@@ -66,7 +66,7 @@ pub(crate) use load::{Dead, Loaded};
 pub(crate) use page::{Item, ItemKey, PageRequest};
 use pending::PendingDeletes;
 pub(crate) use queue::LoadQueue;
-pub(crate) use tip_page::{Records, TipItem, TipRequest};
+pub(crate) use tip_page::{Records, TipItem, TipPage, TipRequest};
 pub(crate) use undo::Undo;
 use uses::Tracker;
 pub(crate) use uses::{Drawn, KnownUse, Remembered};

@@ -161,6 +161,27 @@ impl FilesOnce {
     }
 }
 
+/// Finds files for many records, of which those in a row mostly lie in one.
+#[derive(Debug)]
+pub(crate) struct FilesInRuns<'a> {
+    table: &'a FileTable,
+    last: Option<&'a Arc<DataFile>>,
+}
+
+impl<'a> FilesInRuns<'a> {
+    pub(crate) fn new(table: &'a FileTable) -> Self {
+        FilesInRuns { table, last: None }
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self, id: FileId) -> Option<&'a Arc<DataFile>> {
+        if self.last.is_none_or(|file| file.id != id) {
+            self.last = self.table.get(id);
+        }
+        self.last
+    }
+}
+
 /// Serialises changes of the published [`FileTable`].
 #[derive(Debug, Default)]
 pub(crate) struct Files {
