@@ -15,9 +15,8 @@ use crate::{
     error::{Error, Result},
     ids::{FileId, Sequence},
     log::{
-        BatchEncoder, DataFile, FILE_HEADER_LEN, FRAME_HEADER_LEN, FileHeader, FileKey, FileParts,
-        FilesOnce, Generation, LogEnd, LogPosition, MEMBER_OVERHEAD, Role, SINGLE_OVERHEAD,
-        WATERMARK_IN_HEADER, file_names,
+        BatchEncoder, DataFile, FILE_HEADER_LEN, FileHeader, FileKey, FileParts, FilesOnce,
+        Generation, LogEnd, LogPosition, Role, WATERMARK_IN_HEADER, file_names,
     },
     options::{DATA_FILE_BYTES_MAX, ReadMode},
 };
@@ -231,7 +230,7 @@ impl Engine {
         }
         file.note_sequence(Sequence(last));
         if batch.takes_away() {
-            note_taken_away(file, batch, first);
+            file.hiding.note_batch(batch, Sequence(first));
         }
         if !active.told && active.is_nearly_full() {
             active.told = true;
@@ -265,7 +264,7 @@ impl Engine {
             writer.active = Some(active);
             return self.poison(Error::Io { action: "write", path, source });
         }
-        if let Err(source) = erase_failed_frame(&active.file) {
+        if let Err(source) = active.file.erase_failed_frame() {
             writer.active = Some(active);
             return self.poison(Error::Io { action: "erase a failed write in", path, source });
         }
@@ -485,30 +484,6 @@ impl Engine {
             let _ = self.disk.unlink(&file.path);
         }
     }
-}
-
-/// Notes what merge asks of deletes and expiry changes.
-fn note_taken_away(file: &DataFile, batch: &BatchEncoder, first: u64) {
-    let overhead = if batch.is_single() { SINGLE_OVERHEAD } else { MEMBER_OVERHEAD };
-    for (i, sequence) in (0..batch.count()).zip(first..) {
-        let len = batch.record_len(i) + overhead;
-        file.hiding.note_record(&batch.record(i), Sequence(sequence), len as u64);
-    }
-}
-
-/// Makes sure that a frame whose write failed is not found after a crash: it may be there whole,
-/// and until a successor's header is durable nothing says that it does not count.
-fn erase_failed_frame(file: &DataFile) -> std::io::Result<()> {
-    let handle = file.handle();
-    let at = file.written();
-    let there = handle.len()?.saturating_sub(at).min(FRAME_HEADER_LEN as u64);
-    if there == 0 {
-        return Ok(());
-    }
-    let zeros = [0; FRAME_HEADER_LEN];
-    let there = usize::try_from(there).unwrap_or(zeros.len());
-    handle.write_all_at(&zeros[..there], at)?;
-    handle.sync_data()
 }
 
 /// Data files of a small store are at least this large, in bytes.

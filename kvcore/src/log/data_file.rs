@@ -15,7 +15,7 @@ use crate::{
     disk::{DiskFile, Mapping},
     error::{Error, Result},
     ids::{FileId, Sequence},
-    log::{FileKey, Hiding, Role},
+    log::{FRAME_HEADER_LEN, FileKey, Hiding, Role},
     value::Bytes,
 };
 use parking_lot::RwLock;
@@ -255,6 +255,20 @@ impl DataFile {
         drop(tail);
         self.enter_windows(at, at + len);
         Ok(())
+    }
+
+    /// Makes sure that a frame whose write failed is not found after a crash: it may be there whole,
+    /// and until a successor's header is durable nothing says that it does not count.
+    pub(crate) fn erase_failed_frame(&self) -> io::Result<()> {
+        let at = self.written();
+        let there = self.handle.len()?.saturating_sub(at).min(FRAME_HEADER_LEN as u64);
+        if there == 0 {
+            return Ok(());
+        }
+        let zeros = [0; FRAME_HEADER_LEN];
+        let there = usize::try_from(there).unwrap_or(zeros.len());
+        self.handle.write_all_at(&zeros[..there], at)?;
+        self.handle.sync_data()
     }
 
     // ---- reading ----

@@ -18,7 +18,7 @@
 
 use crate::{
     ids::{KeyspaceId, Sequence},
-    log::Record,
+    log::{BatchEncoder, MEMBER_OVERHEAD, Record, SINGLE_OVERHEAD},
 };
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -98,6 +98,15 @@ impl Hiding {
             }
             Record::ExpiryChange { .. } => self.note_expiry_change(),
             Record::Put { .. } | Record::BlobRef { .. } | Record::Watermark { .. } => {}
+        }
+    }
+
+    /// There are the records of this batch in this file.
+    pub(crate) fn note_batch(&self, batch: &BatchEncoder, first: Sequence) {
+        let overhead = if batch.is_single() { SINGLE_OVERHEAD } else { MEMBER_OVERHEAD };
+        for (i, sequence) in (0..batch.count()).zip(first.0..) {
+            let len = batch.record_len(i) + overhead;
+            self.note_record(&batch.record(i), Sequence(sequence), len as u64);
         }
     }
 
