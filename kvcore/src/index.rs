@@ -43,6 +43,7 @@ mod frozen;
 mod hash;
 mod held;
 mod load;
+mod nth_keys;
 mod page;
 mod past;
 mod pending;

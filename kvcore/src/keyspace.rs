@@ -22,6 +22,7 @@ mod expiry;
 mod get;
 mod modify;
 mod next_id;
+mod nth_keys;
 mod ordered;
 mod pin;
 mod prepare;

@@ -87,7 +87,7 @@ impl ClientState {
             wait: None,
             blocked: None,
             staging: Staging::default(),
-            watched: Watched::default(),
+            watched: Watched::telling(Arc::clone(&card.watched_changed)),
             subscriptions: Subscriptions::default(),
             published: Vec::new(),
             failed: Vec::new(),
@@ -248,6 +248,8 @@ pub(crate) struct Card {
     pub(crate) seen: Mutex<Seen>,
     killed: AtomicBool,
     blocked: AtomicBool,
+    /// One of the keys it watches has changed.
+    watched_changed: Arc<AtomicBool>,
 }
 
 /// The part of a card that changes.
@@ -291,6 +293,7 @@ impl Card {
             seen,
             killed: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            watched_changed: Arc::default(),
         }
     }
     /// Asks the client's worker to close it at its next turn.
@@ -341,6 +344,7 @@ impl Card {
             ('P', channels + patterns + shards > 0),
             ('x', seen.queued.is_some()),
             ('b', self.blocked.load(Ordering::Relaxed)),
+            ('d', self.watched_changed.load(Ordering::Relaxed)),
             ('e', seen.no_evict),
             ('T', seen.no_touch),
         ] {

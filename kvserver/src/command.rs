@@ -178,7 +178,6 @@ impl Flags {
     pub(crate) const BLOCKING: Flags = Flags(1 << 6);
     pub(crate) const LOADING: Flags = Flags(1 << 7);
     pub(crate) const STALE: Flags = Flags(1 << 8);
-    pub(crate) const SKIP_MONITOR: Flags = Flags(1 << 9);
     pub(crate) const SKIP_SLOWLOG: Flags = Flags(1 << 10);
     pub(crate) const FAST: Flags = Flags(1 << 11);
     pub(crate) const NO_AUTH: Flags = Flags(1 << 12);

@@ -11,6 +11,7 @@
 
 mod collection;
 mod db;
+mod drawn;
 mod ends;
 mod engine;
 mod event;
@@ -41,7 +42,7 @@ pub(crate) use uses::{Among, LastUse};
 use std::sync::Arc;
 
 use collection::Id;
-use hot::ListSeen;
+use hot::EndsSeen;
 use pending::{Change, Mark, Pending};
 
 /// What a key holds.
@@ -159,9 +160,9 @@ pub(crate) struct Data {
     notified: Classes,
     /// Looking up a key that is not there is an event.
     tells_misses: bool,
-    /// What was remembered of the list whose key was looked up last. Nothing is committed between
-    /// that look-up and what a command asks of the list.
-    list_seen: Option<ListSeen>,
+    /// What was remembered of the collection whose key was looked up last. Nothing is committed
+    /// between that look-up and what a command asks of the collection.
+    ends_seen: Option<EndsSeen>,
 }
 
 /// How many values were asked for and found, and how many not found.
@@ -192,7 +193,7 @@ impl Data {
             is_quiet: false,
             notified: Classes::NONE,
             tells_misses: false,
-            list_seen: None,
+            ends_seen: None,
         }
     }
     /// The number of databases.
@@ -255,7 +256,7 @@ impl Data {
     }
     /// A command begins: what was seen for the one before it may be out of date.
     pub(crate) fn begin(&mut self) {
-        self.list_seen = None;
+        self.ends_seen = None;
     }
     /// Whether looking up a key that is not there is an event from now on, if such are published.
     pub(crate) fn tell_misses(&mut self, tells_misses: bool) {
@@ -340,7 +341,7 @@ impl Data {
         round: &mut Round<'_, '_>,
         staged: Vec<Staged>,
     ) -> Result<(), StoreError> {
-        self.list_seen = None;
+        self.ends_seen = None;
         let result = round.apply(&self.pending, staged);
         self.pending.clear();
         result

@@ -69,6 +69,8 @@ impl Executor<'_> {
         let pushes = admitted.is_ok() && entry.is_some_and(|e| e.command.flags.has(Flags::PUSHES));
         if let Err(error) = admitted {
             out.truncate(start);
+            // What was written for a request that is refused when it runs again.
+            client.staging.end();
             self.shared.stats.error(&error.to_string());
             Reply::new(out, client.protocol).error(&error);
         }
@@ -116,10 +118,7 @@ impl Executor<'_> {
     ) -> Result<(), CommandError> {
         let entry = match check(entry, args, client, self.shared) {
             Ok(entry) => entry,
-            Err(error) => {
-                self.reject(entry, client);
-                return Err(error);
-            }
+            Err(error) => return Err(self.turn_away(entry, client, error)),
         };
         if self.shared.pause.stops(entry, client, self.time.now_ms()) {
             client.is_postponed = true;
@@ -134,8 +133,11 @@ impl Executor<'_> {
         if let Some(transaction) = &mut client.transaction
             && !entry.command.flags.has(Flags::NOT_QUEUED)
         {
-            let args = args.iter().map(|arg| arg.to_vec()).collect();
-            transaction.requests.push(Queued { entry, args });
+            // What will not run need not be kept.
+            if !transaction.refused && !client.watched.is_marked() {
+                let args = args.iter().map(|arg| arg.to_vec()).collect();
+                transaction.requests.push(Queued { entry, args });
+            }
             Reply::new(out, client.protocol).simple("QUEUED");
             return Ok(());
         }
@@ -211,13 +213,28 @@ impl Executor<'_> {
         }
     }
 
-    fn reject(&mut self, entry: Option<&'static Entry>, client: &mut ClientState) {
+    /// The request has not run. That of an EXEC ends the transaction, as nobody waits for another.
+    #[cold]
+    fn turn_away(
+        &mut self,
+        entry: Option<&'static Entry>,
+        client: &mut ClientState,
+        cause: CommandError,
+    ) -> CommandError {
         if let Some(transaction) = &mut client.transaction {
             transaction.refused = true;
         }
-        if let Some(entry) = entry {
-            self.shared.stats.command(entry).rejected.fetch_add(1, Relaxed);
+        let Some(entry) = entry else { return cause };
+        self.shared.stats.command(entry).rejected.fetch_add(1, Relaxed);
+        if entry.command.name != "exec" {
+            return cause;
         }
+        client.transaction = None;
+        self.shared.watches.forget(&mut client.watched);
+        let cause = cause.to_string();
+        let cause = cause.strip_prefix("ERR ").unwrap_or(&cause);
+        let text = format!("EXECABORT Transaction discarded because of: {cause}");
+        CommandError::Other(text.into())
     }
 
     /// Makes room for a command that may need memory, or refuses it: one that is queued needs some,
@@ -234,22 +251,13 @@ impl Executor<'_> {
         }
         let flags = entry.command.flags;
         let Some(transaction) = &client.transaction else {
-            self.reject(Some(entry), client);
-            return Err(CommandError::OutOfMemory);
+            return Err(self.turn_away(Some(entry), client, CommandError::OutOfMemory));
         };
         let is_exec = entry.command.name == "exec";
         let denies = |queued: &Queued| queued.entry.command.flags.has(Flags::DENYOOM);
-        if is_exec && !transaction.refused && transaction.requests.iter().any(denies) {
-            self.reject(Some(entry), client);
-            client.transaction = None;
-            self.shared.watches.forget(&mut client.watched);
-            let cause = CommandError::OutOfMemory;
-            let text = format!("EXECABORT Transaction discarded because of: {cause}");
-            return Err(CommandError::Other(text.into()));
-        }
-        if !flags.has(Flags::NOT_QUEUED) {
-            self.reject(Some(entry), client);
-            return Err(CommandError::OutOfMemory);
+        let is_over = is_exec && !transaction.refused && transaction.requests.iter().any(denies);
+        if is_over || !flags.has(Flags::NOT_QUEUED) {
+            return Err(self.turn_away(Some(entry), client, CommandError::OutOfMemory));
         }
         Ok(())
     }

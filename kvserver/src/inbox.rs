@@ -10,7 +10,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use crate::command::table::{Entry, Fetch, Of, table};
+use crate::command::table::{Entry, Fetch, Of, Resolver};
 use crate::data::{Ahead, Named};
 use crate::resp::{Limits, Parser, ProtocolError, Step};
 
@@ -62,6 +62,7 @@ pub(crate) struct Inbox {
     /// How many of `bytes` have been received.
     end: usize,
     parser: Parser,
+    resolver: Resolver,
     places: Vec<Range<usize>>,
     requests: Vec<Request>,
     /// What there is to fetch ahead of them, by [`Fetch::bit`].
@@ -75,6 +76,7 @@ impl Default for Inbox {
             bytes: vec![0; CAPACITY_BYTES_MIN],
             end: 0,
             parser: Parser::default(),
+            resolver: Resolver::default(),
             places: Vec::new(),
             requests: Vec::new(),
             fetches: 0,
@@ -174,13 +176,13 @@ impl Inbox {
                 Ok(Step::Request) => {
                     let at = |index: usize| &self.bytes[self.places[index].clone()];
                     let second = (self.places.len() > first + 1).then(|| at(first + 1));
-                    let entry = table().resolve(at(first), second);
+                    let entry = self.resolver.resolve(at(first), second);
                     self.fetches |= entry.map_or(0, |entry| entry.fetch_bit);
                     let args = Args::At(first..self.places.len());
                     self.requests.push(Request { entry, args });
                 }
                 Ok(Step::Inline(words)) => {
-                    let entry = table().resolve(&words[0], words.get(1).map(Vec::as_slice));
+                    let entry = self.resolver.resolve(&words[0], words.get(1).map(Vec::as_slice));
                     self.requests.push(Request { entry, args: Args::Inline(words) });
                 }
                 Ok(Step::Incomplete) => return false,

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use parking_lot::Mutex;
 
 use crate::client::ClientState;
-use crate::command::Flags;
 use crate::command::table::Entry;
+use crate::command::{Flags, sensitive};
 use crate::pubsub::{Frame, Outgoing, Seat};
 use crate::shared::{Shared, now_us};
 
@@ -97,7 +97,7 @@ impl Monitors {
 }
 
 /// What clients that look see of a command that has run: nothing of those for administrators, and
-/// of those with passwords.
+/// no passwords.
 #[cold]
 pub(crate) fn report(
     shared: &Shared,
@@ -106,13 +106,13 @@ pub(crate) fn report(
     client: &ClientState,
 ) -> Option<Outgoing> {
     let flags = entry.command.flags;
-    if flags.has(Flags::ADMIN) || flags.has(Flags::SKIP_MONITOR) {
+    if flags.has(Flags::ADMIN) {
         return None;
     }
     let now_us = now_us();
     let (seconds, micros) = (now_us / 1_000_000, now_us % 1_000_000);
     let mut text = format!("+{seconds}.{micros:06} [{} {}]", client.db, client.card.peer);
-    for arg in args {
+    for arg in sensitive::redacted(entry, args) {
         text.push_str(" \"");
         arg.iter().for_each(|byte| push_escaped(&mut text, *byte));
         text.push('"');

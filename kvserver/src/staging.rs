@@ -85,7 +85,7 @@ impl Staging {
         self.tries += 1;
         self.state = State::Wanted(values);
     }
-    /// The request has run to its end.
+    /// The request has run to its end, or was refused.
     pub(crate) fn end(&mut self) {
         if !matches!(self.state, State::InPlace) {
             *self = Staging::by_helper();

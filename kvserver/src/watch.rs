@@ -22,13 +22,21 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
+    /// No keys; when one has changed, `changed` says so.
+    pub(crate) fn telling(changed: Arc<AtomicBool>) -> Self {
+        Watched { keys: HashMap::new(), changed }
+    }
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
+    }
+    /// True if a watched key is known to have changed.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.changed.load(Ordering::Acquire)
     }
     /// True if a watched key has changed, or has expired since.
     pub(crate) fn is_changed(&self, now_ms: u64) -> bool {
         let expired = |expires_at_ms: &Option<u64>| expires_at_ms.is_some_and(|at| at <= now_ms);
-        self.changed.load(Ordering::Acquire) || self.keys.values().any(expired)
+        self.is_marked() || self.keys.values().any(expired)
     }
 }
 
@@ -101,7 +109,8 @@ impl Watches {
             self.keys.fetch_sub(1, Ordering::AcqRel);
         }
         self.clients.fetch_sub(1, Ordering::Relaxed);
-        watched.changed = Arc::default();
+        // Nobody marks it any more.
+        watched.changed.store(false, Ordering::Release);
     }
 
     /// Marks the watchers of a key.

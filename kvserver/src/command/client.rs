@@ -262,7 +262,12 @@ fn unblock(ctx: &mut Context<'_>) -> Outcome {
         [_] => {
             return Err(CommandError::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
         }
-        _ => return Err(CommandError::Syntax),
+        _ => {
+            return Err(CommandError::text(
+                "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT \
+                 HELP.",
+            ));
+        }
     };
     let id = parse_i64(ctx.args[2]).ok_or(CommandError::NotInteger)?;
     let was_blocked = u64::try_from(id).is_ok_and(|id| ctx.server.unblock(id, how));

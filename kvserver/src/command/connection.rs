@@ -18,7 +18,7 @@ const HANDSHAKE: Flags = FAST.and(Flags::NOSCRIPT).and(Flags::NO_AUTH).and(Flags
 /// This family's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
     Command::new("auth", -2, auth)
-        .flags(HANDSHAKE.and(Flags::SKIP_MONITOR))
+        .flags(HANDSHAKE)
         .group(Group::Connection)
         .complexity("O(1)")
         .summary("Logs in with a password."),
@@ -27,7 +27,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         .group(Group::Connection)
         .summary("Answers with its argument."),
     Command::new("hello", -1, hello)
-        .flags(HANDSHAKE.and(Flags::SKIP_MONITOR))
+        .flags(HANDSHAKE)
         .group(Group::Connection)
         .since("6.0.0")
         .summary("Chooses the protocol, and describes the server."),
@@ -86,7 +86,10 @@ fn reset(ctx: &mut Context<'_>) -> Outcome {
     client.log_in(Login::default());
     client.db = 0;
     client.protocol = Protocol::Resp2;
-    client.replies = Replies::On;
+    // Its own reply is still one to be skipped.
+    if client.replies != Replies::SkipThis {
+        client.replies = Replies::On;
+    }
     client.no_evict = false;
     client.no_touch = false;
     client.card.seen.lock().name.clear();

@@ -54,7 +54,6 @@ const SUBCOMMANDS: &[Subcommand] = &[
     ("DIGEST-VALUE", (0, usize::MAX), digest::values, "Answers digests of the values of <key>s."),
     ("ERROR", (1, 1), error, "Answers <string> as an error."),
     ("HELP", (0, 0), help, "Prints this."),
-    ("JMAP", (0, 0), accepted, "Accepted: there is no such map."),
     ("LISTPACK", (1, 1), object::listpack, "Tells whether <key>'s encoding is named listpack."),
     ("LOADAOF", (0, 0), reload, "As RELOAD."),
     ("LOG", (1, 1), log, "Writes <message> to the server's log."),

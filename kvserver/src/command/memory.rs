@@ -6,12 +6,12 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::arguments::not_negative;
 use super::{Command, CommandError, Flags, Group, KeyFlags, KeySpec, Outcome};
 use crate::context::Context;
 use crate::data::{Collection, Direction, WHOLE};
 use crate::double;
 use crate::eviction;
+use crate::number::parse_i64;
 use crate::process;
 
 /// Elements looked at for their length, unless SAMPLES says otherwise.
@@ -62,7 +62,8 @@ fn usage(ctx: &mut Context<'_>) -> Outcome {
     let samples = match &args[3..] {
         [] => SAMPLES,
         [word, count] if word.eq_ignore_ascii_case(b"SAMPLES") => {
-            match usize::try_from(not_negative(count, "ERR syntax error")?).unwrap_or(usize::MAX) {
+            let count = parse_i64(count).ok_or(CommandError::NotInteger)?;
+            match usize::try_from(count).map_err(|_| CommandError::Syntax)? {
                 0 => usize::MAX,
                 count => count,
             }

@@ -1,5 +1,5 @@
-//! Which arguments are nobody's business: they are kept out of the slow log. (MONITOR
-//! does not show the commands that have any at all.)
+//! Which arguments are nobody's business: they are kept out of the slow log, and of what MONITOR
+//! shows.
 
 use super::table::Entry;
 
@@ -31,9 +31,16 @@ pub(crate) fn redacted<'a>(entry: &Entry, args: &[&'a [u8]]) -> Vec<&'a [u8]> {
             }
         }
         "hello" => {
-            let at = shown.iter().position(|word| word.eq_ignore_ascii_case(b"auth"));
-            if let Some(at) = at {
-                shown.iter_mut().skip(at + 1).take(2).for_each(|word| *word = REDACTED);
+            let mut at = 2;
+            while let Some(word) = args.get(at) {
+                at += match word {
+                    _ if word.eq_ignore_ascii_case(b"auth") => {
+                        shown.iter_mut().skip(at + 1).take(2).for_each(|word| *word = REDACTED);
+                        3
+                    }
+                    _ if word.eq_ignore_ascii_case(b"setname") => 2,
+                    _ => 1,
+                };
             }
         }
         _ => {}

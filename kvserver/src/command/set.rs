@@ -4,6 +4,8 @@
 //! in every set, so sets are compared by their elements' keys.
 
 mod algebra;
+#[cfg(test)]
+mod drawn;
 mod member;
 mod random;
 mod reverse;

@@ -46,7 +46,11 @@ fn help(ctx: &mut Context<'_>) -> Outcome {
 fn get(ctx: &mut Context<'_>) -> Outcome {
     let count = match ctx.args.get(2) {
         None => COUNT_DEFAULT,
-        Some(_) if ctx.args.len() > 3 => return Err(CommandError::Syntax),
+        Some(_) if ctx.args.len() > 3 => {
+            return Err(CommandError::text(
+                "ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.",
+            ));
+        }
         Some(word) => match parse_i64(word) {
             Some(-1) => usize::MAX,
             count => count

@@ -1,5 +1,7 @@
 //! All commands, found by name without regard to case.
 
+mod spelling;
+
 use std::sync::LazyLock;
 
 use super::keys::Span;
@@ -9,6 +11,8 @@ use super::{
     memory, pubsub, server, set, slowlog, string, transaction, zset,
 };
 use crate::data::Ahead;
+pub(crate) use spelling::Resolver;
+use spelling::Spelling;
 
 static FAMILIES: &[&[Command]] = &[
     acl::COMMANDS,
@@ -136,7 +140,7 @@ impl Table {
             commands.into_iter().map(|command| Entry::build(command, "", &mut count)).collect();
         let mut places = vec![0u16; (entries.len() * 4).next_power_of_two()];
         for (entry, index) in entries.iter().zip(1u16..) {
-            let mut at = hash(entry.command.name.as_bytes()) & (places.len() - 1);
+            let mut at = Spelling::of(entry.command.name.as_bytes()).hash() & (places.len() - 1);
             while places[at] != 0 {
                 at = (at + 1) & (places.len() - 1);
             }
@@ -157,7 +161,7 @@ impl Table {
     /// The command called `name`, a container for one with subcommands.
     #[inline]
     pub(crate) fn find(&self, name: &[u8]) -> Option<&Entry> {
-        let mut at = hash(name) & (self.places.len() - 1);
+        let mut at = Spelling::of(name).hash() & (self.places.len() - 1);
         loop {
             let index = usize::from(self.places[at]).checked_sub(1)?;
             let entry = &self.entries[index];
@@ -171,11 +175,7 @@ impl Table {
     /// The command, or subcommand, that a request asks for; its arity is not checked.
     #[inline]
     pub(crate) fn resolve(&self, name: &[u8], second: Option<&[u8]>) -> Option<&Entry> {
-        let entry = self.find(name)?;
-        match second {
-            Some(second) if !entry.subcommands.is_empty() => entry.subcommand(second),
-            _ => Some(entry),
-        }
+        self.find(name)?.or_subcommand(second)
     }
 
     /// Why [`Table::resolve`] found nothing.
@@ -219,6 +219,13 @@ impl Entry {
         let fetch_bit = fetch.map_or(0, Fetch::bit);
         Entry { command, full_name, index, subcommands, fetch, fetch_bit }
     }
+    /// The subcommand that the second word of a request names, or itself, if it has none.
+    fn or_subcommand(&self, second: Option<&[u8]>) -> Option<&Entry> {
+        match second {
+            Some(second) if !self.subcommands.is_empty() => self.subcommand(second),
+            _ => Some(self),
+        }
+    }
     /// The subcommand called `name`.
     pub(crate) fn subcommand(&self, name: &[u8]) -> Option<&Entry> {
         let matches = |sub: &&Entry| sub.command.name.as_bytes().eq_ignore_ascii_case(name);
@@ -232,21 +239,6 @@ impl Entry {
 
 fn clip(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(ECHO_BYTES_MAX)]).into_owned()
-}
-
-/// Mixes the length with the first and the last eight bytes, letter case folded.
-#[inline]
-fn hash(name: &[u8]) -> usize {
-    const FOLD: u64 = 0x2020_2020_2020_2020;
-    let word = |bytes: &[u8]| {
-        let mut word = [0; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
-        u64::from_le_bytes(word) | FOLD
-    };
-    let head = word(&name[..name.len().min(8)]);
-    let tail = word(&name[name.len().saturating_sub(8)..]);
-    let mixed = (head ^ tail.rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    usize::try_from(mixed >> 40).expect("24 bits fit") ^ name.len()
 }
 
 #[cfg(test)]

@@ -271,6 +271,18 @@ impl Db<'_> {
         Ok(self.nth(of, span, index)?.map(|element| Joined::new([&element.sub])))
     }
 
+    /// Calls `f` with the keys of elements, those with so many before them, where nothing is
+    /// pending.
+    pub(super) fn nth_subs(
+        &self,
+        of: Collection<'_>,
+        places: Vec<u64>,
+        f: impl FnMut(&[u8]),
+    ) -> Result<()> {
+        let (start, end) = of.id.bounds(WHOLE);
+        self.data.engine.nth_subs(self.place.home, slices(&start, &end), places, f)
+    }
+
     /// Calls `f` with up to `limit` elements of a range, in order from one end, until it breaks.
     pub(crate) fn walk(
         &mut self,

@@ -57,9 +57,9 @@ impl Db<'_> {
         Ok(Some((kind, Some(Collection { key, id }))))
     }
     fn known(&mut self, key: &[u8]) -> Option<Known> {
-        self.data.list_seen = None;
-        let (known, list_seen) = self.data.engine.hot().find_list(self.place.home, key)?;
-        self.data.list_seen = list_seen;
+        self.data.ends_seen = None;
+        let (known, ends_seen) = self.data.engine.hot().find_ends(self.place.home, key)?;
+        self.data.ends_seen = Some(ends_seen);
         known.expires_at_ms.is_none_or(|at| at > self.data.now_ms).then_some(known)
     }
 
@@ -68,7 +68,7 @@ impl Db<'_> {
         if !self.data.pending.is_empty() {
             return self.count_in(of, WHOLE);
         }
-        let seen = self.data.list_seen.filter(|seen| seen.id == of.id).and_then(|seen| seen.len);
+        let seen = self.data.ends_seen.filter(|seen| seen.id == of.id).and_then(|seen| seen.len);
         if let Some(len) = seen.or_else(|| self.data.engine.hot().len(of.id)) {
             return Ok(len);
         }

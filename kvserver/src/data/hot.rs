@@ -1,6 +1,6 @@
 //! Collections used lately: the id a key holds, how many elements there are and, where somebody
 //! has asked, which ones are the outermost: of a list (in `runs`), or of the part of a sorted set
-//! in order.
+//! in order. Of sets that are popped from, also what is drawn next (in `drawn`).
 //!
 //! What is here is what the store would answer; it spares the look-ups where one collection is
 //! used again and again. Knows changes. Does not know the store, nor what elements mean.
@@ -17,6 +17,7 @@
 //! H5. A collection that is found by its key is found by its id, or its elements would change
 //!     unnoticed. One at a time is added, so that nobody takes a place of ids in between.
 
+mod drawn;
 mod runs;
 
 use std::cmp::Ordering;
@@ -29,6 +30,7 @@ use parking_lot::{Mutex, RwLock};
 use super::collection::{ID_LEN, Id};
 use super::pending::{Change, What};
 use super::{Joined, Place, Type};
+use drawn::Drawn;
 pub(super) use runs::Outer;
 use runs::Runs;
 
@@ -64,6 +66,8 @@ struct Elements {
     near: [VecDeque<Joined>; 2],
     /// The same of a list, whose elements are numbers.
     runs: Runs,
+    /// Of a set.
+    drawn: Drawn,
 }
 
 /// One place, beside no other in a cache line.
@@ -98,12 +102,13 @@ impl Hot {
         let slot = self.slots[place(home, key)].0.read();
         slot.as_ref().filter(|slot| slot.is_of(home, key)).map(|slot| slot.known)
     }
-    /// The same, and the length and ends of a list, as far as they are known.
-    pub(super) fn find_list(&self, home: usize, key: &[u8]) -> Option<(Known, Option<ListSeen>)> {
+    /// The same, and the length and ends, as far as they are known.
+    #[inline]
+    pub(super) fn find_ends(&self, home: usize, key: &[u8]) -> Option<(Known, EndsSeen)> {
         let slot = self.slots[place(home, key)].0.read();
         let Slot { known, elements, .. } = slot.as_ref().filter(|slot| slot.is_of(home, key))?;
-        let seen = ListSeen { id: known.id, len: elements.len, runs: elements.runs };
-        Some((*known, (known.kind == Type::List).then_some(seen)))
+        let seen = EndsSeen { id: known.id, len: elements.len, runs: elements.runs };
+        Some((*known, seen))
     }
     /// Remembers what a key holds.
     pub(super) fn add(&self, home: usize, key: &[u8], known: Known) {
@@ -158,8 +163,17 @@ impl Hot {
         });
     }
     /// The length and ends of a list, as far as they are known.
-    pub(super) fn list(&self, id: Id) -> Option<ListSeen> {
-        self.look_at(id, |elements| ListSeen { id, len: elements.len, runs: elements.runs })
+    pub(super) fn list(&self, id: Id) -> Option<EndsSeen> {
+        self.look_at(id, |elements| EndsSeen { id, len: elements.len, runs: elements.runs })
+    }
+    /// The element that was drawn to be taken next, or how many should be drawn.
+    pub(super) fn drawn(&self, id: Id) -> Result<Joined, usize> {
+        let next = self.look_at(id, |elements| elements.drawn.next().cloned());
+        next.unwrap_or(Err(1))
+    }
+    /// Remembers elements that were drawn from all of them, without repetition.
+    pub(super) fn set_drawn(&self, id: Id, drawn: Vec<Joined>) {
+        self.change(id, |_, elements| elements.drawn.set(drawn));
     }
     /// Remembers the elements at an end of a list, without a gap, outermost first.
     pub(super) fn set_outer(&self, id: Id, end: Direction, numbers: &[u64]) {
@@ -217,15 +231,15 @@ impl Hot {
     }
 }
 
-/// What was known of a list at some moment.
+/// What was known of a collection at some moment: its length and, of a list, the ends.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ListSeen {
+pub(super) struct EndsSeen {
     pub(super) id: Id,
     pub(super) len: Option<u64>,
     runs: Runs,
 }
 
-impl ListSeen {
+impl EndsSeen {
     /// The outermost element, if it is known, and whether there is another one.
     pub(super) fn outer(&self, end: Direction) -> Option<(Outer, bool)> {
         let outer = self.runs.outer(end)?;
@@ -243,6 +257,7 @@ impl Slot {
 impl Elements {
     /// Whether the element was there before is told by the elements around it, if they are known.
     fn put(&mut self, sub: &[u8]) {
+        self.drawn.forget();
         let mut is_new = None;
         if sub >= self.floor {
             for (side, near) in self.near.iter_mut().enumerate() {
@@ -272,6 +287,7 @@ impl Elements {
     /// Only elements that are there are removed.
     fn remove(&mut self, sub: &[u8]) {
         self.len = self.len.and_then(|len| len.checked_sub(1));
+        self.drawn.remove(sub);
         if sub < self.floor {
             return;
         }

@@ -53,7 +53,7 @@ impl Db<'_> {
 
     /// What is remembered of an end, mostly seen already when the key was looked up.
     fn remembered(&self, of: Collection<'_>, end: Direction) -> Option<(Outer, bool)> {
-        let seen = self.data.list_seen.filter(|seen| seen.id == of.id);
+        let seen = self.data.ends_seen.filter(|seen| seen.id == of.id);
         let outer = seen.and_then(|seen| seen.outer(end));
         outer.or_else(|| self.data.engine.hot().list(of.id)?.outer(end))
     }

@@ -158,7 +158,13 @@ impl Pending {
         self.elements.forget_after(mark.ops);
     }
     pub(super) fn clear(&mut self) {
-        self.truncate(Mark { ops: 0, bytes: 0, touches: 0, events: 0 });
+        self.ops.clear();
+        self.bytes.clear();
+        self.touches.clear();
+        self.events.clear();
+        (self.element_ops, self.swaps) = (0, 0);
+        self.keys.forget_after(0);
+        self.elements.forget_after(0);
         self.room.clear();
         // One huge command must not pin its memory for ever.
         if self.bytes.capacity() > 1 << 20 {

@@ -138,7 +138,24 @@ impl Parser {
     }
 
     /// Reads `*<count>`. A count of zero or less is a request of nothing, and is skipped.
+    #[inline]
     fn count(&mut self, buffer: &[u8], limits: &Limits) -> Result<bool, ProtocolError> {
+        // Nearly all counts have one digit, and no limit is below that.
+        if let Some([b'*', count @ b'1'..=b'9', b'\r', b'\n']) = self.next(buffer) {
+            self.at += 4;
+            self.missing = u64::from(count - b'0');
+            return Ok(true);
+        }
+        self.any_count(buffer, limits)
+    }
+
+    /// The next few bytes, if so many are there.
+    #[inline]
+    fn next<'b, const N: usize>(&self, buffer: &'b [u8]) -> Option<&'b [u8; N]> {
+        buffer.get(self.at..)?.first_chunk()
+    }
+
+    fn any_count(&mut self, buffer: &[u8], limits: &Limits) -> Result<bool, ProtocolError> {
         let Some(line) = self.line(buffer, ProtocolError::TooBigCount)? else { return Ok(false) };
         let count = parse_i64(&line[1..]).filter(|count| *count <= i64::from(i32::MAX));
         let count = u64::try_from(count.ok_or(ProtocolError::InvalidCount)?).unwrap_or(0);
@@ -184,7 +201,7 @@ impl Parser {
 
     #[inline]
     fn length(&mut self, buffer: &[u8], limits: &Limits) -> Result<Option<usize>, ProtocolError> {
-        // Nearly all lengths have one or two digits.
+        // Nearly all lengths have up to three digits, and no limit is below that.
         match buffer.get(self.at..).unwrap_or_default() {
             [b'$', a @ b'0'..=b'9', b'\r', b'\n', ..] => {
                 self.at += 4;
@@ -192,7 +209,11 @@ impl Parser {
             }
             [b'$', a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => {
                 self.at += 5;
-                return Ok(Some(usize::from(a - b'0') * 10 + usize::from(b - b'0')));
+                return Ok(Some(of_digits([*a, *b])));
+            }
+            [b'$', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..] => {
+                self.at += 6;
+                return Ok(Some(of_digits([*a, *b, *c])));
             }
             _ => {}
         }
@@ -249,6 +270,12 @@ impl Parser {
         let line = rest[..len].strip_suffix(b"\r").unwrap_or(&rest[..len]);
         inline::split(line).map(Some).map_err(|_| ProtocolError::UnbalancedQuotes)
     }
+}
+
+/// The number that these digits are.
+#[inline]
+fn of_digits<const N: usize>(digits: [u8; N]) -> usize {
+    digits.iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
 }
 
 #[cfg(test)]

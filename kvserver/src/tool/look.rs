@@ -219,7 +219,7 @@ pub(super) fn stats(at: &At) -> Result<ExitCode, Failure> {
     } else {
         writeln!(out, "Keys:         {}", stats.keys)?;
         writeln!(out, "Live data:    {}", size(stats.live_bytes + stats.blob_bytes))?;
-        writeln!(out, "Reclaimable:  {} (by `kvserver merge`)", size(stats.dead_bytes))?;
+        writeln!(out, "Reclaimable:  up to {} (by `kvserver merge`)", size(stats.dead_bytes))?;
         let (files, blobs) = (stats.files.len(), stats.blobs);
         writeln!(out, "Files:        {files} data files, {blobs} large values of their own")?;
         writeln!(out, "Memory:       {} for the keys, when open", size(stats.keydir_bytes))?;

@@ -1,6 +1,7 @@
 //! Values too large for the log: their files are written without making other connections wait.
 
 mod once;
+mod refused;
 
 use std::io;
 use std::path::Path;

@@ -16,13 +16,15 @@ fn line(wire: &mut Wire) -> String {
 }
 
 #[test]
-fn every_command_is_shown_but_those_of_administrators_and_with_passwords() {
+fn every_command_is_shown_but_those_of_administrators_and_no_password_is() {
     let server = Running::with(|config| config.threads = 3);
     let (mut watcher, mut wire) = (server.connect(), server.connect());
     watcher.ask("MONITOR", "+OK\r\n");
     wire.ask("AUTH default secret", "+OK\r\n");
-    wire.send("HELLO 2 AUTH default secret\r\n");
+    wire.send("HELLO 2 SETNAME auth AUTH default secret\r\n");
     while wire.line() != "*0" {}
+    wire.send("AUTH nobody secret\r\n");
+    assert!(wire.line().starts_with("-WRONGPASS"));
     wire.ask("CONFIG SET maxmemory 0", "+OK\r\n");
     wire.ask("SELECT 3", "+OK\r\n");
     wire.ask("set \"a\\x00\\\"b\" \"\\r\\n\"", "+OK\r\n");
@@ -33,6 +35,9 @@ fn every_command_is_shown_but_those_of_administrators_and_with_passwords() {
     wire.expect("+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+PONG\r\n:1\r\n");
     wire.send("RESET\r\n");
     for expected in [
+        "0 \"AUTH\" \"(redacted)\" \"(redacted)\"",
+        "0 \"HELLO\" \"2\" \"SETNAME\" \"auth\" \"AUTH\" \"(redacted)\" \"(redacted)\"",
+        "0 \"AUTH\" \"(redacted)\" \"(redacted)\"",
         "3 \"SELECT\" \"3\"",
         "3 \"set\" \"a\\x00\\\"b\" \"\\r\\n\"",
         "3 \"LPUSH\" \"a\\x00\\\"b\" \"x\"",

@@ -104,3 +104,52 @@ fn a_key_that_expires_meanwhile_is_there_for_all_commands_of_exec_or_for_none() 
     }
     assert!(seen > 0);
 }
+
+#[test]
+fn an_exec_that_is_refused_ends_the_transaction_and_its_watches() {
+    let server = Running::start();
+    let (mut wire, mut other) = (server.connect(), server.connect());
+    let abort = "-EXECABORT Transaction discarded because of: ";
+    let arity = format!("{abort}wrong number of arguments for 'exec' command\r\n");
+    wire.ask("EXEC a", &arity);
+    wire.ask("WATCH k", "+OK\r\n");
+    wire.ask("MULTI", "+OK\r\n");
+    wire.ask("SET k 1", "+QUEUED\r\n");
+    wire.ask("EXEC a", &arity);
+    wire.ask("EXEC", "-ERR EXEC without MULTI\r\n");
+    other.ask("SET k 2", "+OK\r\n");
+    wire.ask("MULTI", "+OK\r\n");
+    wire.ask("EXEC", "*0\r\n");
+    wire.ask("SUBSCRIBE c", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    let context = "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
+                   this context\r\n";
+    wire.ask("EXEC", &format!("{abort}Can't execute 'exec': {context}"));
+    other.ask("CONFIG SET requirepass secret", "+OK\r\n");
+    server.connect().ask("EXEC", &format!("{abort}NOAUTH Authentication required.\r\n"));
+    assert!(other.bulk("INFO commandstats").contains(",rejected_calls=4,failed_calls=1\r\n"));
+}
+
+#[test]
+fn client_list_shows_whose_watched_keys_have_changed() {
+    let server = Running::start();
+    let (mut wire, mut other) = (server.connect(), server.connect());
+    wire.ask("CLIENT SETNAME watcher", "+OK\r\n");
+    wire.ask("WATCH k", "+OK\r\n");
+    let flags = |other: &mut crate::support::Wire| {
+        let list = other.bulk("CLIENT LIST");
+        let line = list.lines().find(|line| line.contains(" name=watcher ")).unwrap();
+        line.split(" flags=").nth(1).unwrap().split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(flags(&mut other), "N");
+    other.ask("SET k 1", "+OK\r\n");
+    assert_eq!(flags(&mut other), "d");
+    wire.ask("MULTI", "+OK\r\n");
+    assert_eq!(flags(&mut other), "xd");
+    // Nothing is kept of what will not run.
+    wire.ask("SET a 1", "+QUEUED\r\n");
+    assert!(other.bulk("CLIENT LIST").contains(" multi=0 "));
+    wire.ask("EXEC", "*-1\r\n");
+    assert_eq!(flags(&mut other), "N");
+    wire.ask("WATCH k", "+OK\r\n");
+    assert_eq!(flags(&mut other), "N");
+}

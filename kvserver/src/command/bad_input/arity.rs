@@ -8,7 +8,11 @@ const WORDS_MAX: usize = 12;
 
 fn check(fixture: &mut Fixture, entry: &'static Entry, names: &[&[u8]]) -> usize {
     let mut refused = 0;
-    let expected = format!("-ERR wrong number of arguments for '{}' command\r\n", entry.full_name);
+    // Who refuses an EXEC ends the transaction, too.
+    let is_exec = entry.full_name == "exec";
+    let code = if is_exec { "EXECABORT Transaction discarded because of:" } else { "ERR" };
+    let name = &entry.full_name;
+    let expected = format!("-{code} wrong number of arguments for '{name}' command\r\n");
     for count in names.len()..WORDS_MAX {
         if entry.command.accepts(count) {
             continue;

@@ -112,6 +112,16 @@ fn bad_arguments_are_refused_in_the_reference_servers_order() {
         ("wait 1 x", "-ERR timeout is not an integer or out of range"),
         ("waitaof 2 0 0", "-ERR value is out of range, value must between 0 and 1"),
         ("client unblock x y", "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"),
+        (
+            "client unblock 1 timeout x",
+            "-ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.",
+        ),
+        (
+            "slowlog get 1 2",
+            "-ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.",
+        ),
+        ("memory usage none samples x", "-ERR value is not an integer or out of range"),
+        ("memory usage none samples -1", "-ERR syntax error"),
         ("client unblock x", "-ERR value is not an integer or out of range"),
         ("client unblock 7 error", ":0"),
         ("command getkeys blpop a b 0", "*2 $1 a $1 b"),

@@ -24,7 +24,6 @@ fn unknown_subcommands_and_counts_of_arguments_are_refused() {
             "DEBUG SLEEP",
             "-ERR unknown subcommand or wrong number of arguments for 'SLEEP'. Try DEBUG HELP.",
         ),
-        ("DEBUG JMAP", "+OK"),
         (
             "DEBUG ERROR MYERR text",
             "-ERR unknown subcommand or wrong number of arguments for 'ERROR'. Try DEBUG HELP.",

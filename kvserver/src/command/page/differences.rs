@@ -65,11 +65,7 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
         "the file is readable for its owner only, unless it was there before. Writers wait until \
          it is on the disk.",
     ),
-    (
-        "auth",
-        "`MONITOR` does not show it; Redis shows it without the password. `requirepass` must be \
-         UTF-8; `ACL SETUSER` takes any bytes.",
-    ),
+    ("auth", "`requirepass` must be UTF-8; `ACL SETUSER` takes any bytes."),
     ("bgrewriteaof", "merges the store's files: space of what is dead is given back."),
     ("bgsave", "syncs; no file is written beside the store."),
     (
@@ -109,7 +105,6 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("flushall", "`ASYNC` and `SYNC` mean the same: memory is given back in the background."),
     ("flushdb", "`ASYNC` and `SYNC` mean the same: memory is given back in the background."),
     ("function", "only `FLUSH` and `LIST`, which test suites send: scripting comes later."),
-    ("hello", "`MONITOR` does not show it, as it may hold a password."),
     (
         "hscan",
         "a cursor is digits only, as for `SCAN`. The order is that of hashes of the fields, and \

@@ -34,7 +34,7 @@ fn reply_one_popped(ctx: &mut Context<'_>, set: Collection<'_>) -> Outcome {
     let Context { reply, data, client, rng, .. } = ctx;
     let mut db = data.db(client.db);
     let len = db.count(set, WHOLE)?;
-    let Some(sub) = db.nth_key(set, WHOLE, rng.u64(..len.max(1)))? else {
+    let Some(sub) = db.draw_to_take(set, len, rng)? else {
         reply.null();
         return Ok(());
     };

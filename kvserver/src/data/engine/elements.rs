@@ -189,6 +189,17 @@ impl Engine {
         let sub = |key: &[u8]| Joined::new([key.get(ID_LEN..).unwrap_or_default()]);
         Ok(self.homes[home].elements.nth_key_in(bounds, index, sub)?)
     }
+    /// The same of several places.
+    pub(in crate::data) fn nth_subs(
+        &self,
+        home: usize,
+        bounds: Bounds<'_>,
+        places: Vec<u64>,
+        mut f: impl FnMut(&[u8]),
+    ) -> Result<()> {
+        let sub = |key: &[u8]| f(key.get(ID_LEN..).unwrap_or_default());
+        Ok(self.homes[home].elements.nth_keys_in(bounds, places, sub)?)
+    }
     /// Calls `f` with the keys of elements of a range, in order from one end.
     pub(in crate::data) fn walk_element_keys(
         &self,

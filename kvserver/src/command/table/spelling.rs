@@ -1,0 +1,125 @@
+//! Names as few numbers: to find them in the table, and to know the one that came last once more.
+//!
+//! Most requests are of the same command as the one before them, spelt in the same way.
+
+use super::{Entry, table};
+
+/// So long a name is told by the numbers alone.
+const WHOLE_LEN_MAX: usize = 16;
+
+/// A name: its length, its first and its last eight bytes; of a short one each byte at least once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spelling {
+    len: usize,
+    head: u64,
+    tail: u64,
+}
+
+impl Spelling {
+    #[inline]
+    pub(super) fn of(name: &[u8]) -> Spelling {
+        let len = name.len();
+        let (head, tail) = if let (Some(head), Some(tail)) = (name.first_chunk(), name.last_chunk())
+        {
+            (u64::from_le_bytes(*head), u64::from_le_bytes(*tail))
+        } else if let (Some(head), Some(tail)) = (name.first_chunk(), name.last_chunk()) {
+            (u64::from(u32::from_le_bytes(*head)), u64::from(u32::from_le_bytes(*tail)))
+        } else {
+            let byte = |at: usize| u64::from(name.get(at).copied().unwrap_or_default());
+            (byte(0) | byte(1) << 8, byte(2))
+        };
+        Spelling { len, head, tail }
+    }
+    /// The same for all cases of the letters.
+    #[inline]
+    pub(super) fn hash(self) -> usize {
+        const FOLD: u64 = 0x2020_2020_2020_2020;
+        let (head, tail) = (self.head | FOLD, self.tail | FOLD);
+        let mixed = (head ^ tail.rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        usize::try_from(mixed >> 40).expect("24 bits fit") ^ self.len
+    }
+    /// No other name is spelt so.
+    fn is_whole(self) -> bool {
+        self.len <= WHOLE_LEN_MAX
+    }
+}
+
+/// Looks names up, and remembers the last one.
+#[derive(Debug, Default)]
+pub(crate) struct Resolver {
+    last: Option<(Spelling, &'static Entry)>,
+}
+
+impl Resolver {
+    /// As [`super::Table::resolve`] of the one table.
+    #[inline]
+    pub(crate) fn resolve(&mut self, name: &[u8], second: Option<&[u8]>) -> Option<&'static Entry> {
+        let spelling = Spelling::of(name);
+        match self.last {
+            Some((last, entry)) if last == spelling => Some(entry),
+            _ => self.look_up(spelling, name, second),
+        }
+    }
+
+    fn look_up(
+        &mut self,
+        spelling: Spelling,
+        name: &[u8],
+        second: Option<&[u8]>,
+    ) -> Option<&'static Entry> {
+        let entry = table().find(name)?;
+        if !entry.subcommands.is_empty() {
+            return entry.or_subcommand(second);
+        }
+        if spelling.is_whole() {
+            self.last = Some((spelling, entry));
+        }
+        Some(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_resolved_as_the_table_does_whatever_came_before() {
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut names: Vec<Vec<u8>> =
+            table().entries().iter().map(|entry| entry.command.name.into()).collect();
+        names.extend(
+            [&b""[..], b"g", b"ge", b"gex", b"gett", b"no such command at all"].map(Vec::from),
+        );
+        let mut resolver = Resolver::default();
+        let mut name = Vec::new();
+        for _ in 0..20_000 {
+            match rng.u8(..4) {
+                0 => name = rng.choice(&names).cloned().unwrap_or_default(),
+                1 if !name.is_empty() => {
+                    let at = rng.usize(..name.len());
+                    name[at] = [name[at] ^ 0x20, rng.u8(..)][rng.usize(..2)];
+                }
+                _ => {}
+            }
+            let second = [None, Some(&b"get"[..]), Some(b"HELP"), Some(b"x")][rng.usize(..4)];
+            let expected = table().resolve(&name, second).map(|entry| entry.index);
+            let resolved = resolver.resolve(&name, second).map(|entry| entry.index);
+            assert_eq!(resolved, expected, "{:?}", String::from_utf8_lossy(&name));
+        }
+    }
+
+    #[test]
+    fn short_names_of_which_a_byte_differs_are_spelt_differently() {
+        for len in 0..=WHOLE_LEN_MAX {
+            let name = vec![b'a'; len];
+            for at in 0..len {
+                let mut other = name.clone();
+                other[at] = b'b';
+                assert_ne!(Spelling::of(&name), Spelling::of(&other), "{len} bytes, at {at}");
+            }
+            assert_ne!(Spelling::of(&name), Spelling::of(&[&name[..], b"a"].concat()));
+        }
+    }
+}
