@@ -20,6 +20,7 @@
 
 mod map;
 mod os;
+mod priority;
 mod sim;
 
 use std::{ffi::OsString, fmt, io, path::Path, sync::Arc};
@@ -27,6 +28,7 @@ use std::{ffi::OsString, fmt, io, path::Path, sync::Arc};
 pub use map::Mapping;
 pub(crate) use map::prefetch;
 pub use os::OsDisk;
+pub(crate) use priority::lower_priority;
 pub use sim::{CrashImages, Fault, Repeat, SimDisk};
 
 /// Directories and the names in them.

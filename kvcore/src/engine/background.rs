@@ -1,7 +1,11 @@
 //! What the store does by itself: syncing in time, and everything that can wait.
 //!
-//! Two threads, so that a long merge never delays a sync, nor the file that comes next. Both end
-//! when told, and neither keeps the store open.
+//! Three threads, so that a long merge never delays a sync, nor the file that comes next, nor what
+//! has expired. All end when told, and none keeps the store open.
+//!
+//! The one that merges has a lower priority (`disk/priority.rs`): of the others' work somebody may
+//! be waiting for every step, and they hold the writer lock; it mostly holds none. It takes what
+//! others leave of the processors, and a tenth of one that they want too.
 
 use super::{Engine, hints::Hinted};
 use crate::{
@@ -36,6 +40,7 @@ pub(crate) enum Task {
 pub(crate) struct Tasks {
     sync: Sender<Task>,
     work: Sender<Task>,
+    merge: Sender<Task>,
 }
 
 /// The receiving ends, until the threads start.
@@ -43,15 +48,35 @@ pub(crate) struct Tasks {
 pub(crate) struct TaskQueues {
     sync: Receiver<Task>,
     work: Receiver<Task>,
+    merge: Receiver<Task>,
 }
 
 const QUEUE_TASKS_MAX: usize = 64;
-/// How often the worker looks around.
+/// How often a thread looks around.
 const TICK: Duration = Duration::from_millis(100);
+
+/// What can wait and holds the writer lock at times.
+const WORK: [Step; 4] = [
+    Engine::work_off_in_background,
+    |engine| engine.remove_expired().map(drop),
+    Engine::evict_over_budget,
+    Engine::prepare_next_file,
+];
+/// What gives space back. Nobody waits for it before that is used up.
+const GIVE_BACK: [Step; 4] =
+    [Engine::unlink_dead_blobs, Engine::write_hints_if_due, Engine::merge_if_due, |engine| {
+        engine.relax();
+        Ok(())
+    }];
+
+type Step = fn(&Engine) -> Result<()>;
+
 pub(crate) fn tasks() -> (Tasks, TaskQueues) {
     let (sync, sync_queue) = bounded(QUEUE_TASKS_MAX);
     let (work, work_queue) = bounded(QUEUE_TASKS_MAX);
-    (Tasks { sync, work }, TaskQueues { sync: sync_queue, work: work_queue })
+    let (merge, merge_queue) = bounded(QUEUE_TASKS_MAX);
+    let queues = TaskQueues { sync: sync_queue, work: work_queue, merge: merge_queue };
+    (Tasks { sync, work, merge }, queues)
 }
 
 /// The running threads of a store.
@@ -69,6 +94,7 @@ impl Background {
         let threads = vec![
             start("kvcore-sync", Engine::sync_loop, queues.sync)?,
             start("kvcore-work", Engine::work_loop, queues.work)?,
+            start("kvcore-merge", Engine::merge_loop, queues.merge)?,
         ];
         Ok(Background(Mutex::new(threads)))
     }
@@ -82,6 +108,7 @@ impl Background {
         // The store is closed by now, so a full queue is soon empty.
         let _ = engine.tasks.sync.send(Task::Stop);
         let _ = engine.tasks.work.send(Task::Stop);
+        let _ = engine.tasks.merge.send(Task::Stop);
         for thread in threads {
             // Dropping the last handle inside one of the threads must not wait for itself.
             if thread.thread().id() != std::thread::current().id() {
@@ -98,6 +125,7 @@ impl Engine {
         }
         if matches!(task, Task::Rolled | Task::WorkOff) {
             let _ = self.tasks.work.try_send(task);
+            let _ = self.tasks.merge.try_send(task);
         }
     }
 
@@ -152,42 +180,54 @@ impl Engine {
             if self.check_open().is_err() {
                 continue;
             }
-            if let Err(e) = self.maintain() {
-                crate::trace::background_failed(&self.dir, &e);
+            self.take_steps_in_background(&WORK);
+        }
+    }
+
+    fn merge_loop(&self, queue: &Receiver<Task>) {
+        crate::disk::lower_priority();
+        loop {
+            match queue.recv_timeout(TICK) {
+                Ok(Task::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.check_open().is_ok() {
+                self.take_steps_in_background(&GIVE_BACK);
             }
         }
     }
 
-    /// One round of everything that can wait. A step that fails does not keep the later ones from
-    /// their turn: on a full disk only merge can help, and what comes before it needs space.
+    fn take_steps_in_background(&self, steps: &[Step]) {
+        if let Err(e) = self.take_steps(steps) {
+            crate::trace::background_failed(&self.dir, &e);
+        }
+    }
+
+    /// One round of everything that can wait.
     pub(crate) fn maintain(&self) -> Result<()> {
         self.check_nested()?;
+        let worked = self.take_steps(&WORK);
+        worked.and(self.take_steps(&GIVE_BACK))
+    }
+
+    /// A step that fails does not keep the later ones from their turn: on a full disk only merge
+    /// can help, and what comes before it needs space.
+    fn take_steps(&self, steps: &[Step]) -> Result<()> {
         self.check_writable()?;
-        let steps: [fn(&Engine) -> Result<()>; 8] = [
-            Engine::work_off_in_background,
-            |engine| engine.remove_expired().map(drop),
-            Engine::evict_over_budget,
-            Engine::prepare_next_file,
-            Engine::unlink_dead_blobs,
-            |engine| {
-                // Nobody else writes the same hint, and no merge removes its file meanwhile.
-                let _one_at_a_time = engine.merge.lock();
-                let which = match engine.options.auto_merge {
-                    AutoMerge::On => Hinted::Settled,
-                    AutoMerge::Off => Hinted::All,
-                };
-                match engine.write_missing_hints(which) {
-                    // Merge comes next, and makes room.
-                    Err(e) if e.is_full() => Ok(()),
-                    written => written,
-                }
-            },
-            Engine::merge_if_due,
-            |engine| {
-                engine.relax();
-                Ok(())
-            },
-        ];
         steps.iter().map(|step| step(self)).fold(Ok(()), Result::and)
+    }
+
+    fn write_hints_if_due(&self) -> Result<()> {
+        // Nobody else writes the same hint, and no merge removes its file meanwhile.
+        let _one_at_a_time = self.merge.lock();
+        let which = match self.options.auto_merge {
+            AutoMerge::On => Hinted::Settled,
+            AutoMerge::Off => Hinted::All,
+        };
+        match self.write_missing_hints(which) {
+            // Merge comes next, and makes room.
+            Err(e) if e.is_full() => Ok(()),
+            written => written,
+        }
     }
 }
