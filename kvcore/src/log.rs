@@ -35,7 +35,7 @@ pub(crate) mod walk;
 
 pub(crate) use checksum::{FileKey, StoreId};
 pub(crate) use data_file::{DataFile, Parts as FileParts, corrupt};
-pub(crate) use file_table::{FilePin, FileTable, Files, FilesGuard, FilesOnce};
+pub(crate) use file_table::{FilePin, FileTable, Files, FilesGuard, FilesInRuns, FilesOnce};
 pub(crate) use frame::{
     BatchEncoder, FrameError, FrameView, HEADER_LEN as FRAME_HEADER_LEN, MEMBER_OVERHEAD, Member,
     Parsed, SINGLE_OVERHEAD, WATERMARK_IN_HEADER, find_next_frame, parse_frame, read_member,
@@ -49,7 +49,9 @@ pub(crate) use manifest::{
     UNORDERED,
 };
 pub(crate) use preamble::FormatError;
-pub(crate) use record::{Form, Found, KEY_LEN_MAX, Record, decode_put_value, tombstone_len};
+pub(crate) use record::{
+    Form, Found, KEY_LEN_MAX, Record, RecordError, decode_put_value, tombstone_len,
+};
 pub(crate) use walk::{FrameWalk, Step};
 
 use crate::{

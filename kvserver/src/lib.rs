@@ -75,6 +75,7 @@ mod staging;
 mod stats;
 mod threads;
 mod watch;
+mod words;
 mod worker;
 
 pub use config::{AppendFsync, Config};

@@ -110,8 +110,8 @@ pub(crate) fn prefetch<T>(items: &[T]) {
 #[inline]
 fn prefetch_lines(start: *const u8, len: usize) {
     let before = start.addr() % CACHE_LINE_BYTES;
-    let (mut at, mut left) = (start.wrapping_sub(before), before.saturating_add(len));
-    while left > 0 {
+    let mut at = start.wrapping_sub(before);
+    for _ in 0..before.saturating_add(len).div_ceil(CACHE_LINE_BYTES) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a prefetch is a hint. Of whatever address, also of one that is not mapped, it has
         // no effect that a program can observe but time.
@@ -120,7 +120,6 @@ fn prefetch_lines(start: *const u8, len: usize) {
             _mm_prefetch::<_MM_HINT_T0>(at.cast());
         }
         at = at.wrapping_add(CACHE_LINE_BYTES);
-        left = left.saturating_sub(CACHE_LINE_BYTES);
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;

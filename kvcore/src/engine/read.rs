@@ -12,7 +12,7 @@ use crate::{
     index::{Index, Item, KeyHash, State},
     keydir::{Entry, EntryFlags},
     log::{
-        DataFile, FileTable, FilesGuard, Found, FrameError,
+        DataFile, FilesGuard, Found, FrameError, RecordError,
         compression::{self, UnpackError},
         decode_put_value, read_member, read_single, record_bytes,
     },
@@ -172,56 +172,52 @@ impl Engine {
         decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
     ) -> Result<T> {
         let offset = u64::from(entry.location.offset);
-        let decoded = match file.mapped(offset, len) {
-            Some(bytes) => {
-                let value = match checked_value(file, keyspace, key, entry, bytes)? {
-                    InRecord::Value(value) => value,
-                    InRecord::Compressed(packed) => return unpacked(file, entry, packed, decode),
-                };
-                // Above the durable watermark a page may still be lost and read differently.
-                let owner: Arc<dyn Bytes>;
-                if value.len() > crate::value::COPIED_LEN_BYTES_MAX
-                    && self.is_durable(file, offset, len)
-                {
-                    owner = self.owner_of(file);
-                    let start =
-                        usize::try_from(offset).unwrap_or(usize::MAX) + offset_within(bytes, value);
-                    decode(ValueRef::pinnable(value, &owner, start))
-                } else {
-                    decode(ValueRef::copied(value))
-                }
-            }
-            None => {
-                let bytes = file.with_bytes(offset, len, <[u8]>::to_vec)?;
-                match checked_value(file, keyspace, key, entry, &bytes)? {
-                    InRecord::Value(value) => decode(ValueRef::copied(value)),
-                    InRecord::Compressed(packed) => return unpacked(file, entry, packed, decode),
-                }
-            }
+        let Some(bytes) = file.mapped(offset, len) else {
+            return read_unmapped(file, keyspace, key, (entry, len), decode);
+        };
+        let value = match checked_value(file, keyspace, key, entry, bytes) {
+            Ok(InRecord::Value(value)) => value,
+            Ok(InRecord::Compressed(packed)) => return unpacked(file, entry, packed, decode),
+            Err(unsound) => return Err(corrupt(file, entry, unsound)),
+        };
+        // Above the durable watermark a page may still be lost and read differently.
+        let decoded = if value.len() > crate::value::COPIED_LEN_BYTES_MAX
+            && self.is_durable(file, offset, len)
+        {
+            let owner = self.owner_of(file);
+            let start = usize::try_from(offset).unwrap_or(usize::MAX) + offset_within(bytes, value);
+            decode(ValueRef::pinnable(value, &owner, start))
+        } else {
+            decode(ValueRef::copied(value))
         };
         decoded.map_err(|source| Error::Decode { source })
     }
 
-    /// The same from whichever of the files an entry points into.
+    /// The value, which is in no blob, of a key whose record, of this length, is in a file that
+    /// was listed when the key was found.
+    #[inline]
     pub(crate) fn read_listed<T>(
         &self,
-        files: &FileTable,
+        file: Option<&Arc<DataFile>>,
         keyspace: KeyspaceId,
-        (key, entry): (&[u8], &Entry),
+        key: &[u8],
+        (entry, len): (&Entry, usize),
         decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
     ) -> Result<T> {
-        let file = files.get(entry.location.file).ok_or_else(|| self.missing_file(entry))?;
-        self.read_value(file, keyspace, key, entry, decode)
+        debug_assert!(!entry.flags.has(EntryFlags::BLOB), "blobs are read by other means");
+        let Some(file) = file else { return Err(self.missing_file(entry)) };
+        self.read_record(file, keyspace, key, (entry, len), decode)
     }
 
     /// The value itself from there, pinned or copied.
     pub(crate) fn listed_value_bytes(
         &self,
-        files: &FileTable,
+        file: Option<&Arc<DataFile>>,
         keyspace: KeyspaceId,
-        (key, entry): (&[u8], &Entry),
+        key: &[u8],
+        entry: &Entry,
     ) -> Result<Value> {
-        let file = files.get(entry.location.file).ok_or_else(|| self.missing_file(entry))?;
+        let file = file.ok_or_else(|| self.missing_file(entry))?;
         self.value_bytes(file, keyspace, key, entry)
     }
 
@@ -260,7 +256,7 @@ impl Engine {
         let offset = u64::from(entry.location.offset);
         let len = record_bytes_len(keyspace, key, entry);
         let bytes = file.with_bytes(offset, len, <[u8]>::to_vec)?;
-        let record = checked_record(file, entry, &bytes)?;
+        let record = checked_record(file, entry, &bytes).map_err(|e| corrupt(file, entry, e))?;
         match decode_put_value(record, keyspace, key) {
             Ok(Found::Blob { blob, len_bytes, checksum }) => Ok((blob, len_bytes, checksum)),
             Ok(_) => Err(file.corrupt(offset, "a blob reference was expected")),
@@ -330,6 +326,7 @@ impl Engine {
         Some(Item { key: key.into(), state, file })
     }
 
+    #[cold]
     fn missing_file(&self, entry: &Entry) -> Error {
         let name = crate::log::file_names::data(entry.location.file);
         let offset = u64::from(entry.location.offset);
@@ -346,14 +343,55 @@ pub(crate) fn record_bytes_len(keyspace: KeyspaceId, key: &[u8], entry: &Entry) 
     usize::try_from(record_bytes(keyspace, key.len(), entry)).unwrap_or(usize::MAX)
 }
 
-fn checked_record<'b>(file: &DataFile, entry: &Entry, bytes: &'b [u8]) -> Result<&'b [u8]> {
+/// Reads a put's value where nothing is mapped, from a copy of its record.
+#[inline(never)]
+fn read_unmapped<T>(
+    file: &DataFile,
+    keyspace: KeyspaceId,
+    key: &[u8],
+    (entry, len): (&Entry, usize),
+    decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
+) -> Result<T> {
     let offset = u64::from(entry.location.offset);
-    let record: Result<&[u8], FrameError> = if entry.flags.has(EntryFlags::MEMBER) {
+    let bytes = file.with_bytes(offset, len, <[u8]>::to_vec)?;
+    match checked_value(file, keyspace, key, entry, &bytes) {
+        Ok(InRecord::Value(value)) => {
+            decode(ValueRef::copied(value)).map_err(|source| Error::Decode { source })
+        }
+        Ok(InRecord::Compressed(packed)) => unpacked(file, entry, packed, decode),
+        Err(unsound) => Err(corrupt(file, entry, unsound)),
+    }
+}
+
+/// Why bytes are not the record they should be.
+#[derive(Debug, thiserror::Error)]
+enum Unsound {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("a value was expected")]
+    NoValue,
+}
+
+#[cold]
+fn corrupt(file: &DataFile, entry: &Entry, unsound: Unsound) -> Error {
+    file.corrupt(u64::from(entry.location.offset), unsound)
+}
+
+#[inline]
+fn checked_record<'b>(
+    file: &DataFile,
+    entry: &Entry,
+    bytes: &'b [u8],
+) -> Result<&'b [u8], Unsound> {
+    let offset = u64::from(entry.location.offset);
+    let record = if entry.flags.has(EntryFlags::MEMBER) {
         read_member(bytes, file.key, offset, entry.sequence)
     } else {
         read_single(bytes, file.key, offset)
     };
-    record.map_err(|e| file.corrupt(offset, e))
+    Ok(record?)
 }
 
 #[inline]
@@ -363,15 +401,11 @@ fn checked_value<'b>(
     key: &[u8],
     entry: &Entry,
     bytes: &'b [u8],
-) -> Result<InRecord<'b>> {
-    let record = checked_record(file, entry, bytes)?;
-    match decode_put_value(record, keyspace, key) {
-        Ok(Found::Value(value)) => Ok(InRecord::Value(value)),
-        Ok(Found::Compressed(packed)) => Ok(InRecord::Compressed(packed)),
-        Ok(Found::Blob { .. }) => {
-            Err(file.corrupt(u64::from(entry.location.offset), "a value was expected"))
-        }
-        Err(e) => Err(file.corrupt(u64::from(entry.location.offset), e)),
+) -> Result<InRecord<'b>, Unsound> {
+    match decode_put_value(checked_record(file, entry, bytes)?, keyspace, key)? {
+        Found::Value(value) => Ok(InRecord::Value(value)),
+        Found::Compressed(packed) => Ok(InRecord::Compressed(packed)),
+        Found::Blob { .. } => Err(Unsound::NoValue),
     }
 }
 

@@ -6,14 +6,14 @@ use crate::{
     batch::borrow,
     codec::Codec,
     error::{Error, Result},
-    index::{Index, Item, Records, TipItem, TipRequest},
+    index::{Index, Item, Records, TipItem, TipPage, TipRequest},
     iter::{Entry, move_behind},
     key::{EncodedRange, Key, KeyRange},
     keydir::EntryFlags,
-    log::FileTable,
+    log::{DataFile, FilesInRuns},
     value::Value,
 };
-use std::{fmt, ops::ControlFlow};
+use std::{fmt, ops::ControlFlow, sync::Arc};
 
 /// From which end a range is walked.
 ///
@@ -60,8 +60,9 @@ const PAGE_KEYS_MAX: usize = 512;
 /// # }
 /// ```
 pub struct Visited<'a> {
-    item: &'a TipItem,
-    files: &'a FileTable,
+    item: TipItem<'a>,
+    /// What its record is in; listed when the page was fetched.
+    file: Option<&'a Arc<DataFile>>,
     inner: &'a Inner,
 }
 
@@ -87,8 +88,9 @@ impl<'a> Visited<'a> {
     /// # }
     /// ```
     #[must_use]
+    #[inline]
     pub fn key(&self) -> &'a [u8] {
-        &self.item.key
+        self.item.key
     }
 
     /// Hands the stored bytes of the value to `f`, without copying them where they are mapped.
@@ -113,8 +115,9 @@ impl<'a> Visited<'a> {
         if self.is_blob() {
             return Ok(f(&self.value_bytes()?));
         }
-        let (TipItem { key, entry }, id) = (self.item, self.inner.core.id());
-        self.inner.store.engine().read_listed(self.files, id, (key, entry), |v| Ok(f(&v)))
+        let (TipItem { key, entry, record_len }, id) = (self.item, self.inner.core.id());
+        let (engine, at) = (self.inner.store.engine(), (entry, record_len));
+        engine.read_listed(self.file, id, key, at, |v| Ok(f(&v)))
     }
 
     fn is_blob(&self) -> bool {
@@ -140,9 +143,9 @@ impl<'a> Visited<'a> {
     ///
     /// As [`Visited::value_with`].
     pub fn value_bytes(&self) -> Result<Value> {
-        let TipItem { key, entry } = self.item;
+        let TipItem { key, entry, .. } = self.item;
         let (engine, id) = (self.inner.store.engine(), self.inner.core.id());
-        match engine.listed_value_bytes(self.files, id, (key, entry)) {
+        match engine.listed_value_bytes(self.file, id, key, entry) {
             // A blob that was superseded meanwhile is gone: what is there now counts.
             Err(e @ Error::Io { .. }) if self.is_blob() => {
                 engine.get(&self.inner.core.index, key, |v| Ok(v.to_value()))?.ok_or(e)
@@ -188,8 +191,15 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         limit: usize,
         mut f: impl FnMut(&Visited<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        self.pages(range, (direction, limit, Records::Read), |item, files| {
-            f(&Visited { item, files, inner: &self.inner })
+        self.pages(range, (direction, limit, Records::Read), |page| {
+            let mut files = FilesInRuns::new(&page.files);
+            for item in page.items() {
+                let file = files.get(item.entry.location.file);
+                if f(&Visited { item, file, inner: &self.inner })?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            Ok(ControlFlow::Continue(()))
         })
     }
 
@@ -227,15 +237,18 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
         limit: usize,
         mut f: impl FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<()> {
-        self.pages(range, (direction, limit, Records::Left), |item, _| Ok(f(&item.key)))
+        self.pages(range, (direction, limit, Records::Left), |page| {
+            let is_break = page.items().any(|item| f(item.key).is_break());
+            Ok(if is_break { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
     }
 
-    /// Calls `f` with entries of a range, page by page, until it breaks.
+    /// Calls `f` with pages of a range until it breaks.
     fn pages(
         &self,
         range: impl KeyRange<K>,
         (direction, limit, records): (Direction, usize, Records),
-        mut f: impl FnMut(&TipItem, &FileTable) -> Result<ControlFlow<()>>,
+        mut f: impl FnMut(&TipPage) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         self.engine().check_open()?;
         self.check_ordered("walk")?;
@@ -256,17 +269,15 @@ impl<K: Key, V: ?Sized + 'static, C: Codec<V>> Keyspace<K, V, C> {
             let Some(page) = self.index().tip_page(&self.engine().files, &request) else {
                 return Ok(());
             };
-            for item in &page.items {
-                if f(item, &page.files)?.is_break() {
-                    return Ok(());
-                }
+            if f(&page)?.is_break() {
+                return Ok(());
             }
             page_keys = (page_keys * 2).min(PAGE_KEYS_MAX);
-            left = left.saturating_sub(page.items.len());
-            match (page.last, direction) {
+            left = left.saturating_sub(page.len());
+            match (page.last.as_deref(), direction) {
                 (None, _) => return Ok(()),
-                (Some(key), Direction::Ascending) => move_behind(&mut range.start, &key),
-                (Some(key), Direction::Descending) => move_behind(&mut range.end, &key),
+                (Some(key), Direction::Ascending) => move_behind(&mut range.start, key),
+                (Some(key), Direction::Descending) => move_behind(&mut range.end, key),
             }
         }
         Ok(())

@@ -22,6 +22,10 @@ use siphasher::sip::SipHasher24;
 
 use crate::ids::FileId;
 
+mod linear;
+
+use linear::Behind;
+
 /// `extra` of checksums over headers: of a frame, a file, a hint, a manifest.
 pub(crate) const HEADER: u64 = u64::MAX;
 
@@ -32,13 +36,20 @@ pub(crate) struct StoreId(pub(crate) [u8; 16]);
 /// What checksums of one file are bound to: SipHash-2-4 of the file id as eight little-endian
 /// bytes, with the store id as its key. On disk for ever, through every checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FileKey(u64);
+pub(crate) struct FileKey {
+    number: u64,
+    /// What it adds to every checksum: offset and extra are behind it.
+    share: u32,
+}
 
 impl FileKey {
     pub(crate) fn new(store: &StoreId, file: FileId) -> FileKey {
         let mut hasher = SipHasher24::new_with_key(&store.0);
         hasher.write(&u64::from(file.0).to_le_bytes());
-        FileKey(hasher.finish())
+        let number = hasher.finish();
+        // The register is told inverted, so this one begins with zero.
+        let share = !crc32c::crc32c_append(u32::MAX, &place(number, 0, 0).0);
+        FileKey { number, share }
     }
 }
 
@@ -47,6 +58,9 @@ impl FileKey {
 pub(crate) struct Partial(u32);
 
 impl Partial {
+    /// Covers nothing.
+    pub(crate) const NOTHING: Partial = Partial(0);
+
     /// Covers `bytes`.
     #[inline]
     pub(crate) fn of(bytes: &[u8]) -> Partial {
@@ -62,12 +76,33 @@ impl Partial {
     /// Covers the place too: the checksum as stored.
     #[inline]
     pub(crate) fn at(self, file: FileKey, offset: u64, extra: u64) -> u32 {
-        let mut place = Place([0; 24]);
-        place.0[..8].copy_from_slice(&file.0.to_le_bytes());
-        place.0[8..16].copy_from_slice(&offset.to_le_bytes());
-        place.0[16..].copy_from_slice(&extra.to_le_bytes());
-        crc32c::crc32c_append(self.0, &place.0)
+        match u32::try_from(offset) {
+            Ok(offset) if extra == 0 => {
+                !(REGISTER.of(!self.0) ^ file.share ^ OFFSET_AND_NO_EXTRA.of(offset))
+            }
+            _ => crc32c::crc32c_append(self.0, &place(file.number, offset, extra).0),
+        }
     }
+}
+
+/// What the register before the place becomes behind it.
+static REGISTER: Behind = Behind::new(PLACE_LEN - size_of::<u32>());
+/// What an offset of 32 bits adds, if `extra` is zero.
+static OFFSET_AND_NO_EXTRA: Behind = Behind::new(size_of::<u32>() + size_of::<u64>());
+
+const PLACE_LEN: usize = 3 * size_of::<u64>();
+
+/// Aligned, because the checksum takes aligned bytes eight at a time.
+#[repr(align(8))]
+struct Place([u8; PLACE_LEN]);
+
+#[inline]
+fn place(file: u64, offset: u64, extra: u64) -> Place {
+    let mut place = Place([0; PLACE_LEN]);
+    for (part, number) in place.0.chunks_exact_mut(size_of::<u64>()).zip([file, offset, extra]) {
+        part.copy_from_slice(&number.to_le_bytes());
+    }
+    place
 }
 
 /// What the checksum of a frame's header covers of it.
@@ -80,18 +115,12 @@ pub(crate) fn of_frame_header(
     file: FileKey,
     offset: u64,
 ) -> u32 {
-    let mut bytes = [0; FRAME_HEADER_COVERED_LEN + 3 * size_of::<u64>()];
-    let (front, place) = bytes.split_at_mut(FRAME_HEADER_COVERED_LEN);
+    let mut bytes = [0; FRAME_HEADER_COVERED_LEN + PLACE_LEN];
+    let (front, behind) = bytes.split_at_mut(FRAME_HEADER_COVERED_LEN);
     front.copy_from_slice(covered);
-    for (part, number) in place.chunks_exact_mut(size_of::<u64>()).zip([file.0, offset, HEADER]) {
-        part.copy_from_slice(&number.to_le_bytes());
-    }
+    behind.copy_from_slice(&place(file.number, offset, HEADER).0);
     crc32c::crc32c(&bytes)
 }
-
-/// Aligned, because the checksum takes aligned bytes eight at a time.
-#[repr(align(8))]
-struct Place([u8; 24]);
 
 #[cfg(test)]
 mod tests {
@@ -102,7 +131,7 @@ mod tests {
     #[test]
     fn checksum_of_known_bytes_at_a_known_place_never_changes() {
         assert_eq!(Partial::of(b"123456789"), Partial(0xe306_9283), "CRC-32C check value");
-        assert_eq!(FileKey::new(&STORE, FileId(1)), FileKey(GOLDEN_KEY));
+        assert_eq!(FileKey::new(&STORE, FileId(1)).number, GOLDEN_KEY);
         let stored = Partial::of(b"bytes").at(FileKey::new(&STORE, FileId(1)), 128, 7);
         assert_eq!(stored, GOLDEN_STORED);
     }
@@ -125,6 +154,21 @@ mod tests {
     }
 
     #[test]
+    fn checksum_at_a_place_is_that_of_the_bytes_and_the_place() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        let limit = u64::from(u32::MAX);
+        for offset in [0, 1, 128, limit, limit + 1, u64::MAX, rng.u64(..), rng.u64(..limit)] {
+            for extra in [0, 1, HEADER, rng.u64(..)] {
+                let bytes: Vec<u8> = (0..rng.usize(..200)).map(|_| rng.u8(..)).collect();
+                let key = FileKey::new(&StoreId(rng.u128(..).to_le_bytes()), FileId(rng.u32(1..)));
+                let all = [&bytes[..], &place(key.number, offset, extra).0].concat();
+                let stored = Partial::of(&bytes).at(key, offset, extra);
+                assert_eq!(stored, crc32c::crc32c(&all), "{offset} {extra}");
+            }
+        }
+    }
+
+    #[test]
     fn checksum_of_a_frame_header_is_the_one_made_in_two_steps() {
         let key = FileKey::new(&STORE, FileId(7));
         let covered = *b"twenty bytes, surely";
@@ -135,6 +179,7 @@ mod tests {
     #[test]
     fn covering_in_parts_equals_covering_at_once() {
         assert_eq!(Partial::of(b"by").and(b"tes"), Partial::of(b"bytes"));
+        assert_eq!(Partial::NOTHING.and(b"bytes"), Partial::of(b"bytes"));
     }
 
     #[test]

@@ -30,6 +30,10 @@ use std::ops::Bound;
 use super::varint;
 use crate::ids::{FileId, KeyspaceId, Sequence};
 
+mod value;
+
+pub(crate) use value::{Found, decode_put_value};
+
 /// Longest key, and longest bound of a range.
 pub(crate) const KEY_LEN_MAX: usize = 65_536;
 
@@ -116,17 +120,6 @@ pub(crate) enum RecordError {
     /// A sound record, but not the one asked for.
     #[error("another record than the one asked for")]
     Other,
-}
-
-/// The value of a put, as the read path finds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found<'a> {
-    /// The value itself.
-    Value(&'a [u8]),
-    /// The value, compressed.
-    Compressed(&'a [u8]),
-    /// The value lies in a blob.
-    Blob { blob: FileId, len_bytes: u64, checksum: u32 },
 }
 
 /// Length of an encoded put, from lengths alone.
@@ -284,51 +277,6 @@ impl<'a> Record<'a> {
             _ => return Err(RecordError::Unknown { kind }),
         };
         Ok((record, bytes.len() - rest.len()))
-    }
-}
-
-/// The value of the put or blob reference at the front of `bytes`, if it is the one of that
-/// keyspace and key: the read path, which knows what it looks for.
-#[inline]
-pub(crate) fn decode_put_value<'a>(
-    bytes: &'a [u8],
-    keyspace: KeyspaceId,
-    key: &[u8],
-) -> Result<Found<'a>, RecordError> {
-    let mut rest = bytes;
-    let kind = take_u8(&mut rest)?;
-    if kind & !EXPIRES != PUT {
-        return decode_other_value(bytes, keyspace, key);
-    }
-    let (found_keyspace, key_len) = take_head(&mut rest)?;
-    let value_len = take_length(&mut rest)?;
-    if kind & EXPIRES != 0 {
-        take_u64(&mut rest)?;
-    }
-    if found_keyspace != keyspace || take(&mut rest, key_len)? != key {
-        return Err(RecordError::Other);
-    }
-    Ok(Found::Value(take(&mut rest, value_len)?))
-}
-
-#[cold]
-fn decode_other_value<'a>(
-    bytes: &'a [u8],
-    wanted: KeyspaceId,
-    wanted_key: &[u8],
-) -> Result<Found<'a>, RecordError> {
-    match Record::decode(bytes)?.0 {
-        Record::BlobRef { keyspace, key, blob, len_bytes, checksum, .. }
-            if keyspace == wanted && key == wanted_key =>
-        {
-            Ok(Found::Blob { blob, len_bytes, checksum })
-        }
-        Record::Put { keyspace, key, value, form: Form::Compressed, .. }
-            if keyspace == wanted && key == wanted_key =>
-        {
-            Ok(Found::Compressed(value))
-        }
-        _ => Err(RecordError::Other),
     }
 }
 

@@ -87,30 +87,27 @@ pub(crate) struct Element {
 
 /// An element that a walk has come to.
 #[derive(Debug)]
-pub(crate) struct Seen<'a> {
-    sub: &'a [u8],
-    held: Held<'a>,
-}
+pub(crate) struct Seen<'a>(Held<'a>);
 
 impl<'a> Seen<'a> {
     /// Its key without the id.
     pub(crate) fn sub(&self) -> &'a [u8] {
-        self.sub
+        &self.0.key()[ID_LEN..]
     }
     /// Hands its value to `f`; read now.
     pub(crate) fn value_with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> Result<R> {
-        match &self.held {
+        match self.0 {
             Held::Stored(visited) => Ok(visited.value_with(f)?),
-            Held::Pending(value) => Ok(f(value)),
+            Held::Pending { value, .. } => Ok(f(value)),
         }
     }
     /// A copy that outlives the walk.
     pub(crate) fn to_element(&self) -> Result<Element> {
-        let value = match &self.held {
+        let value = match self.0 {
             Held::Stored(visited) => visited.value_bytes()?,
-            Held::Pending(value) => Value::from(*value),
+            Held::Pending { value, .. } => Value::from(value),
         };
-        Ok(Element { sub: self.sub.to_vec(), value })
+        Ok(Element { sub: self.sub().to_vec(), value })
     }
 }
 
@@ -297,7 +294,7 @@ impl Db<'_> {
         let bounds = slices(&start, &end);
         let store = |limit, f: Visit<'_>| engine.walk_elements(home, bounds, direction, limit, f);
         if !self.data.pending.has_elements() {
-            return store(limit, &mut |key, held| f(&Seen { sub: &key[ID_LEN..], held }));
+            return store(limit, &mut |held| f(&Seen(held)));
         }
         let (overlaid, is_removed) = self.data.pending.overlay(home, of.id, bounds);
         let overlaid: VecDeque<_> = match direction {
@@ -308,8 +305,8 @@ impl Db<'_> {
         let mut merge = Merge { overlaid, direction, left: limit, f: &mut f };
         if store_limit > 0 {
             let mut is_broken = false;
-            store(store_limit, &mut |key, held| {
-                let flow = merge.stored(key, held)?;
+            store(store_limit, &mut |held| {
+                let flow = merge.stored(held)?;
                 is_broken = flow.is_break();
                 Ok(flow)
             })?;
@@ -373,7 +370,8 @@ struct Merge<'m, F> {
 
 impl<F: FnMut(&Seen<'_>) -> Result<ControlFlow<()>>> Merge<'_, F> {
     /// The next element of the store, after the pending ones before it.
-    fn stored(&mut self, key: &[u8], held: Held<'_>) -> Result<ControlFlow<()>> {
+    fn stored(&mut self, held: Held<'_>) -> Result<ControlFlow<()>> {
+        let key = held.key();
         while let Some((pending, value)) = self.overlaid.front().copied() {
             let order = match self.direction {
                 Direction::Ascending => pending.cmp(key),
@@ -388,7 +386,7 @@ impl<F: FnMut(&Seen<'_>) -> Result<ControlFlow<()>>> Merge<'_, F> {
                 return Ok(flow);
             }
         }
-        self.give(&Seen { sub: &key[ID_LEN..], held })
+        self.give(&Seen(held))
     }
     /// Pending elements after the last one of the store.
     fn rest(&mut self) -> Result<()> {
@@ -401,7 +399,7 @@ impl<F: FnMut(&Seen<'_>) -> Result<ControlFlow<()>>> Merge<'_, F> {
     }
     fn pending(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<ControlFlow<()>> {
         match value {
-            Some(value) => self.give(&Seen { sub: &key[ID_LEN..], held: Held::Pending(value) }),
+            Some(value) => self.give(&Seen(Held::Pending { key, value })),
             None => Ok(ControlFlow::Continue(())),
         }
     }

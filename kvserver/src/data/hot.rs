@@ -30,6 +30,7 @@ use parking_lot::{Mutex, RwLock};
 use super::collection::{ID_LEN, Id};
 use super::pending::{Change, What};
 use super::{Joined, Place, Type};
+use crate::words::head_and_tail;
 use drawn::Drawn;
 pub(super) use runs::Outer;
 use runs::Runs;
@@ -348,13 +349,7 @@ const fn side(end: Direction) -> usize {
 
 /// Mixes length, first and last bytes: those who share a place only push each other out.
 fn place(home: usize, key: &[u8]) -> usize {
-    let word = |bytes: &[u8]| {
-        let mut word = [0; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
-        u64::from_le_bytes(word)
-    };
-    let head = word(&key[..key.len().min(8)]);
-    let tail = word(&key[key.len().saturating_sub(8)..]);
+    let (head, tail) = head_and_tail(key);
     let mixed = (head ^ tail.rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let high = usize::try_from(mixed >> 48).expect("16 bits fit");
     (high ^ key.len() ^ home) % PLACES

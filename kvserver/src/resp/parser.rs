@@ -113,6 +113,9 @@ impl Parser {
         args: &mut Vec<Range<usize>>,
         limits: &Limits,
     ) -> Result<Step, ProtocolError> {
+        if self.missing == 0 && self.short(buffer, args) {
+            return Ok(Step::Request);
+        }
         while self.missing == 0 {
             match buffer.get(self.at) {
                 None => return Ok(Step::Incomplete),
@@ -137,25 +140,21 @@ impl Parser {
         Ok(Step::Request)
     }
 
-    /// Reads `*<count>`. A count of zero or less is a request of nothing, and is skipped.
+    /// Takes a request that is all there, of up to nine arguments of up to three-digit lengths, as
+    /// nearly all are: no limit is below that. False, and nothing taken, if it is not such a one.
     #[inline]
-    fn count(&mut self, buffer: &[u8], limits: &Limits) -> Result<bool, ProtocolError> {
-        // Nearly all counts have one digit, and no limit is below that.
-        if let Some([b'*', count @ b'1'..=b'9', b'\r', b'\n']) = self.next(buffer) {
-            self.at += 4;
-            self.missing = u64::from(count - b'0');
-            return Ok(true);
+    fn short(&mut self, buffer: &[u8], args: &mut Vec<Range<usize>>) -> bool {
+        let first = args.len();
+        let end = short_request(buffer, self.at, args);
+        match end {
+            Some(end) => self.at = end,
+            None => args.truncate(first),
         }
-        self.any_count(buffer, limits)
+        end.is_some()
     }
 
-    /// The next few bytes, if so many are there.
-    #[inline]
-    fn next<'b, const N: usize>(&self, buffer: &'b [u8]) -> Option<&'b [u8; N]> {
-        buffer.get(self.at..)?.first_chunk()
-    }
-
-    fn any_count(&mut self, buffer: &[u8], limits: &Limits) -> Result<bool, ProtocolError> {
+    /// Reads `*<count>`. A count of zero or less is a request of nothing, and is skipped.
+    fn count(&mut self, buffer: &[u8], limits: &Limits) -> Result<bool, ProtocolError> {
         let Some(line) = self.line(buffer, ProtocolError::TooBigCount)? else { return Ok(false) };
         let count = parse_i64(&line[1..]).filter(|count| *count <= i64::from(i32::MAX));
         let count = u64::try_from(count.ok_or(ProtocolError::InvalidCount)?).unwrap_or(0);
@@ -201,21 +200,10 @@ impl Parser {
 
     #[inline]
     fn length(&mut self, buffer: &[u8], limits: &Limits) -> Result<Option<usize>, ProtocolError> {
-        // Nearly all lengths have up to three digits, and no limit is below that.
-        match buffer.get(self.at..).unwrap_or_default() {
-            [b'$', a @ b'0'..=b'9', b'\r', b'\n', ..] => {
-                self.at += 4;
-                return Ok(Some(usize::from(a - b'0')));
-            }
-            [b'$', a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => {
-                self.at += 5;
-                return Ok(Some(of_digits([*a, *b])));
-            }
-            [b'$', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..] => {
-                self.at += 6;
-                return Ok(Some(of_digits([*a, *b, *c])));
-            }
-            _ => {}
+        let rest = buffer.get(self.at..).unwrap_or_default();
+        if let Some((len, after)) = short_length(rest) {
+            self.at += rest.len() - after.len();
+            return Ok(Some(len));
         }
         self.any_length(buffer, limits)
     }
@@ -272,10 +260,37 @@ impl Parser {
     }
 }
 
-/// The number that these digits are.
+/// Where the short request at `at` ends; its arguments, as far as they are there, are appended.
 #[inline]
-fn of_digits<const N: usize>(digits: [u8; N]) -> usize {
-    digits.iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
+fn short_request(buffer: &[u8], at: usize, args: &mut Vec<Range<usize>>) -> Option<usize> {
+    let [b'*', count @ b'1'..=b'9', b'\r', b'\n', rest @ ..] = buffer.get(at..)? else {
+        return None;
+    };
+    let mut rest = rest;
+    for _ in b'0'..*count {
+        let (len, after) = short_length(rest)?;
+        // The line end after the bytes is not checked, as Redis does not.
+        rest = after.get(len + 2..)?;
+        let start = buffer.len() - after.len();
+        args.push(start..start + len);
+    }
+    Some(buffer.len() - rest.len())
+}
+
+/// `$<length>` of up to three digits, which no limit is below, and what comes after it.
+#[inline]
+fn short_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let digit = |digit: &u8| usize::from(digit - b'0');
+    match bytes {
+        [b'$', a @ b'0'..=b'9', b'\r', b'\n', after @ ..] => Some((digit(a), after)),
+        [b'$', a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', after @ ..] => {
+            Some((digit(a) * 10 + digit(b), after))
+        }
+        [b'$', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', after @ ..] => {
+            Some((digit(a) * 100 + digit(b) * 10 + digit(c), after))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,30 @@ use std::fmt;
 /// Kind, sign, twenty digits and a line end.
 const HEADER_LEN_MAX: usize = 1 + 1 + 20 + 2;
 
+/// The line of a number below a thousand: a byte left for its kind, the digits, the line end, and
+/// last the line's length.
+type ShortLine = [u8; 8];
+
+const SHORT_LEN_AT: usize = 7;
+
+static SHORT_LINES: [ShortLine; 1000] = short_lines();
+
+const fn short_lines() -> [ShortLine; 1000] {
+    const DIGITS: &[u8; 10] = b"0123456789";
+    let mut lines = [[0; 8]; 1000];
+    let mut n = 0;
+    while n < lines.len() {
+        let (hundreds, tens, ones) = (DIGITS[n / 100], DIGITS[n / 10 % 10], DIGITS[n % 10]);
+        lines[n] = match n {
+            0..=9 => [0, ones, b'\r', b'\n', 0, 0, 0, 4],
+            10..=99 => [0, tens, ones, b'\r', b'\n', 0, 0, 5],
+            _ => [0, hundreds, tens, ones, b'\r', b'\n', 0, 6],
+        };
+        n += 1;
+    }
+    lines
+}
+
 /// The protocol version a connection speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -170,35 +194,34 @@ impl<'a> Reply<'a> {
         self.out.extend_from_slice(text);
         self.end();
     }
+    #[inline]
     fn header(&mut self, kind: u8, len: usize) {
-        self.number(kind, i64::try_from(len).unwrap_or(i64::MAX));
+        match SHORT_LINES.get(len) {
+            Some(line) => self.short_line(kind, *line),
+            None => self.long_number(kind, i64::try_from(len).unwrap_or(i64::MAX)),
+        }
     }
     fn end(&mut self) {
         self.out.extend_from_slice(b"\r\n");
     }
-    /// A line of a number of two or three digits, as most lengths are.
-    #[inline]
-    fn short_number(&mut self, kind: u8, n: u32) {
-        let digit = |n: u32| b'0' + u8::try_from(n % 10).expect("a remainder by ten is below ten");
-        let (tens, ones) = (digit(n / 10), digit(n));
-        if n < 100 {
-            self.out.extend_from_slice(&[kind, tens, ones, b'\r', b'\n']);
-        } else {
-            self.out.extend_from_slice(&[kind, digit(n / 100), tens, ones, b'\r', b'\n']);
-        }
-    }
-    /// A line of one number, put together from its end.
+    /// A line of one number: most are looked up, the others put together from their end.
     #[inline]
     fn number(&mut self, kind: u8, n: i64) {
-        if let Ok(small) = u8::try_from(n)
-            && small < 10
-        {
-            self.out.extend_from_slice(&[kind, b'0' + small, b'\r', b'\n']);
-            return;
+        match usize::try_from(n).ok().and_then(|n| SHORT_LINES.get(n)) {
+            Some(line) => self.short_line(kind, *line),
+            None => self.long_number(kind, n),
         }
-        if let Ok(n @ 10..1000) = u32::try_from(n) {
-            return self.short_number(kind, n);
-        }
+    }
+    /// A whole word is written, and what is too much taken back: a move of as many bytes as there
+    /// are would be a call.
+    #[inline]
+    fn short_line(&mut self, kind: u8, mut line: ShortLine) {
+        line[0] = kind;
+        let end = self.out.len() + usize::from(line[SHORT_LEN_AT]);
+        self.out.extend_from_slice(&line);
+        self.out.truncate(end);
+    }
+    fn long_number(&mut self, kind: u8, n: i64) {
         let mut line = [0; HEADER_LEN_MAX];
         line[HEADER_LEN_MAX - 2..].copy_from_slice(b"\r\n");
         let (mut at, mut rest) = (HEADER_LEN_MAX - 2, n.unsigned_abs());
@@ -232,7 +255,7 @@ mod tests {
 
     #[test]
     fn integers_are_written_in_decimal_to_both_ends() {
-        for n in [0, 9, 10, 99, 100, 407, 999, 1000, -1, -10, 12345, i64::MAX, i64::MIN] {
+        for n in (0..1100).chain([-1, -10, 12345, i64::MAX, i64::MIN]) {
             assert_eq!(written(Protocol::Resp2, |r| r.integer(n)), format!(":{n}\r\n"));
         }
     }

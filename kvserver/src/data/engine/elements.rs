@@ -1,6 +1,5 @@
 //! Elements of collections in the store: what `collection` asks of it.
 
-use std::hash::Hasher;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
@@ -11,15 +10,25 @@ use super::super::collection::{Element, ID_LEN, Id};
 use super::super::pending::Bounds;
 use super::{Ahead, Engine, FETCH_KEYS_MIN, Home, Result, StoreError, Value};
 
-/// A value that is there, in the store or among the pending changes.
-#[derive(Debug)]
+/// An element that is there, in the store or among the pending changes.
+#[derive(Clone, Copy, Debug)]
 pub(in crate::data) enum Held<'a> {
     Stored(&'a Visited<'a>),
-    Pending(&'a [u8]),
+    Pending { key: &'a [u8], value: &'a [u8] },
+}
+
+impl<'a> Held<'a> {
+    /// Its whole key.
+    pub(in crate::data) fn key(self) -> &'a [u8] {
+        match self {
+            Held::Stored(visited) => visited.key(),
+            Held::Pending { key, .. } => key,
+        }
+    }
 }
 
 /// What a walk calls with every element; what it may say is to stop.
-pub(in crate::data) type Visit<'f> = &'f mut dyn FnMut(&[u8], Held<'_>) -> Result<ControlFlow<()>>;
+pub(in crate::data) type Visit<'f> = &'f mut dyn FnMut(Held<'_>) -> Result<ControlFlow<()>>;
 
 /// An element by the key of its collection, the part of it, and its name (see `hashed`).
 #[derive(Clone, Copy, Debug)]
@@ -82,9 +91,8 @@ impl Engine {
     }
     /// The keyed hash by which elements lie.
     pub(in crate::data) fn hash(&self, name: &[u8]) -> u32 {
-        let mut hasher = siphasher::sip::SipHasher13::new_with_key(&self.hash_key);
-        hasher.write(name);
-        u32::try_from(hasher.finish() >> 32).expect("half of 64 bits fits 32")
+        let hash = siphasher::sip::SipHasher13::new_with_key(&self.hash_key).hash(name);
+        u32::try_from(hash >> 32).expect("half of 64 bits fits 32")
     }
     /// True if the database holds collections.
     #[inline]
@@ -224,11 +232,35 @@ impl Engine {
     ) -> Result<()> {
         let mut failed = None;
         self.homes[home].elements.walk(bounds, direction, limit, |visited| {
-            Ok(f(visited.key(), Held::Stored(visited)).unwrap_or_else(|error| {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }))
+            Ok(match f(Held::Stored(visited)) {
+                Ok(flow) => flow,
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            })
         })?;
         failed.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::Hasher;
+
+    use siphasher::sip::SipHasher13;
+
+    use super::*;
+
+    #[test]
+    fn elements_lie_by_siphash_1_3_of_their_names_whatever_the_length() -> Result<()> {
+        let engine = Engine::new(kvcore::Store::in_memory()?, 1, super::super::ReverseIndex::Off)?;
+        let name: Vec<u8> = (0..100).collect();
+        for len in 0..=name.len() {
+            let mut hasher = SipHasher13::new_with_key(&engine.hash_key);
+            hasher.write(&name[..len]);
+            assert_eq!(u64::from(engine.hash(&name[..len])), hasher.finish() >> 32, "{len} bytes");
+        }
+        Ok(())
     }
 }
