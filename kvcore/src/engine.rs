@@ -30,7 +30,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
 };
 
@@ -125,7 +125,7 @@ pub(crate) struct Engine {
     /// Of the range deletes that are being worked off. No lock is taken by who holds it.
     pace: Mutex<pace::Pace>,
     /// Which thread holds the writer lock; 0 for none.
-    owner: AtomicU64,
+    owner: AtomicUsize,
     /// Told when dead bytes are few again; see [`Engine::wait_for_space`].
     space_free: Condvar,
     space_turn: Mutex<()>,
@@ -184,7 +184,7 @@ impl Engine {
             watching: Registry::default(),
             writer: Mutex::new(Writer::new(r.end)),
             pace: Mutex::default(),
-            owner: AtomicU64::new(0),
+            owner: AtomicUsize::new(0),
             space_free: Condvar::new(),
             space_turn: Mutex::new(()),
             poison: OnceLock::new(),
@@ -314,9 +314,9 @@ impl Engine {
 /// The longest a commit, or a round of them, waits for merge to catch up.
 const SPACE_WAIT_MAX: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// A number that tells threads apart; never 0.
-pub(crate) fn thread_token() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    thread_local! { static TOKEN: u64 = NEXT.fetch_add(1, Ordering::Relaxed); }
-    TOKEN.with(|t| *t)
+/// A number that tells threads that live apart; never 0.
+#[inline]
+pub(crate) fn thread_token() -> usize {
+    thread_local! { static HERE: u8 = const { 0 }; }
+    HERE.with(|here| std::ptr::from_ref(here).addr())
 }

@@ -50,6 +50,7 @@ mod pending;
 mod queue;
 mod reading;
 mod relocate;
+mod tally;
 mod tip_page;
 mod trade;
 mod undo;
@@ -108,18 +109,18 @@ pub(crate) struct Index {
     hash_key: HashKey,
     shards: Box<[ShardLock]>,
     order: Option<RwLock<OrderIndex>>,
-    len: AtomicU64,
+    len: tally::Tally,
     pending: RwLock<PendingDeletes>,
     has_pending: AtomicBool,
     undo: RwLock<Undo>,
     /// Undo is not empty. Changed under the shard's lock, so that reads need look no further.
     has_undo: AtomicBool,
     /// Bytes for the entries in the tables, by [`Index::entry_bytes`].
-    entries_bytes: AtomicU64,
+    entries_bytes: tally::Tally,
     /// Entries with an expiry time, so that a keyspace without any is not looked through.
     expiring: AtomicU64,
     /// Of all keys and values, those that a pending range delete covers included.
-    data_bytes: AtomicU64,
+    data_bytes: tally::Tally,
     budget: Budget,
     tracker: Tracker,
     frozen: Frozen,
@@ -128,9 +129,9 @@ pub(crate) struct Index {
 /// What applying a change needs to know of the world.
 pub(crate) struct Applying<'a> {
     pub(crate) files: &'a Files,
-    /// The files of when they were first asked for. A merge may have pointed entries at others
-    /// since.
-    pub(crate) table: &'a FilesOnce<'a>,
+    /// The files of when they were first asked for, which may be some commits ago. A merge may have
+    /// pointed entries at others since.
+    pub(crate) table: &'a FilesOnce,
     pub(crate) views: &'a Views,
     /// The file that the records being applied are in.
     pub(crate) file: &'a DataFile,
@@ -141,14 +142,14 @@ impl Applying<'_> {
     /// Keeps the file that an entry points into. Called under the lock of the entry's shard, so
     /// the file is listed.
     fn pin(&self, id: FileId) -> Option<FilePin> {
-        self.table.pin(id).or_else(|| self.files.load().pin(id))
+        self.table.of(self.files).pin(id).or_else(|| self.files.load().pin(id))
     }
 
     /// Hands over the file that an entry points into. Called under the lock of the entry's shard,
     /// so the file is listed.
     #[inline]
     fn with_file(&self, id: FileId, f: impl FnOnce(&DataFile)) {
-        match self.table.get(id) {
+        match self.table.of(self.files).get(id) {
             Some(file) => f(file),
             None => self.with_new_file(id, f),
         }
@@ -171,14 +172,14 @@ impl Index {
             hash_key,
             shards: (0..SHARDS).map(|_| ShardLock::default()).collect(),
             order: ordered.then(RwLock::default),
-            len: AtomicU64::new(0),
+            len: tally::Tally::default(),
             pending: RwLock::default(),
             has_pending: AtomicBool::new(false),
             undo: RwLock::default(),
             has_undo: AtomicBool::new(false),
-            entries_bytes: AtomicU64::new(0),
+            entries_bytes: tally::Tally::default(),
             expiring: AtomicU64::new(0),
-            data_bytes: AtomicU64::new(0),
+            data_bytes: tally::Tally::default(),
             budget: Budget::default(),
             tracker: Tracker::default(),
             frozen: Frozen::default(),
@@ -191,7 +192,7 @@ impl Index {
 
     /// Keys at the tip, expired ones included until their removal. Exact.
     pub(crate) fn len(&self) -> u64 {
-        self.len.load(Ordering::Acquire)
+        self.len.get()
     }
 
     pub(crate) fn expiring(&self) -> u64 {
@@ -200,7 +201,7 @@ impl Index {
 
     /// Bytes of keys and values. Exact, except while a range delete is worked off.
     pub(crate) fn data_bytes(&self) -> u64 {
-        self.data_bytes.load(Ordering::Relaxed)
+        self.data_bytes.get()
     }
 
     #[inline]
@@ -260,7 +261,8 @@ impl Index {
         prefetch(self.shard(hash).table.first_bucket(hash.tag));
     }
 
-    /// Starts fetching the entry that the look-up of a hash looks at first; false if there is none.
+    /// Starts fetching the entry that the look-up of a hash looks at first; false if there is none,
+    /// and so no key with this hash.
     pub(crate) fn fetch_entry(&self, hash: KeyHash) -> bool {
         let shard = self.shard(hash);
         let first = shard.table.first_entry(hash.tag);

@@ -209,6 +209,7 @@ impl Engine {
         if let Err(e) = published {
             let ids: Vec<FileId> = outputs.iter().map(|f| f.id).collect();
             self.files.change(&[], &ids);
+            self.forget_files();
             return Err(e);
         }
         // Durable from here.
@@ -228,6 +229,7 @@ impl Engine {
     fn remove_inputs(&self, inputs: &[Arc<DataFile>]) {
         let ids: Vec<FileId> = inputs.iter().map(|f| f.id).collect();
         self.files.change(&[], &ids);
+        self.forget_files();
         for id in ids {
             // What stays behind by an error is removed at the next open.
             let _ = self.disk.unlink(&self.dir.join(file_names::data(id)));

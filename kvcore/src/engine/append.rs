@@ -16,7 +16,7 @@ use crate::{
     ids::{FileId, Sequence},
     log::{
         BatchEncoder, DataFile, FILE_HEADER_LEN, FRAME_HEADER_LEN, FileHeader, FileKey, FileParts,
-        Generation, LogEnd, LogPosition, MEMBER_OVERHEAD, Role, SINGLE_OVERHEAD,
+        FilesOnce, Generation, LogEnd, LogPosition, MEMBER_OVERHEAD, Role, SINGLE_OVERHEAD,
         WATERMARK_IN_HEADER, file_names,
     },
     options::{DATA_FILE_BYTES_MAX, ReadMode},
@@ -47,6 +47,9 @@ pub(crate) struct Writer {
     /// A log file was created since the directory was synced.
     directory_changed: bool,
     frame: Vec<u8>,
+    /// The data files, for all commits until the log goes on to a new one or merge removes some.
+    /// What is listed here is kept from being freed: see [`Engine::forget_files`].
+    files: FilesOnce,
 }
 
 #[derive(Debug)]
@@ -67,11 +70,19 @@ impl Active {
 }
 
 /// Where a batch came to lie.
-pub(crate) struct Appended {
-    pub(crate) file: Arc<DataFile>,
+pub(crate) struct Appended<'a> {
+    pub(crate) file: &'a Arc<DataFile>,
     pub(crate) offset: u64,
     pub(crate) first: Sequence,
     pub(crate) last: Sequence,
+}
+
+/// The same within the active file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    offset: u64,
+    first: Sequence,
+    last: Sequence,
 }
 
 /// What a sync has to cover, captured before the call.
@@ -105,7 +116,16 @@ impl Writer {
             unsynced: Vec::new(),
             directory_changed: false,
             frame: Vec::new(),
+            files: FilesOnce::default(),
         }
+    }
+
+    /// Where a batch that was just appended lies, and the data files.
+    #[inline]
+    pub(super) fn appended(&self, placed: Placed) -> (Appended<'_>, &FilesOnce) {
+        let Placed { offset, first, last } = placed;
+        let file = &self.active.as_ref().expect("it was appended to").file;
+        (Appended { file, offset, first, last }, &self.files)
     }
 
     pub(crate) fn last_sequence(&self) -> Sequence {
@@ -162,7 +182,7 @@ impl Engine {
         batch: &BatchEncoder,
         write: Write,
         fetch: &dyn Fn(),
-    ) -> Result<Appended> {
+    ) -> Result<Placed> {
         match self.append_once(writer, batch, write, fetch) {
             // Where nothing reserves space, it is the write that finds none.
             Err(e) if e.is_full() => self.with_reserve_after(e, Purpose::of(batch), || {
@@ -178,7 +198,7 @@ impl Engine {
         batch: &BatchEncoder,
         write: Write,
         fetch: &dyn Fn(),
-    ) -> Result<Appended> {
+    ) -> Result<Placed> {
         let len = batch.frame_len() as u64;
         if len > FRAME_BYTES_MAX {
             return Err(Error::BatchTooLarge { len_bytes: len, max_bytes: FRAME_BYTES_MAX });
@@ -190,37 +210,43 @@ impl Engine {
         };
         self.check_tight(batch)?;
         self.make_room(writer, batch, Sequence(first))?;
-        let active = writer.active.as_ref().expect("make_room leaves an active file");
-        let file = Arc::clone(&active.file);
+        fetch();
+        let active = writer.active.as_mut().expect("make_room leaves an active file");
+        let file = &*active.file;
         let offset = file.len();
         let distance = self.watermark_distance(file.id, offset);
-        writer.frame.clear();
-        batch.seal(&mut writer.frame, file.key, offset, Sequence(first), distance);
-        fetch();
-        // Without a reservation a write may fail for want of space: it must come first (A1).
-        let deferred = write == Write::Deferred && active.reserved;
-        let written = if deferred {
-            file.buffer(&writer.frame);
-            Ok(())
-        } else {
-            file.flush().and_then(|()| file.write_through(&writer.frame))
+        let seal = |out: &mut Vec<u8>| {
+            batch.seal(out, file.key, offset, Sequence(first), distance);
         };
-        if let Err(source) = written {
-            return Err(self.write_failed(writer, source));
-        }
-        if let Some(active) = writer.active.as_mut().filter(|a| !a.told && a.is_nearly_full()) {
-            active.told = true;
-            self.notify(Task::NearlyFull);
+        // Without a reservation a write may fail for want of space: it must come first (A1).
+        if write == Write::Deferred && active.reserved {
+            file.buffer(seal);
+        } else {
+            writer.frame.clear();
+            seal(&mut writer.frame);
+            let written = file.flush().and_then(|()| file.write_through(&writer.frame));
+            if let Err(source) = written {
+                return Err(self.write_failed(writer, source));
+            }
         }
         file.note_sequence(Sequence(last));
         if batch.takes_away() {
-            note_taken_away(&file, batch, first);
+            note_taken_away(file, batch, first);
+        }
+        if !active.told && active.is_nearly_full() {
+            active.told = true;
+            self.notify(Task::NearlyFull);
         }
         writer.end.last_sequence = Sequence(last);
         if self.counters.appended(len) > self.options.sync_after_bytes {
             self.notify(Task::SyncSoon);
         }
-        Ok(Appended { file, offset, first: Sequence(first), last: Sequence(last) })
+        Ok(Placed { offset, first: Sequence(first), last: Sequence(last) })
+    }
+
+    /// Lets go of the files that commits have looked up, some of which were taken out of the table.
+    pub(crate) fn forget_files(&self) {
+        self.writer.lock().files = FilesOnce::default();
     }
 
     /// Writes what was deferred, everybody's.
@@ -345,6 +371,7 @@ impl Engine {
             return Err(Error::Io { action: "write the header of", path, source });
         }
         self.files.change(&[Arc::clone(&file)], &[]);
+        writer.files = FilesOnce::default();
         writer.directory_changed = true;
         self.counters.rolled();
         crate::trace::rolled(&file.path);
@@ -463,9 +490,9 @@ impl Engine {
 /// Notes what merge asks of deletes and expiry changes.
 fn note_taken_away(file: &DataFile, batch: &BatchEncoder, first: u64) {
     let overhead = if batch.is_single() { SINGLE_OVERHEAD } else { MEMBER_OVERHEAD };
-    for (record, sequence) in (0..batch.count()).map(|i| batch.record(i)).zip(first..) {
-        let len = record.encoded_len() + overhead;
-        file.hiding.note_record(&record, Sequence(sequence), len as u64);
+    for (i, sequence) in (0..batch.count()).zip(first..) {
+        let len = batch.record_len(i) + overhead;
+        file.hiding.note_record(&batch.record(i), Sequence(sequence), len as u64);
     }
 }
 

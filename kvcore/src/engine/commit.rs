@@ -8,7 +8,7 @@
 
 use super::{
     Engine,
-    append::{Appended, LogEndState, Write},
+    append::{Appended, LogEndState, Placed, Write},
     hints::Hinted,
     prepared::{PreparedBatch, put_change},
     tell::Wakers,
@@ -255,6 +255,7 @@ impl Engine {
             self.check_open()?;
             return Ok(self.tip());
         }
+        batch.encoder.close();
         let committed = self.write_paced(when).and_then(|mut guard| guard.commit(batch, when));
         let sequence = committed.inspect_err(|_| {
             // Nothing refers to them, unless the store is poisoned, and then they stay.
@@ -277,13 +278,16 @@ impl WriteGuard<'_> {
         let engine = self.engine;
         check_frozen(index)?;
         engine.check_memory(|| record.key().map_or(0, |key| index.added_bytes(key)))?;
-        let fetch = || {
-            index.fetch_entry(hash);
-        };
+        let is_absent = Cell::new(false);
+        let fetch = || is_absent.set(!index.fetch_entry(hash));
         let last = self.commit_one(index, batch, (fetch, when), |cx, at| {
             let offset = u32::try_from(at.offset).expect("a data file ends below 4 GiB");
             let location = Location { file: at.file.id, offset };
-            index.put(cx, &put_change(record, hash, at.last, location, EntryFlags::NONE));
+            let put = put_change(record, hash, at.last, location, EntryFlags::NONE);
+            match is_absent.get() {
+                true => index.put_absent(cx, &put),
+                false => index.put(cx, &put),
+            }
         })?;
         self.keep_to_budget(index);
         Ok(last)
@@ -312,15 +316,28 @@ impl WriteGuard<'_> {
         index: &Arc<Index>,
         batch: &BatchEncoder,
         (fetch, when): (impl Fn(), When),
-        apply: impl FnOnce(&Applying<'_>, &Appended),
+        apply: impl FnOnce(&Applying<'_>, &Appended<'_>),
     ) -> Result<Sequence> {
         let engine = self.engine;
-        let at = engine.append(&mut self.writer, batch, when.write(), &fetch)?;
-        let table = FilesOnce::new(&engine.files);
+        let placed = engine.append(&mut self.writer, batch, when.write(), &fetch)?;
+        Ok(self.publish(std::slice::from_ref(index), batch, (placed, when), apply))
+    }
+
+    /// Makes what was appended visible: `apply` changes these indexes (C3). Tells who watches.
+    #[inline]
+    fn publish(
+        &mut self,
+        indexes: &[Arc<Index>],
+        batch: &BatchEncoder,
+        (placed, when): (Placed, When),
+        apply: impl FnOnce(&Applying<'_>, &Appended<'_>),
+    ) -> Sequence {
+        let engine = self.engine;
+        let (at, table) = self.writer.appended(placed);
         let mut views = engine.views.lock();
-        views.touch(index);
-        let telling = engine.start_telling(batch, &at, std::slice::from_ref(index));
-        let cx = applying(engine, &table, &views, &at.file);
+        indexes.iter().for_each(|index| views.touch(index));
+        let telling = engine.start_telling(batch, &at, indexes);
+        let cx = applying(engine, table, &views, at.file);
         apply(&cx, &at);
         views.advance(at.last);
         drop(views);
@@ -328,7 +345,7 @@ impl WriteGuard<'_> {
         if let Some(telling) = telling {
             telling.tell(when, &mut self.wakers.0);
         }
-        Ok(at.last)
+        at.last
     }
 
     /// Appends and applies a batch as a whole.
@@ -338,6 +355,7 @@ impl WriteGuard<'_> {
             let first = self.writer.last_sequence().0.saturating_add(1);
             batch.settle_expiries(Sequence(first), engine.clock.now_ms())?;
         }
+        batch.encoder.close();
         if batch.record_count() == 0 {
             return Ok(self.writer.last_sequence());
         }
@@ -347,25 +365,14 @@ impl WriteGuard<'_> {
         }
         batch.indexes.iter().try_for_each(|index| check_frozen(index))?;
         engine.check_memory(|| batch.added_memory_bytes())?;
-        let at = engine.append(&mut self.writer, &batch.encoder, when.write(), &|| {})?;
-        let table = FilesOnce::new(&engine.files);
-        let mut views = engine.views.lock();
-        batch.indexes.iter().for_each(|index| views.touch(index));
-        let telling = engine.start_telling(&batch.encoder, &at, &batch.indexes);
-        let cx = applying(engine, &table, &views, &at.file);
-        batch.apply(&cx, &at);
-        views.advance(at.last);
-        let pending = batch.indexes.iter().any(|i| i.has_pending());
-        drop(views);
-        engine.feeds.tip_moved(&mut self.wakers.0);
-        if let Some(telling) = telling {
-            telling.tell(when, &mut self.wakers.0);
-        }
-        if pending {
+        let placed = engine.append(&mut self.writer, &batch.encoder, when.write(), &|| {})?;
+        let apply = |cx: &Applying<'_>, at: &Appended<'_>| batch.apply(cx, at);
+        let last = self.publish(&batch.indexes, &batch.encoder, (placed, when), apply);
+        if batch.indexes.iter().any(|index| index.has_pending()) {
             engine.notify(super::Task::WorkOff);
         }
         batch.indexes.iter().for_each(|index| self.keep_to_budget(index));
-        Ok(at.last)
+        Ok(last)
     }
 
     /// The sequence of the last record.
@@ -401,8 +408,8 @@ impl WriteGuard<'_> {
     /// later, when fewer wait.
     pub(crate) fn work_off(&mut self, index: &Arc<Index>, limit: usize) -> Garbage {
         let engine = self.engine;
-        let table = FilesOnce::new(&engine.files);
-        let Some(file) = table.iter().next() else { return Garbage::new() };
+        let table = FilesOnce::default();
+        let Some(file) = table.of(&engine.files).iter().next() else { return Garbage::new() };
         let mut views = engine.views.lock();
         views.touch(index);
         let cx = applying(engine, &table, &views, file);
@@ -421,7 +428,7 @@ impl WriteGuard<'_> {
 
 fn applying<'a>(
     engine: &'a Engine,
-    table: &'a FilesOnce<'a>,
+    table: &'a FilesOnce,
     views: &'a Views,
     file: &'a DataFile,
 ) -> Applying<'a> {

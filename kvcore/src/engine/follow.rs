@@ -278,11 +278,10 @@ impl Engine {
             }
         }
         let end = offset + frame.len as u64;
-        let at =
-            Appended { file: Arc::clone(file), offset, first: frame.first, last: frame.last() };
+        let at = Appended { file, offset, first: frame.first, last: frame.last() };
         file.grow(end);
         file.note_sequence(at.last);
-        let table = FilesOnce::new(&self.files);
+        let table = FilesOnce::default();
         let mut views = self.views.lock();
         batch.indexes.iter().for_each(|index| views.touch(index));
         let telling = self.start_telling(&batch.encoder, &at, &batch.indexes);

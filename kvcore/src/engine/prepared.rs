@@ -208,7 +208,7 @@ impl PreparedBatch {
             // Arrives while the record is encoded and checksummed.
             index.fetch_bucket(hash);
         }
-        self.encoder.push(record);
+        self.encoder.push_open(record);
         self.targets.push(Target { index: at, hash });
         Ok(())
     }
@@ -261,7 +261,7 @@ impl PreparedBatch {
     }
 
     /// Applies the records, all of them or, for a reader, none yet.
-    pub(super) fn apply(&self, cx: &Applying<'_>, at: &Appended) {
+    pub(super) fn apply(&self, cx: &Applying<'_>, at: &Appended<'_>) {
         if self.indexes.len() == 1 && self.targets.iter().all(|target| target.index == 0) {
             let mut held = self.hold(0);
             for (i, target) in self.targets.iter().enumerate() {
@@ -285,7 +285,7 @@ impl PreparedBatch {
         }
     }
 
-    fn change(&self, i: usize, target: &Target, at: &Appended) -> Change<'_> {
+    fn change(&self, i: usize, target: &Target, at: &Appended<'_>) -> Change<'_> {
         let hash = target.hash.unwrap_or(KeyHash { shard: 0, tag: 0 });
         change_of(&self.encoder, i, at, hash)
     }
@@ -308,7 +308,7 @@ impl PreparedBatch {
 pub(super) fn change_of<'a>(
     batch: &'a BatchEncoder,
     i: usize,
-    at: &Appended,
+    at: &Appended<'_>,
     hash: KeyHash,
 ) -> Change<'a> {
     let sequence = Sequence(at.first.0 + i as u64);

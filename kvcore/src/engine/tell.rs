@@ -26,7 +26,7 @@ use std::{collections::HashMap, ops::Bound, sync::Arc, task::Waker};
 pub(super) struct Telling<'a> {
     engine: &'a Engine,
     batch: &'a BatchEncoder,
-    at: &'a Appended,
+    at: &'a Appended<'a>,
     /// Locked: nobody joins or leaves in between.
     watchers: MutexGuard<'a, Inner>,
     /// What keys held before, by record and key.
@@ -38,8 +38,11 @@ pub(super) struct Telling<'a> {
 pub(super) struct Wakers(pub(super) Vec<Waker>);
 
 impl Drop for Wakers {
+    #[inline]
     fn drop(&mut self) {
-        wake(std::mem::take(&mut self.0));
+        if !self.0.is_empty() {
+            wake(std::mem::take(&mut self.0));
+        }
     }
 }
 
@@ -50,7 +53,7 @@ impl Engine {
     pub(super) fn start_telling<'a>(
         &'a self,
         batch: &'a BatchEncoder,
-        at: &'a Appended,
+        at: &'a Appended<'a>,
         indexes: &[Arc<Index>],
     ) -> Option<Telling<'a>> {
         if !self.watching.is_watched() {
@@ -63,7 +66,7 @@ impl Engine {
     fn start_telling_watchers<'a>(
         &'a self,
         batch: &'a BatchEncoder,
-        at: &'a Appended,
+        at: &'a Appended<'a>,
         indexes: &[Arc<Index>],
     ) -> Option<Telling<'a>> {
         let watchers = self.watching.lock_if_any(indexes.iter().map(|index| index.id))?;
@@ -206,7 +209,7 @@ impl Before {
 
 impl Engine {
     /// What the record at `i`, which is about one key, is told as.
-    fn what(&self, batch: &BatchEncoder, at: &Appended, i: usize, record: &Record<'_>) -> What {
+    fn what(&self, batch: &BatchEncoder, at: &Appended<'_>, i: usize, record: &Record<'_>) -> What {
         match *record {
             Record::Put { key, value, form: Form::Plain, .. }
                 if value.len() <= COPIED_LEN_BYTES_MAX =>
@@ -230,14 +233,14 @@ impl Engine {
     fn stored(
         &self,
         batch: &BatchEncoder,
-        at: &Appended,
+        at: &Appended<'_>,
         i: usize,
     ) -> Option<(Stored, Option<u64>)> {
         let Change::Put(put) = change_of(batch, i, at, KeyHash { shard: 0, tag: 0 }) else {
             return None;
         };
         let _blob = put.blob.map(|(id, _)| self.blobs.pin(id));
-        let stored = Stored { entry: put.entry, file: Arc::clone(&at.file), _blob };
+        let stored = Stored { entry: put.entry, file: Arc::clone(at.file), _blob };
         Some((stored, put.expires_at_ms))
     }
 

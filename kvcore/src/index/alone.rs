@@ -11,7 +11,6 @@ use crate::{
     ids::Sequence,
     keydir::{EntryRef, OrderRef},
 };
-use std::sync::atomic::Ordering;
 
 impl Index {
     /// The key's state at the tip, and where its entry stays until the writer lock is released.
@@ -21,8 +20,9 @@ impl Index {
         (!self.covered_at_tip(key, entry.sequence)).then(|| (r, shard.state(r, entry)))
     }
 
-    /// Adds a key that is not in its shard's table to an ordered index.
-    pub(super) fn insert_ordered(&self, cx: &Applying<'_>, put: &PutChange<'_>) {
+    /// Applies a put of a key that is not in its shard's table: of one whose hash no entry has, as
+    /// [`Index::fetch_entry`] has told under this writer lock, it need not be looked for.
+    pub(crate) fn put_absent(&self, cx: &Applying<'_>, put: &PutChange<'_>) {
         let number = put.hash.shard;
         let mut order = self.order.as_ref().map(|order| order.write());
         let mut shard = self.shard_mut(usize::from(number));
@@ -45,11 +45,11 @@ impl Index {
         let mut shard = self.shard_mut(usize::from(hash.shard));
         let old = shard.table.entry(r);
         if let Some(order) = &mut order {
-            let was_there = order.remove(key, OrderRef { shard: hash.shard, entry: r });
+            let was_there = order.remove_held(key, OrderRef { shard: hash.shard, entry: r });
             debug_assert!(was_there, "X3: the order index holds every key");
         }
         let freed = self.take_out(cx, &mut shard, hash.tag, key, (r, old), sequence);
-        self.len.fetch_sub(1, Ordering::Release);
+        self.len.sub(1);
         drop((shard, order));
         drop(freed);
     }

@@ -29,7 +29,7 @@ impl Index {
             None => {
                 // The order index is locked first (X2); nobody else adds the key meanwhile (X1).
                 drop(shard);
-                self.insert_ordered(cx, put);
+                self.put_absent(cx, put);
             }
             Some(_) => {
                 drop(shard);
@@ -51,8 +51,8 @@ impl Index {
         self.forget_place(cx, put.key.len(), old, put.entry.sequence);
         // Most values are as long as the one before.
         if old.value_len != put.entry.value_len {
-            self.data_bytes.fetch_add(data_bytes(put.key.len(), &put.entry), Ordering::Relaxed);
-            self.data_bytes.fetch_sub(data_bytes(put.key.len(), old), Ordering::Relaxed);
+            self.data_bytes.add(data_bytes(put.key.len(), &put.entry));
+            self.data_bytes.sub(data_bytes(put.key.len(), old));
         }
     }
 
@@ -81,11 +81,11 @@ impl Index {
     ) -> EntryRef {
         self.keep_undo(cx, put.key, None, put.entry.sequence);
         let r = load::insert(&mut shard.table, put.hash.tag, put.key, put.entry);
-        self.data_bytes.fetch_add(data_bytes(put.key.len(), &put.entry), Ordering::Relaxed);
+        self.data_bytes.add(data_bytes(put.key.len(), &put.entry));
         cx.file.add_live(record_bytes(self.id, put.key.len(), &put.entry));
         self.remember_record(cx, shard, r, put);
-        self.len.fetch_add(1, Ordering::Release);
-        self.entries_bytes.fetch_add(self.entry_bytes(put.key.len()), Ordering::Relaxed);
+        self.len.add(1);
+        self.entries_bytes.add(self.entry_bytes(put.key.len()));
         r
     }
 
@@ -120,7 +120,7 @@ impl Index {
         old: &Entry,
         until: Sequence,
     ) {
-        self.data_bytes.fetch_sub(data_bytes(key_len, old), Ordering::Relaxed);
+        self.data_bytes.sub(data_bytes(key_len, old));
         self.forget_place(cx, key_len, old, until);
     }
 

@@ -1,7 +1,6 @@
 //! How much memory a keydir takes, measured and estimated.
 
 use super::{Index, SHARDS, ShardLock};
-use std::sync::atomic::Ordering;
 
 /// Memory of a key besides its own bytes, as measured with random keys. The table grows in steps,
 /// so that the real figure moves around it.
@@ -34,7 +33,7 @@ impl Index {
         let fixed = (SHARDS * size_of::<ShardLock>()) as u64;
         let expiries = self.expiring() * EXPIRY_BYTES;
         let uses = if self.remembers_uses() { self.len() * USE_BYTES } else { 0 };
-        fixed + self.entries_bytes.load(Ordering::Relaxed) + expiries + uses
+        fixed + self.entries_bytes.get() + expiries + uses
     }
 
     /// What one entry counts in the footprint.
@@ -50,7 +49,7 @@ impl Index {
         }
         let leaving: u64 = self.pending.read().iter().map(|p| p.entries_left()).sum();
         let entries = u128::from(self.len() + leaving).max(1);
-        let bytes = u128::from(self.entries_bytes.load(Ordering::Relaxed));
+        let bytes = u128::from(self.entries_bytes.get());
         (leaving, u64::try_from(bytes * u128::from(leaving) / entries).unwrap_or(u64::MAX))
     }
 

@@ -11,7 +11,6 @@ use crate::{
     keydir::{Entry, EntryFlags, EntryRef, Leaves, OrderBuilder, OrderIndex, OrderRef, Table},
     parallel::Threads,
 };
-use std::sync::atomic::Ordering;
 
 /// What one shard holds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,9 +27,9 @@ impl Index {
         let threads = Threads::for_items(loaded as u64);
         let shards = threads.share_out(SHARDS, |n| self.finish_shard(n));
         let sum = |of: fn(&Totals) -> u64| shards.iter().map(of).sum::<u64>();
-        self.data_bytes.store(sum(|t| t.data_bytes), Ordering::Relaxed);
-        self.entries_bytes.store(sum(|t| t.entry_bytes), Ordering::Relaxed);
-        self.len.store(sum(|t| t.keys), Ordering::Release);
+        self.data_bytes.set(sum(|t| t.data_bytes));
+        self.entries_bytes.set(sum(|t| t.entry_bytes));
+        self.len.set(sum(|t| t.keys));
         if let Some(order) = &self.order {
             *order.write() = self.build_order(threads);
         }

@@ -246,12 +246,12 @@ impl<'a> Held<'a> {
         }
         if let Some(order) = &mut self.order {
             let at = OrderRef { shard: hash.shard, entry: r };
-            let was_there = order.remove(key, at);
+            let was_there = order.remove_held(key, at);
             debug_assert!(was_there, "X3: the order index holds every key");
         }
         let shard = self.shards.get_mut(hash.shard);
         index.take_out(cx, shard, hash.tag, key, (r, old), sequence);
-        index.len.fetch_sub(1, Ordering::Release);
+        index.len.sub(1);
     }
 
     /// Sets or removes the expiry of the put with sequence `put`, if it is still the key's latest.

@@ -154,7 +154,7 @@ impl Held<'_> {
             Work::Ordered(part) => part.len(),
             Work::Walk { left, .. } => *left,
         };
-        self.index.len.fetch_sub(gone, Ordering::Release);
+        self.index.len.sub(gone);
         let pending = Pending { sequence, start: to_owned(start), end: to_owned(end), work };
         self.index.pending.write().push(pending);
         self.index.has_pending.store(true, Ordering::Release);
@@ -220,7 +220,7 @@ impl Index {
             self.forget_expiry(shard, r);
         }
         self.note_removed(shard, r);
-        self.entries_bytes.fetch_sub(self.entry_bytes(key.len()), Ordering::Relaxed);
+        self.entries_bytes.sub(self.entry_bytes(key.len()));
         shard.table.take(tag, r)
     }
 

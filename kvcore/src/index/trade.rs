@@ -19,7 +19,7 @@ impl Index {
         std::mem::take(&mut *self.pending.write());
         self.has_undo.store(false, Ordering::Release);
         self.has_pending.store(false, Ordering::Release);
-        self.len.store(other.len(), Ordering::Release);
+        self.len.set(other.len());
         self.expiring.store(other.expiring(), Ordering::Relaxed);
     }
 }

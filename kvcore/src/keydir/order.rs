@@ -110,15 +110,20 @@ impl OrderIndex {
 
     /// Removes a key; returns whether it was there with this reference. Looks up no keys.
     pub(crate) fn remove(&mut self, key: &[u8], r: OrderRef) -> bool {
+        self.contains_fenced(key) && self.remove_held(key, r)
+    }
+
+    /// The same of a key that is there, at this reference.
+    pub(crate) fn remove_held(&mut self, key: &[u8], r: OrderRef) -> bool {
+        debug_assert!(self.contains_fenced(key), "all keys lie between the fences");
         let fences = Fences { low: &self.low, high: &self.high };
-        let removed = self.contains_fenced(key)
-            && match &mut self.root {
-                None => false,
-                Some(Node::Inner(inner)) => inner.remove(key, r, fences),
-                Some(Node::Leaf(leaf)) => {
-                    leaf.locate(key, r).inspect(|&at| leaf.remove_at(at)).is_some()
-                }
-            };
+        let removed = match &mut self.root {
+            None => false,
+            Some(Node::Inner(inner)) => inner.remove(key, r, fences),
+            Some(Node::Leaf(leaf)) => {
+                leaf.locate(key, r).inspect(|&at| leaf.remove_at(at)).is_some()
+            }
+        };
         if removed {
             self.len -= 1;
             self.lower_root();

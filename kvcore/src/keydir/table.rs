@@ -288,15 +288,15 @@ impl Table {
     /// Moves all buckets to an array with so many homes.
     fn resize(&mut self, homes: usize) {
         let mut buckets = Vec::with_capacity(homes + 8);
+        buckets.resize(homes, EMPTY);
+        let mut next = 0;
         for &bucket in self.buckets.iter().filter(|&&bucket| bucket != EMPTY) {
-            let place = home(tag_of(bucket), homes);
-            if place > buckets.len() {
-                buckets.resize(place, EMPTY);
+            let place = home(tag_of(bucket), homes).max(next);
+            match buckets.get_mut(place) {
+                Some(empty) => *empty = bucket,
+                None => push(&mut buckets, bucket),
             }
-            push(&mut buckets, bucket);
-        }
-        if buckets.len() < homes {
-            buckets.resize(homes, EMPTY);
+            next = place + 1;
         }
         self.buckets = buckets;
         self.homes = homes;

@@ -58,6 +58,9 @@ impl FileKey {
 pub(crate) struct Partial(u32);
 
 impl Partial {
+    /// Covers nothing.
+    pub(crate) const NOTHING: Partial = Partial(0);
+
     /// Covers `bytes`.
     #[inline]
     pub(crate) fn of(bytes: &[u8]) -> Partial {
@@ -176,6 +179,7 @@ mod tests {
     #[test]
     fn covering_in_parts_equals_covering_at_once() {
         assert_eq!(Partial::of(b"by").and(b"tes"), Partial::of(b"bytes"));
+        assert_eq!(Partial::NOTHING.and(b"bytes"), Partial::of(b"bytes"));
     }
 
     #[test]

@@ -225,10 +225,13 @@ impl DataFile {
         self.end.fetch_max(to, Ordering::AcqRel);
     }
 
-    /// Puts `bytes` behind the end, readable at once, to be written by `flush`.
-    pub(crate) fn buffer(&self, bytes: &[u8]) {
-        self.tail.write().extend_from_slice(bytes);
-        self.end.fetch_add(bytes.len() as u64, Ordering::AcqRel);
+    /// Lets `put` append bytes behind the end, readable at once, to be written by `flush`.
+    pub(crate) fn buffer(&self, put: impl FnOnce(&mut Vec<u8>)) {
+        let mut tail = self.tail.write();
+        let before = tail.len();
+        put(&mut tail);
+        let added = (tail.len() - before) as u64;
+        self.end.store(self.end.load(Ordering::Relaxed) + added, Ordering::Release);
     }
 
     pub(crate) fn has_tail(&self) -> bool {

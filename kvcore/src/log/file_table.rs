@@ -149,25 +149,15 @@ fn slot(id: FileId, slots: usize) -> usize {
 /// The files as they were at some moment, kept readable until it is dropped.
 pub(crate) type FilesGuard = arc_swap::Guard<Arc<FileTable>>;
 
-/// The files as they are when they are first asked for: a commit of new keys only asks for none.
-#[derive(Debug)]
-pub(crate) struct FilesOnce<'a> {
-    files: &'a Files,
-    loaded: OnceCell<FilesGuard>,
-}
+/// The files as they were when they were first asked for: a commit of new keys only asks for none.
+#[derive(Debug, Default)]
+pub(crate) struct FilesOnce(OnceCell<Arc<FileTable>>);
 
-impl<'a> FilesOnce<'a> {
-    pub(crate) fn new(files: &'a Files) -> Self {
-        FilesOnce { files, loaded: OnceCell::new() }
-    }
-}
-
-impl Deref for FilesOnce<'_> {
-    type Target = FileTable;
-
+impl FilesOnce {
+    /// The table, of these files.
     #[inline]
-    fn deref(&self) -> &FileTable {
-        self.loaded.get_or_init(|| self.files.load())
+    pub(crate) fn of(&self, files: &Files) -> &FileTable {
+        self.0.get_or_init(|| files.table.load_full())
     }
 }
 
@@ -263,7 +253,7 @@ mod tests {
         let files = Files::default();
         files.change(&[file(1), file(2)], &[]);
         let pin = files.load().pin(FileId(1)).unwrap();
-        pin.buffer(b"12345");
+        pin.buffer(|tail| tail.extend_from_slice(b"12345"));
         files.change(&[], &[FileId(1)]);
         assert!(files.load().get(FileId(1)).is_none() && files.load().get(FileId(2)).is_some());
         assert_eq!(files.pinned_bytes(), 5);

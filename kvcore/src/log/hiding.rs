@@ -82,7 +82,7 @@ impl Hiding {
         if at.0 > slot.newest_delete.load(Ordering::Relaxed) {
             slot.newest_delete.store(at.0, Ordering::Release);
         }
-        slot.delete_bytes.fetch_add(len, Ordering::Relaxed);
+        slot.delete_bytes.store(slot.delete_bytes.load(Ordering::Relaxed) + len, Ordering::Relaxed);
     }
 
     /// There is an expiry change in this file.

@@ -277,13 +277,13 @@ fn m3_commit_that_began_before_a_merge_knows_the_files_that_the_merge_has_writte
     let (_disk, store, keyspace) = to_be_merged()?;
     let engine = store.engine();
     let index = &keyspace.inner.core.index;
-    let table = FilesOnce::new(&engine.files);
-    assert!(table.iter().next().is_some(), "asked for before the merge");
+    let table = FilesOnce::default();
+    assert!(table.of(&engine.files).iter().next().is_some(), "asked for before the merge");
     store.merge()?;
     let snapshot = store.snapshot();
     let old = index.state(&[4], index.hash(&[4])).expect("it is there").entry;
     let written = Arc::clone(engine.files.load().get(old.location.file).expect("it is listed"));
-    assert!(table.get(old.location.file).is_none(), "the merge has written it");
+    assert!(table.of(&engine.files).get(old.location.file).is_none(), "the merge has written it");
 
     let mut views = engine.views.lock();
     views.touch(index);

@@ -2,16 +2,17 @@
 //!
 //! What costs by the byte happens in [`BatchEncoder::push`], before the writer lock;
 //! [`BatchEncoder::seal`] copies, and for a batch of one covers no more than header and place.
+//! What a put or delete is, it says again without a look at its bytes: commits ask several times.
 
 use super::{
     BODY, CRC_LEN, HEADER_LEN, MEMBER_OVERHEAD, SINGLE_COUNT, SINGLE_OVERHEAD, WATERMARK_IN_HEADER,
     header_checksum,
 };
 use crate::{
-    ids::Sequence,
+    ids::{KeyspaceId, Sequence},
     log::{
         checksum::{FileKey, Partial},
-        record::Record,
+        record::{Form, Record},
         varint,
     },
 };
@@ -26,6 +27,8 @@ pub(crate) struct BatchEncoder {
     holds_puts: bool,
     /// Of members that are no puts there is at least one.
     takes_away: bool,
+    /// The first member is not covered yet: how depends on whether another one comes.
+    is_open: bool,
 }
 
 /// Room for a member's checksum. What a batch of one has before its record is in its last byte, so
@@ -39,6 +42,40 @@ struct Encoded {
     at: usize,
     /// The first member's covers the body it is as a batch of one, until a second one comes.
     partial: Partial,
+    shape: Shape,
+}
+
+/// What a member is, as far as it is said without decoding it. Keys and values stand last.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    /// A put of a value that is not compressed and does not expire.
+    Put {
+        keyspace: KeyspaceId,
+        key_len: u32,
+        value_len: u32,
+    },
+    Tombstone {
+        keyspace: KeyspaceId,
+        key_len: u32,
+    },
+    Other,
+}
+
+impl Shape {
+    fn of(record: &Record<'_>) -> Shape {
+        let short = |bytes: &[u8]| u32::try_from(bytes.len()).ok();
+        let shape = match *record {
+            Record::Put { keyspace, key, value, form: Form::Plain, expires_at_ms: None } => {
+                let lens = short(key).zip(short(value));
+                lens.map(|(key_len, value_len)| Shape::Put { keyspace, key_len, value_len })
+            }
+            Record::Tombstone { keyspace, key } => {
+                short(key).map(|key_len| Shape::Tombstone { keyspace, key_len })
+            }
+            _ => None,
+        };
+        shape.unwrap_or(Shape::Other)
+    }
 }
 
 impl BatchEncoder {
@@ -53,6 +90,7 @@ impl BatchEncoder {
         self.members.clear();
         self.holds_puts = false;
         self.takes_away = false;
+        self.is_open = false;
     }
 
     /// Bytes its memory has room for.
@@ -62,20 +100,40 @@ impl BatchEncoder {
 
     /// Appends a record and returns its index, which is also its distance from the first sequence.
     pub(crate) fn push(&mut self, record: &Record<'_>) -> usize {
+        let index = self.push_open(record);
+        self.close();
+        index
+    }
+
+    /// The same of one that others are likely to follow: it is covered when the next one comes, or
+    /// by [`BatchEncoder::close`].
+    pub(crate) fn push_open(&mut self, record: &Record<'_>) -> usize {
         let at = self.bytes.len();
         self.bytes.extend_from_slice(&SINGLE_FRONT);
         record.encode(&mut self.bytes);
-        self.takes_away |= !matches!(record, Record::Put { .. } | Record::BlobRef { .. });
         if let [first] = self.members.as_mut_slice() {
             first.partial = Partial::of(&self.bytes[first.at + CRC_LEN..at]);
         }
-        let partial = match self.members.len() {
-            0 => Partial::of(&self.bytes[at + SINGLE_BODY_AT..]),
-            _ => Partial::of(&self.bytes[at + CRC_LEN..]),
+        self.is_open = self.members.is_empty();
+        let partial = match self.is_open {
+            true => Partial::NOTHING,
+            false => Partial::of(&self.bytes[at + CRC_LEN..]),
         };
-        self.members.push(Encoded { at, partial });
-        self.holds_puts |= matches!(record, Record::Put { .. } | Record::BlobRef { .. });
+        self.members.push(Encoded { at, partial, shape: Shape::of(record) });
+        let puts = matches!(record, Record::Put { .. } | Record::BlobRef { .. });
+        self.holds_puts |= puts;
+        self.takes_away |= !puts;
         self.members.len() - 1
+    }
+
+    /// Covers what is not covered yet. To be called before the writer lock is taken.
+    #[inline]
+    pub(crate) fn close(&mut self) {
+        if std::mem::take(&mut self.is_open)
+            && let [only] = self.members.as_mut_slice()
+        {
+            only.partial = Partial::of(&self.bytes[SINGLE_BODY_AT..]);
+        }
     }
 
     /// How many records the batch holds: how many sequences it takes.
@@ -124,26 +182,41 @@ impl BatchEncoder {
     }
 
     /// The record of that index.
+    #[inline]
     pub(crate) fn record(&self, index: usize) -> Record<'_> {
-        let bytes = &self.bytes[self.members[index].at + CRC_LEN..];
-        let (record, _) = Record::decode(bytes).expect("these bytes were encoded here");
-        record
+        let bytes = &self.bytes[self.members[index].at + CRC_LEN..self.end(index)];
+        match self.members[index].shape {
+            Shape::Put { keyspace, key_len, value_len } => {
+                let (front, value) = bytes.split_at(bytes.len() - length(value_len));
+                let (_, key) = front.split_at(front.len() - length(key_len));
+                Record::Put { keyspace, key, value, form: Form::Plain, expires_at_ms: None }
+            }
+            Shape::Tombstone { keyspace, key_len } => {
+                let (_, key) = bytes.split_at(bytes.len() - length(key_len));
+                Record::Tombstone { keyspace, key }
+            }
+            Shape::Other => decoded(bytes),
+        }
     }
 
-    #[cfg(test)]
     /// The encoded length of the record of that index.
-    #[cfg(test)]
+    #[inline]
     pub(crate) fn record_len(&self, index: usize) -> usize {
-        let end = self.members.get(index + 1).map_or(self.bytes.len(), |next| next.at);
-        end - self.members[index].at - MEMBER_OVERHEAD
+        self.end(index) - self.members[index].at - MEMBER_OVERHEAD
+    }
+
+    /// Where the member of that index ends in `bytes`.
+    #[inline]
+    fn end(&self, index: usize) -> usize {
+        self.members.get(index + 1).map_or(self.bytes.len(), |next| next.at)
     }
 
     /// Appends the finished frame to `out`, bound to `offset` in the file of that key.
     ///
     /// `watermark_distance` is how far before `offset` the log is known durable, if that lies in
     /// this file, else [`WATERMARK_IN_HEADER`]. The batch must hold a record, `first` must not be
-    /// zero, and the frame must be shorter than 4 GiB; the caller has checked the batch's bounds
-    /// long before.
+    /// zero and be closed, and the frame must be shorter than 4 GiB; the caller has checked the
+    /// batch's bounds long before.
     pub(crate) fn seal(
         &self,
         out: &mut Vec<u8>,
@@ -153,6 +226,7 @@ impl BatchEncoder {
         watermark_distance: u32,
     ) {
         assert!(first != Sequence::ZERO && !self.is_empty(), "zeros mean the end of the log");
+        assert!(!self.is_open, "its only record is not covered");
         let reach = u64::from(watermark_distance);
         assert!(watermark_distance == WATERMARK_IN_HEADER || reach <= offset, "F5");
         let start = out.len();
@@ -191,6 +265,16 @@ impl BatchEncoder {
         }
         Partial::of(&out[body_at..]).at(file, offset, BODY)
     }
+}
+
+#[cold]
+fn decoded(bytes: &[u8]) -> Record<'_> {
+    Record::decode(bytes).expect("these bytes were encoded here").0
+}
+
+#[inline]
+fn length(len: u32) -> usize {
+    usize::try_from(len).expect("it was the length of a slice")
 }
 
 fn count(members: usize) -> u32 {

@@ -84,6 +84,14 @@ proptest! {
         prop_assert!(out.starts_with(&before));
         let bytes = &out[before.len()..];
         prop_assert_eq!(bytes.len(), batch.frame_len());
+        let mut open = BatchEncoder::new();
+        for record in &records {
+            open.push_open(record);
+        }
+        open.close();
+        let mut same = Vec::new();
+        open.seal(&mut same, key(), offset, Sequence(first), distance);
+        prop_assert_eq!(&same, bytes, "covered when it is known how");
 
         let frame = whole(parse_frame(bytes, key(), offset));
         prop_assert_eq!((frame.first, frame.len), (Sequence(first), bytes.len()));
@@ -95,6 +103,7 @@ proptest! {
         for (index, member) in frame.members().enumerate() {
             prop_assert_eq!(member.at, batch.member_offset(index));
             prop_assert_eq!(member.encoded_len, batch.record_len(index));
+            prop_assert_eq!(batch.record(index), member.record, "also without decoding it");
             let (from, at) = (usize::try_from(member.at)?, offset + u64::from(member.at));
             let record = if batch.is_single() {
                 read_single(&bytes[from..], key(), at)
