@@ -122,6 +122,11 @@ pub(crate) enum Fate {
     Gone,
 }
 
+/// Read for every request, so that nothing that changes often is beside it.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Epoch(AtomicU64);
+
 type Users = BTreeMap<Vec<u8>, Arc<User>>;
 
 /// All users, and the failures of those who wanted to be one, or to do what they may not.
@@ -130,7 +135,7 @@ pub(crate) struct Access {
     users: RwLock<Users>,
     last_id: AtomicU64,
     /// Changes with every change of a user, under the lock of the users; never 0.
-    epoch: AtomicU64,
+    epoch: Epoch,
     /// Clients need not authenticate.
     is_open: AtomicBool,
     pub(crate) failures: Failures,
@@ -148,7 +153,7 @@ impl Access {
             is_open: AtomicBool::new(user.is_open()),
             users: RwLock::new(BTreeMap::from([(DEFAULT_USER.to_vec(), user)])),
             last_id: AtomicU64::new(0),
-            epoch: AtomicU64::new(1),
+            epoch: Epoch(AtomicU64::new(1)),
             failures: Failures::default(),
             file: None,
             saving: Mutex::new(()),
@@ -176,7 +181,7 @@ impl Access {
     /// What tells whether anything has changed: see [`Login`].
     #[inline]
     pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
+        self.epoch.0.load(Ordering::Acquire)
     }
     /// The user of a name, as it is now.
     pub(crate) fn find(&self, name: &[u8]) -> Option<Arc<User>> {
@@ -307,7 +312,7 @@ impl Access {
     fn end_change(&self, users: &Users) {
         let is_open = users.get(DEFAULT_USER).is_some_and(|user| user.is_open());
         self.is_open.store(is_open, Ordering::Release);
-        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.epoch.0.fetch_add(1, Ordering::AcqRel);
     }
 }
 

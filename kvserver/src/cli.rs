@@ -53,7 +53,7 @@ struct Serve {
     /// How much is logged
     #[arg(long, value_name = "L", value_enum, default_value_t = LogLevel::Notice)]
     loglevel: LogLevel,
-    /// Any other parameter of CONFIG SET; may be given more than once
+    /// Any other parameter of CONFIG SET, or user="NAME RULE ..."; may be given more than once
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
     /// The size at which a new data file is begun, in bytes; small ones are for tests

@@ -66,6 +66,8 @@ pub struct Config {
     pub dir: String,
     /// Further parameters by name, as `CONFIG SET` takes them, and with them those that it refuses
     /// to change, such as `enable-debug-command`; not those that have a field here.
+    /// Under the name `user`, and more than once, users as `NAME RULE …`, by the rules of ACL
+    /// SETUSER; or all of them are in the file that `aclfile` names.
     pub settings: Vec<(String, String)>,
     /// Keep a reverse index of all sets, for `SWITHMEMBER`. Built at the start if it is not there,
     /// dropped at the start if it is not wanted.

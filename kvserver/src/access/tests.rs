@@ -301,3 +301,35 @@ fn what_could_not_be_read_again_is_refused_inside_selectors() {
         assert_eq!(is_made, rules == "(~a\\)", "{rules}");
     }
 }
+
+#[test]
+fn whatever_rules_are_taken_can_be_written_to_a_file_and_read_again() {
+    const PARTS: [&str; 24] = [
+        "~", "&", "+", "-", "%R~", "%W~", "(", ")", "|", "@", ">", "get", "config", "select",
+        "read", "*", "a", "\"", "'", "\\", " ", "\u{b}", "\u{e9}", "all",
+    ];
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let (access, mut taken) = (Access::new(""), 0);
+    for _ in 0..20_000 {
+        let mut word =
+            || -> String { (0..rng.usize(..7)).map(|_| PARTS[rng.usize(..24)]).collect() };
+        let (name, rules) = (word(), [word(), word()]);
+        let rules: Vec<&[u8]> = rules.iter().map(String::as_bytes).collect();
+        let Ok(changed) = access.change(name.as_bytes(), &rules, ChannelsDefault::None) else {
+            continue;
+        };
+        taken += 1;
+        let line = changed.user.line();
+        let mut complaints = file::Complaints::new("f".as_ref());
+        let definitions = file::parse(&line, &mut complaints);
+        let shown = String::from_utf8_lossy(&line).into_owned();
+        assert!(complaints.is_empty() && definitions.len() == 1, "{shown}");
+        assert_eq!(definitions[0].name, name.as_bytes(), "{shown}");
+        let rules: Vec<&[u8]> = definitions[0].rules.iter().map(Vec::as_slice).collect();
+        let again = Access::new("").change(name.as_bytes(), &rules, ChannelsDefault::None);
+        assert_eq!(again.unwrap().user.line(), line, "{shown}");
+    }
+    assert!(taken > 1_000, "{taken}");
+}

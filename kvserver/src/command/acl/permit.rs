@@ -25,7 +25,7 @@ pub(crate) fn permit(
     let access = &server.access;
     let is_in = client.is_authenticated || access.is_open();
     if !is_in && !entry.command.flags.has(Flags::NO_AUTH) {
-        return Err(refused(entry, NOAUTH, client, server));
+        return Err(CommandError::text(NOAUTH));
     }
     let Some(user) = access.look_up(&mut client.login) else { return Err(gone(client)) };
     if user.is_free() {
@@ -41,18 +41,7 @@ pub(crate) fn permit(
     let Err(denial) = user.check(&Request::new(entry, args)) else { return Ok(()) };
     let is_in_multi = client.transaction.is_some();
     note(&user, (entry, args), denial, entry, is_in_multi, client, server);
-    let text = format!("NOPERM {}", refusal(&user, entry, denial));
-    Err(refused(entry, &text, client, server))
-}
-
-/// The error with this text; for EXEC it is the end of its transaction.
-fn refused(entry: &Entry, text: &str, client: &mut ClientState, server: &Shared) -> CommandError {
-    if entry.command.name != "exec" {
-        return CommandError::Other(text.to_owned().into());
-    }
-    client.transaction = None;
-    server.watches.forget(&mut client.watched);
-    CommandError::Other(format!("EXECABORT Transaction discarded because of: {text}").into())
+    Err(CommandError::Other(format!("NOPERM {}", refusal(&user, entry, denial)).into()))
 }
 
 /// Whether EXEC may still run a request that was queued.
