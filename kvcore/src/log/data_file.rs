@@ -257,8 +257,8 @@ impl DataFile {
         Ok(())
     }
 
-    /// Makes sure that a frame whose write failed is not found after a crash: it may be there whole,
-    /// and until a successor's header is durable nothing says that it does not count.
+    /// Makes sure that a frame whose write failed is not found after a crash: it may be there
+    /// whole, and until a successor's header is durable nothing says that it does not count.
     pub(crate) fn erase_failed_frame(&self) -> io::Result<()> {
         let at = self.written();
         let there = self.handle.len()?.saturating_sub(at).min(FRAME_HEADER_LEN as u64);
