@@ -16,7 +16,7 @@
 //! K2. `extra` keeps two checksums at one offset apart: 0 for a frame's body, [`HEADER`] for its
 //!     header, the sequence for a member (which lies at no frame's offset).
 
-use std::hash::Hasher;
+use std::{hash::Hasher, sync::LazyLock};
 
 use siphasher::sip::SipHasher24;
 
@@ -40,6 +40,8 @@ pub(crate) struct FileKey {
     number: u64,
     /// What it adds to every checksum: offset and extra are behind it.
     share: u32,
+    /// The same for all files; here so that nobody asks whether they are made yet.
+    shares: &'static Shares,
 }
 
 impl FileKey {
@@ -49,7 +51,7 @@ impl FileKey {
         let number = hasher.finish();
         // The register is told inverted, so this one begins with zero.
         let share = !crc32c::crc32c_append(u32::MAX, &place(number, 0, 0).0);
-        FileKey { number, share }
+        FileKey { number, share, shares: &SHARES }
     }
 }
 
@@ -78,17 +80,30 @@ impl Partial {
     pub(crate) fn at(self, file: FileKey, offset: u64, extra: u64) -> u32 {
         match u32::try_from(offset) {
             Ok(offset) if extra == 0 => {
-                !(REGISTER.of(!self.0) ^ file.share ^ OFFSET_AND_NO_EXTRA.of(offset))
+                let Shares { register, offset_and_no_extra } = file.shares;
+                !(register.of(!self.0) ^ file.share ^ offset_and_no_extra.of(offset))
             }
             _ => crc32c::crc32c_append(self.0, &place(file.number, offset, extra).0),
         }
     }
 }
 
-/// What the register before the place becomes behind it.
-static REGISTER: Behind = Behind::new(PLACE_LEN - size_of::<u32>());
-/// What an offset of 32 bits adds, if `extra` is zero.
-static OFFSET_AND_NO_EXTRA: Behind = Behind::new(size_of::<u32>() + size_of::<u64>());
+/// Made at the first use: 8 KiB that need not be in every program.
+static SHARES: LazyLock<Box<Shares>> = LazyLock::new(|| {
+    Box::new(Shares {
+        register: Behind::new(PLACE_LEN - size_of::<u32>()),
+        offset_and_no_extra: Behind::new(size_of::<u32>() + size_of::<u64>()),
+    })
+});
+
+/// What goes into a checksum behind the bytes, each by itself.
+#[derive(Debug, PartialEq, Eq)]
+struct Shares {
+    /// What the register before the place becomes behind it.
+    register: Behind,
+    /// What an offset of 32 bits adds, if `extra` is zero.
+    offset_and_no_extra: Behind,
+}
 
 const PLACE_LEN: usize = 3 * size_of::<u64>();
 

@@ -11,16 +11,24 @@
 //! N1. `Behind::new(zeros)` gives what the register holds after four bytes and that many zeros, if
 //!     it held zero before them; or, what is the same, after four more zeros, if it held the bytes.
 
+use std::fmt;
+
 /// CRC-32C's polynomial, bits reversed.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
 /// Four bytes' worth of a register, each by itself, some zeros later.
-#[derive(Debug)]
+#[derive(PartialEq, Eq)]
 pub(super) struct Behind([[u32; 256]; 4]);
+
+impl fmt::Debug for Behind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Behind").finish_non_exhaustive()
+    }
+}
 
 impl Behind {
     /// The last of the four bytes has this many zeros behind it.
-    pub(super) const fn new(zeros: usize) -> Behind {
+    pub(super) fn new(zeros: usize) -> Behind {
         Behind([row(zeros + 3), row(zeros + 2), row(zeros + 1), row(zeros)])
     }
 
@@ -36,21 +44,20 @@ impl Behind {
     }
 }
 
-/// The register after each byte and this many zeros.
-const fn row(zeros: usize) -> [u32; 256] {
+/// The register after each byte and this many zeros: put together from those of single bits.
+fn row(zeros: usize) -> [u32; 256] {
     let mut row = [0; 256];
-    let (mut at, mut byte) = (0, 0);
-    while at < row.len() {
-        let (mut register, mut bits) = (byte, 8 * (zeros + 1));
-        while bits > 0 {
-            register = register >> 1 ^ if register & 1 == 0 { 0 } else { POLYNOMIAL };
-            bits -= 1;
-        }
-        row[at] = register;
-        at += 1;
-        byte += 1;
+    for (at, byte) in (0..256).zip(0_u32..).skip(1) {
+        let others: usize = at & (at - 1);
+        row[at] = if others == 0 { after(byte, zeros) } else { row[others] ^ row[at ^ others] };
     }
     row
+}
+
+/// The register after a byte and this many zeros.
+fn after(byte: u32, zeros: usize) -> u32 {
+    (0..8 * (zeros + 1))
+        .fold(byte, |register, _| register >> 1 ^ if register & 1 == 0 { 0 } else { POLYNOMIAL })
 }
 
 #[cfg(test)]
