@@ -172,25 +172,31 @@ impl Engine {
         decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
     ) -> Result<T> {
         let offset = u64::from(entry.location.offset);
-        let Some(bytes) = file.mapped(offset, len) else {
-            return read_unmapped(file, keyspace, key, (entry, len), decode);
+        let (copy, owner): (Vec<u8>, Arc<dyn Bytes>);
+        let value = match file.mapped(offset, len) {
+            Some(bytes) => match checked_value(file, keyspace, key, entry, bytes) {
+                // Above the durable watermark a page may still be lost and read differently.
+                Ok(InRecord::Value(value))
+                    if value.len() > crate::value::COPIED_LEN_BYTES_MAX
+                        && self.is_durable(file, offset, len) =>
+                {
+                    owner = self.owner_of(file);
+                    let start = usize::try_from(offset).unwrap_or(usize::MAX);
+                    ValueRef::pinnable(value, &owner, start + offset_within(bytes, value))
+                }
+                Ok(InRecord::Value(value)) => ValueRef::copied(value),
+                Ok(InRecord::Compressed(packed)) => {
+                    copy = unpack_value(file, offset, packed)?;
+                    ValueRef::copied(&copy)
+                }
+                Err(unsound) => return Err(corrupt(file, entry, unsound)),
+            },
+            None => {
+                copy = read_unmapped(file, keyspace, key, (entry, len))?;
+                ValueRef::copied(&copy)
+            }
         };
-        let value = match checked_value(file, keyspace, key, entry, bytes) {
-            Ok(InRecord::Value(value)) => value,
-            Ok(InRecord::Compressed(packed)) => return unpacked(file, entry, packed, decode),
-            Err(unsound) => return Err(corrupt(file, entry, unsound)),
-        };
-        // Above the durable watermark a page may still be lost and read differently.
-        let decoded = if value.len() > crate::value::COPIED_LEN_BYTES_MAX
-            && self.is_durable(file, offset, len)
-        {
-            let owner = self.owner_of(file);
-            let start = usize::try_from(offset).unwrap_or(usize::MAX) + offset_within(bytes, value);
-            decode(ValueRef::pinnable(value, &owner, start))
-        } else {
-            decode(ValueRef::copied(value))
-        };
-        decoded.map_err(|source| Error::Decode { source })
+        decode(value).map_err(|source| Error::Decode { source })
     }
 
     /// The value, which is in no blob, of a key whose record, of this length, is in a file that
@@ -343,22 +349,20 @@ pub(crate) fn record_bytes_len(keyspace: KeyspaceId, key: &[u8], entry: &Entry) 
     usize::try_from(record_bytes(keyspace, key.len(), entry)).unwrap_or(usize::MAX)
 }
 
-/// Reads a put's value where nothing is mapped, from a copy of its record.
-#[inline(never)]
-fn read_unmapped<T>(
+/// A put's value where nothing is mapped, from a copy of its record.
+#[cold]
+fn read_unmapped(
     file: &DataFile,
     keyspace: KeyspaceId,
     key: &[u8],
     (entry, len): (&Entry, usize),
-    decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
-) -> Result<T> {
-    let offset = u64::from(entry.location.offset);
-    let bytes = file.with_bytes(offset, len, <[u8]>::to_vec)?;
+) -> Result<Vec<u8>> {
+    let bytes = file.with_bytes(u64::from(entry.location.offset), len, <[u8]>::to_vec)?;
     match checked_value(file, keyspace, key, entry, &bytes) {
-        Ok(InRecord::Value(value)) => {
-            decode(ValueRef::copied(value)).map_err(|source| Error::Decode { source })
+        Ok(InRecord::Value(value)) => Ok(value.to_vec()),
+        Ok(InRecord::Compressed(packed)) => {
+            unpack_value(file, u64::from(entry.location.offset), packed)
         }
-        Ok(InRecord::Compressed(packed)) => unpacked(file, entry, packed, decode),
         Err(unsound) => Err(corrupt(file, entry, unsound)),
     }
 }
@@ -415,19 +419,8 @@ enum InRecord<'b> {
     Compressed(&'b [u8]),
 }
 
-/// Unpacks a value and hands it to `decode`.
-#[cold]
-fn unpacked<T>(
-    file: &DataFile,
-    entry: &Entry,
-    packed: &[u8],
-    decode: impl FnOnce(ValueRef<'_>) -> Decoded<T>,
-) -> Result<T> {
-    let value = unpack_value(file, u64::from(entry.location.offset), packed)?;
-    decode(ValueRef::copied(&value)).map_err(|source| Error::Decode { source })
-}
-
 /// Unpacks a value of the record at this offset, or thereabouts.
+#[cold]
 pub(super) fn unpack_value(file: &DataFile, offset: u64, packed: &[u8]) -> Result<Vec<u8>> {
     compression::unpack(packed).map_err(|e| match e {
         UnpackError::NotBuilt => Error::NewerFormat {
