@@ -20,7 +20,6 @@
 
 mod map;
 mod os;
-mod priority;
 mod sim;
 
 use std::{ffi::OsString, fmt, io, path::Path, sync::Arc};
@@ -28,7 +27,6 @@ use std::{ffi::OsString, fmt, io, path::Path, sync::Arc};
 pub use map::Mapping;
 pub(crate) use map::prefetch;
 pub use os::OsDisk;
-pub(crate) use priority::lower_priority;
 pub use sim::{CrashImages, Fault, Repeat, SimDisk};
 
 /// Directories and the names in them.

@@ -3,9 +3,8 @@
 //! Three threads, so that a long merge never delays a sync, nor the file that comes next, nor what
 //! has expired. All end when told, and none keeps the store open.
 //!
-//! The one that merges has a lower priority (`disk/priority.rs`): of the others' work somebody may
-//! be waiting for every step, and they hold the writer lock; it mostly holds none. It takes what
-//! others leave of the processors, and a tenth of one that they want too.
+//! All have the priority of the caller's threads. With a lower one merge falls behind where programs
+//! take all processors, and then writers wait for it (docs/performance.md).
 
 use super::{Engine, hints::Hinted};
 use crate::{
@@ -185,7 +184,6 @@ impl Engine {
     }
 
     fn merge_loop(&self, queue: &Receiver<Task>) {
-        crate::disk::lower_priority();
         loop {
             match queue.recv_timeout(TICK) {
                 Ok(Task::Stop) | Err(RecvTimeoutError::Disconnected) => return,
