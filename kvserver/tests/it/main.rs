@@ -41,6 +41,8 @@ mod pubsub;
 #[cfg(test)]
 mod redis_rs;
 #[cfg(test)]
+mod scan;
+#[cfg(test)]
 mod sharing;
 #[cfg(test)]
 mod spawned;
