@@ -3,8 +3,8 @@
 //! Three threads, so that a long merge never delays a sync, nor the file that comes next, nor what
 //! has expired. All end when told, and none keeps the store open.
 //!
-//! All have the priority of the caller's threads. With a lower one merge falls behind where programs
-//! take all processors, and then writers wait for it (docs/performance.md).
+//! All have the priority of the caller's threads. With a lower one merge falls behind where other
+//! programs take the processors, and then writers wait for it (docs/performance.md).
 
 use super::{Engine, hints::Hinted};
 use crate::{

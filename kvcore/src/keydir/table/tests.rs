@@ -1,3 +1,5 @@
+//! The table against a map, with even and with adversarial tags, and what it draws and gives back.
+
 use std::collections::HashMap;
 
 use super::*;
