@@ -155,7 +155,7 @@ impl Engine {
             if self.check_open().is_err() {
                 continue;
             }
-            // Here too, since the other thread may be in the middle of a long merge, and who finds
+            // Here too, since the thread that works off may be in the middle of it, and who finds
             // no file ready has to make one. What fails is tried, and reported, there.
             let _ = self.prepare_next_file();
             if self.has_unsynced() {
